@@ -1,0 +1,52 @@
+"""The closed list of reason codes: every refusal and every decision is explained by these and by nothing else."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused or allowed; stable, countable, translatable. Each has a heading in the docs."""
+
+    # wire
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    HOST_REFUSED = "host_refused"
+    ORIGIN_REFUSED = "origin_refused"
+    HEADER_MISMATCH = "header_mismatch"
+    VERSION_UNSUPPORTED = "version_unsupported"
+    METHOD_UNKNOWN = "method_unknown"
+    SESSION_REQUIRED = "session_required"
+    SESSION_UNKNOWN = "session_unknown"
+    # identity
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason code, not a secret
+    TOKEN_INVALID = "token_invalid"  # noqa: S105 - a reason code, not a secret
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason code, not a secret
+    ISSUER_UNKNOWN = "issuer_unknown"
+    ISSUER_UNAVAILABLE = "issuer_unavailable"
+    AUDIENCE_WRONG = "audience_wrong"
+    SUBJECT_EMPTY = "subject_empty"
+    TENANT_UNKNOWN = "tenant_unknown"
+    # snapshot
+    SNAPSHOT_MISSING = "snapshot_missing"
+    ROUTE_UNKNOWN = "route_unknown"
+    TOOL_UNKNOWN = "tool_unknown"
+    # guard
+    ARGUMENTS_INVALID = "arguments_invalid"
+    CALLS_IN_FLIGHT = "calls_in_flight"
+    # policy
+    POLICY_ALLOWS = "policy_allows"
+    POLICY_FORBIDS = "policy_forbids"
+    NO_POLICY_ALLOWS = "no_policy_allows"
+    POLICY_FAILED = "policy_failed"
+    # approvals
+    APPROVAL_REQUIRED = "approval_required"
+    # audit
+    RECORD_UNWRITABLE = "record_unwritable"
+    # upstream
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_BROKEN = "upstream_broken"
+    UPSTREAM_TOO_LARGE = "upstream_too_large"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_ADDRESS_REFUSED = "upstream_address_refused"
+    CANCELLED = "cancelled"
+    # anything we did not foresee
+    INTERNAL = "internal"
