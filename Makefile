@@ -1,0 +1,43 @@
+# Each target does its own set-up; the second run of any set-up is instant. What each one is for: `make help`.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup npm demo up test test-live check bench docs lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
+
+setup: ## make .venv from requirements.lock, hashes checked
+	@scripts/setup
+
+npm: ## install the npm servers of the demo into var/npm, where Node is present
+	@scripts/npm-servers
+
+demo: setup npm ## run the demo bank behind Tallystick, with people, an agent and a verified record
+	@.venv/bin/tally demo
+
+up: setup npm ## start the demo bank behind Tallystick, and leave it running
+	@.venv/bin/tally up
+
+test: setup npm ## run the default test suite
+	@.venv/bin/python -m pytest $(ARGS)
+
+test-live: setup npm ## run the live lane: kills, real peers, long runs
+	@.venv/bin/python -m pytest -m live $(ARGS)
+
+check: setup ## lint, types, import contracts, architecture and docs rules
+	@scripts/check
+
+bench: setup ## measure against direct, nginx and a FastMCP proxy; prints a table
+	@scripts/bench-peers
+	@.venv/bin/python -m bench $(ARGS)
+
+docs: setup ## write docs/reference anew and test the docs
+	@.venv/bin/python scripts/reference.py
+	@.venv/bin/python -m pytest -q tests/test_docs.py
+
+lock: setup ## write the lock files anew (UPGRADE=1 moves everything forward)
+	@scripts/lock
+
+clean: ## remove everything that the targets made
+	rm -rf .venv var dist build .pytest_cache .ruff_cache .import_linter_cache
+	find src tests scripts examples bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,128 @@
+#!/usr/bin/env python
+"""Writes docs/reference from the code: reason codes, command line, settings. With --check it only compares.
+
+Nothing in docs/reference/*.md is written by hand; the sentences come from reasons.toml, from the commands' own help
+and from the docstrings below the settings' fields.
+"""
+
+import argparse
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = "<!-- Written by `make docs`; changes by hand are lost. -->\n\n"
+
+
+def reasons_page(root: Path) -> str:
+    """One heading per code, in the order and under the rooms of the closed list in `terms`."""
+    meanings = tomllib.loads((root / "docs/reference/reasons.toml").read_text())
+    lines = ["# Reason codes\n", "Every refusal and every decision is explained by these codes and by no others.\n"]
+    codes: list[str] = []
+    for line in (root / "src/tallystick/terms/reason.py").read_text().splitlines():
+        text = line.strip()
+        if text.startswith("# "):
+            lines.append(f"## {text[2:].capitalize()}\n")
+        elif " = " in text:
+            code = text.split('"')[1]
+            codes.append(code)
+            meaning = meanings.get(code)
+            if meaning is not None:
+                lines.append(f"### `{code}`\n\n{meaning['means']}\n\nWhat to do: {meaning['do']}\n")
+    if wrong := sorted(set(codes) ^ set(meanings)):
+        sys.exit(f"docs/reference/reasons.toml and the Reason codes differ in: {', '.join(wrong)}")
+    return MARK + "\n".join(lines)
+
+
+def command_pages(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[str]:
+    """The help of one command and of everything below it."""
+    if command.hidden:
+        return
+    context = click.Context(
+        command,
+        parent=parent,
+        info_name=name,
+        terminal_width=100,
+        max_content_width=100,
+        help_option_names=command.context_settings.get("help_option_names"),
+    )
+    yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            if found is not None:
+                yield from command_pages(found, inner, context)
+
+
+def cli_page() -> str:
+    """Every command with its help."""
+    root: object = import_module("tallystick.cli").tally
+    if not isinstance(root, click.Command):
+        sys.exit("tallystick.cli.tally is not a command")
+    return MARK + "\n".join(["# Command line\n", *command_pages(root, "tally")])
+
+
+def setting_rows(tree: ast.Module) -> Iterator[str]:
+    """One section per settings class, one row per field with the docstring that stands below it."""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        rows: list[str] = []
+        for field, after in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):
+            if not isinstance(field, ast.AnnAssign):
+                continue
+            said = after.value if isinstance(after, ast.Expr) else None
+            doc = said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else ""
+            default = f"`{ast.unparse(field.value)}`" if field.value is not None else "required"
+            sentence = " ".join(doc.split()).replace("|", "\\|")
+            annotation = ast.unparse(field.annotation).replace("|", "\\|")
+            rows.append(f"| `{ast.unparse(field.target)}` | `{annotation}` | {default} | {sentence} |")
+        if rows:
+            intro = " ".join((ast.get_docstring(node) or "").split())
+            head = "| field | type | default | meaning |\n| --- | --- | --- | --- |"
+            yield f"## `{node.name}`\n\n{intro}\n\n{head}\n" + "\n".join(rows) + "\n"
+
+
+def settings_page(root: Path) -> str:
+    """Every field of the process settings."""
+    text = (root / "src/tallystick/settings/model.py").read_text()
+    return MARK + "\n".join(["# Settings\n", *setting_rows(ast.parse(text))])
+
+
+def pages(root: Path) -> dict[str, str]:
+    """Path below docs/reference -> text; a page whose room is not built yet is left out."""
+    result = {"reasons.md": reasons_page(root)}
+    if any((root / "src/tallystick").glob("cli/__init__.py")):
+        result["cli.md"] = cli_page()
+    if (root / "src/tallystick/settings/model.py").exists():
+        result["settings.md"] = settings_page(root)
+    return result
+
+
+def main() -> None:
+    """Write the pages, or compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only; exit code 1 if a page differs")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the tree to work on")
+    options = parser.parse_args()
+    folder = options.root / "docs/reference"
+    stale: list[str] = []
+    for name, text in pages(options.root).items():
+        target = folder / name
+        if options.check:
+            if not target.exists() or target.read_text() != text:
+                stale.append(f"docs/reference/{name}")
+        else:
+            target.write_text(text)
+            print(f"wrote docs/reference/{name}")
+    if stale:
+        sys.exit(f"out of date: {', '.join(stale)}; run `make docs`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""The record: what happened, as leaves of a C2SP tlog-tiles log that a stranger can verify offline.
+
+`encode` turns an Intent, Outcome or Denial into a leaf; a `Recorder` makes it durable; `offline` reads, proves and
+verifies a log from its files and public key. Adapters for wiring: `tallystick.audit.client` and `tallystick.audit.writer`.
+
+Never in here: payloads (only keyed commitments to them), decisions about calls, or a way to change a written leaf.
+"""
+
+from tallystick.audit import offline
+from tallystick.audit.leaf import call_id, canonical, commit, encode
+from tallystick.audit.model import Denial, Intent, Outcome, Recorder, Status, Target, Unwritable
+
+__all__ = [
+    "Denial",
+    "Intent",
+    "Outcome",
+    "Recorder",
+    "Status",
+    "Target",
+    "Unwritable",
+    "call_id",
+    "canonical",
+    "commit",
+    "encode",
+    "offline",
+]

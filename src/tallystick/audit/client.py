@@ -1,0 +1,200 @@
+"""The gateway's end of the record: buffers leaves, sends them once per turn of the event loop, resolves by acknowledgement.
+
+Fail closed: when the writer refuses, dies or falls too far behind, pending and later appends raise Unwritable.
+"""
+
+import asyncio
+import socket
+import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import DEVNULL
+
+import anyio
+
+from tallystick.audit.leaf import SIZE_LIMIT
+from tallystick.audit.model import Unwritable
+from tallystick.audit.store import read_commitment_key
+from tallystick.audit.writer import ACKNOWLEDGED, ANSWER, FATAL, FRAME, READY, REFUSED
+from tallystick.terms import TallyError, TenantId
+
+PENDING_LIMIT = 32_768
+"""Leaves that may wait for their acknowledgement; at 8 KiB each the buffers stay below 256 MiB."""
+_BUNDLE_LEAVES = 4096
+_STOP_SECONDS = 15
+
+
+class WriterClient(asyncio.Protocol):
+    """A `Recorder` over a stream socket to the writer process. Belongs to one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._buffers: dict[TenantId, list[bytes]] = {}
+        self._futures: dict[TenantId, list[asyncio.Future[int]]] = {}
+        self._waiting: deque[asyncio.Future[int]] = deque()
+        self._pending = 0
+        self._scheduled = False
+        self._rest = b""
+        self._failure: Unwritable | None = None
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.commitment_key = b""
+
+    def append(self, tenant: TenantId, leaf: bytes) -> asyncio.Future[int]:
+        """Send a leaf; the future holds its index once it is durable. Raises Unwritable, now or when awaited."""
+        if self._failure is not None:
+            raise self._failure
+        size = len(leaf)
+        if not 0 < size <= SIZE_LIMIT:
+            message = f"a leaf has 1 to {SIZE_LIMIT} bytes, this one has {size}"
+            raise TallyError("internal", message)
+        if self._pending >= PENDING_LIMIT:
+            message = f"{self._pending} leaves wait for the audit writer; the disk is too slow for this load"
+            raise Unwritable(message)
+        self._pending += 1
+        future: asyncio.Future[int] = self._loop.create_future()
+        buffer = self._buffers.get(tenant)
+        if buffer is None:
+            buffer = self._buffers[tenant] = []
+            self._futures[tenant] = []
+        buffer.append(size.to_bytes(2, "big"))
+        buffer.append(leaf)
+        self._futures[tenant].append(future)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+        return future
+
+    def close(self) -> None:
+        """Send what is buffered and end the stream; the writer answers what it has and ends."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._flush()
+            self._transport.write_eof()
+
+    def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride] - a stream loop gives no other kind of transport
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Called by the event loop. The kind is not looked at: uvloop's transport is no subclass of asyncio's."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop: acknowledgements, in the order of the leaves."""
+        data = self._rest + data
+        at, end = 0, len(data)
+        while end - at >= ANSWER.size:
+            kind, number, count = ANSWER.unpack_from(data, at)
+            stop = at + ANSWER.size + (number if kind in {REFUSED, FATAL} else 0)
+            if stop > end:
+                break
+            text = data[at + ANSWER.size : stop].decode()
+            at = stop
+            if kind == ACKNOWLEDGED:
+                self._acknowledge(number, count)
+            elif kind == REFUSED:
+                self._refuse(count, Unwritable(text))
+            elif kind == READY:
+                self.ready.set_result(None)
+            else:
+                self._failure = Unwritable(text)
+        self._rest = data[at:]
+
+    def eof_received(self) -> bool:
+        """Called by the event loop: the writer has gone, close."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop: whatever has no acknowledgement is refused."""
+        if self._failure is None:
+            self._failure = Unwritable(
+                f"the audit writer has gone{f': {exc}' if exc else ''}; restart Tallystick to recover"
+            )
+        for futures in self._futures.values():
+            self._waiting.extend(futures)
+        self._futures.clear()
+        self._buffers.clear()
+        self._refuse(len(self._waiting), self._failure)
+        if not self.ready.done():
+            self.ready.set_exception(self._failure)
+        self.closed.set_result(None)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._transport is None or self._failure is not None:
+            return
+        frames: list[bytes] = []
+        for tenant, buffer in self._buffers.items():
+            name = tenant.encode()
+            for at in range(0, len(buffer), 2 * _BUNDLE_LEAVES):
+                bundle = b"".join(buffer[at : at + 2 * _BUNDLE_LEAVES])
+                frames += (FRAME.pack(len(bundle), len(name)), name, bundle)
+            self._waiting.extend(self._futures[tenant])
+        self._buffers.clear()
+        self._futures.clear()
+        if frames:
+            self._transport.write(b"".join(frames))
+
+    def _acknowledge(self, first: int, count: int) -> None:
+        self._pending -= count
+        waiting = self._waiting
+        for index in range(first, first + count):
+            future = waiting.popleft()
+            if not future.done():
+                future.set_result(index)
+
+    def _refuse(self, count: int, failure: Unwritable) -> None:
+        self._pending -= count
+        for _ in range(count):
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(failure)
+                future.exception()  # a caller that was cancelled meanwhile will not fetch it; that is no warning
+
+
+async def connect(stream: socket.socket) -> WriterClient:
+    """Client on one end of a socket pair whose other end a writer process holds; raises Unwritable if it cannot start."""
+    loop = asyncio.get_running_loop()
+    stream.setblocking(False)
+    _, client = await loop.create_unix_connection(lambda: WriterClient(loop), sock=stream)
+    await client.ready
+    return client
+
+
+@asynccontextmanager
+async def start_writer(state: Path, host: str, *, initialize: bool = False) -> AsyncIterator[WriterClient]:
+    """Run the writer process over a state directory and yield the client; at the end drain it and wait for it.
+
+    `host` names new logs (`<host>/<tenant>/<year>`). Without `initialize` nothing is ever created but the next year's log.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        flags = [
+            "--fd",
+            str(theirs.fileno()),
+            "--state",
+            str(state),
+            "--host",
+            host,
+            *(["--initialize"] if initialize else []),
+        ]
+        command = [sys.executable, "-m", "tallystick.audit.writer", *flags]
+        process = await anyio.open_process(
+            command, stdin=DEVNULL, stdout=None, stderr=None, pass_fds=[theirs.fileno()], start_new_session=True
+        )
+    client: WriterClient | None = None
+    try:
+        client = await connect(ours)
+        client.commitment_key = read_commitment_key(state)
+        yield client
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_SECONDS) as patience:
+            if client is not None:
+                client.close()
+                await client.closed
+            await process.wait()
+        if patience.cancelled_caught:
+            process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.aclose()

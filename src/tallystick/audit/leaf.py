@@ -1,0 +1,305 @@
+"""Leaves: canonical JSON of what happened (RFC 8785), at most 8 KiB, with keyed commitments instead of payloads.
+
+Pure. The builders run twice per call, so parts that repeat between calls (caller, decision) are encoded once and kept.
+Nothing here puts arguments or results into a leaf.
+"""
+
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple, TypeGuard
+
+import msgspec
+import rfc8785
+
+from tallystick.audit.model import Denial, Intent, Outcome, Target
+from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
+
+SIZE_LIMIT = 8192
+_SAFE_INTEGER = 2**53 - 1
+_MEMO_LIMIT = 4096
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_UNSET = msgspec.UNSET
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+class _Bounds(NamedTuple):
+    text: int
+    items: int
+
+
+# The roomy bounds hold for every honest leaf. A leaf that is still too long is built again with the tight ones, which
+# keep the largest kind (about 60 strings) under the limit even when each character costs six bytes of escapes.
+_ROOMY = _Bounds(512, 64)
+_TIGHT = _Bounds(88, 8)
+
+
+class _Leaf(msgspec.Struct, kw_only=True):
+    """Every field of every kind. INVARIANT: declared in the order that RFC 8785 sorts them; absent ones stay UNSET."""
+
+    args_c: str | msgspec.UnsetType = _UNSET
+    caller: msgspec.Raw | None | msgspec.UnsetType = _UNSET
+    decision: msgspec.Raw | None | msgspec.UnsetType = _UNSET
+    definition: str | msgspec.UnsetType = _UNSET
+    elapsed_us: int | msgspec.UnsetType = _UNSET
+    era: str | msgspec.UnsetType = _UNSET
+    id: str | msgspec.UnsetType = _UNSET
+    intent: int | None | msgspec.UnsetType = _UNSET
+    kind: str
+    method: str | msgspec.UnsetType = _UNSET
+    previous: dict[str, str | int] | msgspec.UnsetType = _UNSET
+    reasons: list[str] | msgspec.UnsetType = _UNSET
+    refusal: msgspec.Raw | msgspec.UnsetType = _UNSET
+    request_bytes: int | msgspec.UnsetType = _UNSET
+    result_bytes: int | msgspec.UnsetType = _UNSET
+    result_c: str | msgspec.UnsetType = _UNSET
+    route: str | msgspec.UnsetType = _UNSET
+    rpc_code: int | msgspec.UnsetType = _UNSET
+    server: str | msgspec.UnsetType = _UNSET
+    session: str | msgspec.UnsetType = _UNSET
+    snapshot: str | msgspec.UnsetType = _UNSET
+    status: str | msgspec.UnsetType = _UNSET
+    tenant: str
+    tool: str | msgspec.UnsetType = _UNSET
+    ts: str
+    v: int = 1
+
+
+def encode(record: Intent | Outcome | Denial) -> bytes:
+    """Leaf of a record. Over-long strings and lists are cut with a visible mark, so that any input fits."""
+    leaf = _encode(_build(record, _ROOMY))
+    return leaf if len(leaf) <= SIZE_LIMIT else _encode(_build(record, _TIGHT))
+
+
+def in_doubt(call_id: str, tenant: TenantId, intent: int, at: float) -> bytes:
+    """Leaf that closes an intent of which nobody knows how it ended."""
+    return _encode(_Leaf(kind="in_doubt", id=call_id, ts=timestamp(at), tenant=tenant, intent=intent))
+
+
+def opening(tenant: TenantId, previous: tuple[str, int, str], at: float) -> bytes:
+    """First leaf of a new year's log: origin, size and root (hex) of the log that it continues."""
+    origin, size, root = previous
+    chained: dict[str, str | int] = {"origin": origin, "root": root, "size": size}
+    return _encode(_Leaf(kind="open", ts=timestamp(at), tenant=tenant, previous=chained))
+
+
+def canonical(value: object) -> bytes | Refusal:
+    """RFC 8785 bytes of a JSON value; a value without such a form (an integer past 2^53, a lone surrogate) is refused."""
+    try:
+        if _is_plain(value):
+            return _encode_sorted(value)
+        return rfc8785.dumps(msgspec.to_builtins(value))
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        text = "The arguments have no canonical form: use integers within 2^53, finite numbers and valid Unicode."
+        return Refusal("invalid", (Reason.MALFORMED,), text, detail=str(error))
+
+
+def commit(key: bytes, call_id: str, field: str, content: bytes) -> str:
+    """Commitment (hex) to the content of one field of one record: HMAC-SHA-256(disclose(...), content)."""
+    return hmac.digest(disclose(key, call_id, field), content, "sha256").hex()
+
+
+def disclose(key: bytes, call_id: str, field: str) -> bytes:
+    """The record key that lets an auditor check one commitment and no other: HMAC-SHA-256(key, id || field)."""
+    return hmac.digest(key, (call_id + field).encode(), "sha256")
+
+
+def call_id(at: float, entropy: bytes) -> str:
+    """ULID of a call that starts at `at` (seconds since the epoch), from 10 random bytes."""
+    number = int(at * 1000) << 80 | int.from_bytes(entropy[:10], "big")
+    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)])
+
+
+def timestamp(at: float) -> str:
+    """RFC 3339 text in UTC with microseconds."""
+    second, micros = divmod(round(at * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{micros:06d}Z"
+
+
+def glance(leaf: bytes) -> tuple[str, int | None, bytes]:
+    """Kind, intent index and call id of one of our own leaves, without parsing it.
+
+    Safe on canonical JSON: inside a string every quote is escaped, and after the top-level `kind` no nested one follows.
+    """
+    at = leaf.rfind(b',"kind":"') + 9
+    if at < 9:
+        return "", None, b""
+    kind = leaf[at : leaf.find(b'"', at)].decode()
+    start = leaf.find(b'"id":"') + 6
+    found = leaf[start : leaf.find(b'"', start)] if start >= 6 else b""
+    mark = leaf.rfind(b',"intent":', 0, at) + 10
+    index = leaf[mark : at - 9] if mark >= 10 else b""
+    return kind, int(index) if index.isdigit() else None, found
+
+
+def _build(record: Intent | Outcome | Denial, bounds: _Bounds) -> _Leaf:
+    match record:
+        case Intent():
+            leaf = _Leaf(
+                kind="intent",
+                ts=timestamp(record.at),
+                tenant=record.tenant,
+                id=record.id,
+                args_c=record.args_c,
+                caller=_caller(record.caller, bounds),
+                decision=_decision(record.decision, bounds),
+                request_bytes=record.request_bytes,
+            )
+            _aim(leaf, record.target, bounds)
+        case Outcome():
+            return _outcome(record, bounds)
+        case Denial():
+            leaf = _Leaf(
+                kind="denial",
+                ts=timestamp(record.at),
+                tenant=record.tenant,
+                id=record.id,
+                args_c=_UNSET if record.args_c is None else record.args_c,
+                caller=None if record.caller is None else _caller(record.caller, bounds),
+                decision=_UNSET if record.decision is None else _decision(record.decision, bounds),
+                refusal=_refusal(record.refusal, bounds),
+                request_bytes=record.request_bytes,
+            )
+            _aim(leaf, record.target, bounds)
+    if record.session is not None:
+        leaf.session = _clip(record.session, bounds)
+    return leaf
+
+
+def _outcome(record: Outcome, bounds: _Bounds) -> _Leaf:
+    leaf = _Leaf(
+        kind="outcome",
+        ts=timestamp(record.at),
+        tenant=record.tenant,
+        id=record.id,
+        intent=record.intent,
+        status=record.status,
+        elapsed_us=record.elapsed_us,
+        result_bytes=record.result_bytes,
+        result_c=_UNSET if record.result_c is None else record.result_c,
+        reasons=_clip_all(record.reasons, bounds),
+    )
+    if record.rpc_code is not None:
+        leaf.rpc_code = max(-_SAFE_INTEGER, min(_SAFE_INTEGER, record.rpc_code))
+    if record.target is not None:
+        _aim(leaf, record.target, bounds)
+    if record.caller is not None:
+        leaf.caller = _caller(record.caller, bounds)
+    if record.decision is not None:
+        leaf.decision = _decision(record.decision, bounds)
+    return leaf
+
+
+def _aim(leaf: _Leaf, target: Target, bounds: _Bounds) -> None:
+    leaf.route = _clip(target.route, bounds)
+    if target.method is not None:
+        leaf.method = _clip(target.method, bounds)
+    if target.era is not None:
+        leaf.era = _clip(target.era, bounds)
+    if target.server is not None:
+        leaf.server = _clip(target.server, bounds)
+    if target.tool is not None:
+        leaf.tool = _clip(target.tool, bounds)
+    if target.definition is not None:
+        leaf.definition = target.definition
+    if target.snapshot is not None:
+        leaf.snapshot = target.snapshot
+
+
+# Keyed by identity: identity hands out the same Caller object for the same token, and hashing one would cost more than
+# encoding it. INVARIANT: the memo holds the object it is keyed by, so an id cannot be reused while its entry lives.
+_memo: dict[tuple[int, _Bounds], tuple[Caller | Decision, msgspec.Raw]] = {}
+
+
+def _remember(key: tuple[int, _Bounds], subject: Caller | Decision, fields: object) -> msgspec.Raw:
+    if len(_memo) >= _MEMO_LIMIT:
+        _memo.clear()
+    raw = msgspec.Raw(_encode_sorted(fields))
+    _memo[key] = (subject, raw)
+    return raw
+
+
+def _caller(caller: Caller, bounds: _Bounds) -> msgspec.Raw:
+    key = (id(caller), bounds)
+    known = _memo.get(key)
+    if known is not None and known[0] is caller:
+        return known[1]
+    fields: dict[str, object] = {
+        "actors": _clip_all(caller.actors, bounds),
+        "client": _clip(caller.client, bounds),
+        "groups": _clip_all(caller.groups, bounds),
+        "issuer": _clip(caller.issuer, bounds),
+        "kind": caller.kind,
+        "subject": _clip(caller.subject, bounds),
+    }
+    return _remember(key, caller, fields)
+
+
+def _decision(decision: Decision, bounds: _Bounds) -> msgspec.Raw:
+    key = (id(decision), bounds)
+    known = _memo.get(key)
+    if known is not None and known[0] is decision:
+        return known[1]
+    fields: dict[str, object] = {
+        "bundle": decision.bundle,
+        "effect": decision.effect,
+        "policies": _clip_all(decision.policy_ids, bounds),
+        "reasons": _clip_all(decision.reasons, bounds),
+    }
+    return _remember(key, decision, fields)
+
+
+def _refusal(refusal: Refusal, bounds: _Bounds) -> msgspec.Raw:
+    fields: dict[str, object] = {
+        "code": refusal.code,
+        "policies": _clip_all(refusal.policy_ids, bounds),
+        "reasons": _clip_all(refusal.reasons, bounds),
+    }
+    return msgspec.Raw(_encode_sorted(fields))
+
+
+def _clip(text: str, bounds: _Bounds) -> str:
+    """Cut a string to its bound: characters when roomy, encoded bytes when tight; lone surrogates become U+FFFD."""
+    if bounds is _ROOMY and len(text) <= bounds.text and text.isascii():
+        return text
+    clean = text[: bounds.text].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    while bounds is _TIGHT and len(_encode(clean)) > bounds.text:
+        clean = clean[: len(clean) * 3 // 4]
+    cut = len(text) - len(clean)
+    return clean if cut <= 0 else f"{clean}\u2026(+{cut} characters)"
+
+
+def _clip_all(texts: Sequence[str], bounds: _Bounds) -> list[str]:
+    kept = [_clip(text, bounds) for text in texts[: bounds.items]]
+    if len(texts) > bounds.items:
+        kept.append(f"\u2026(+{len(texts) - bounds.items} entries)")
+    return kept
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether sorted msgspec output is RFC 8785: ASCII keys sort alike, and no float has to be spelled."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if isinstance(value, int):
+        return kind is int and -_SAFE_INTEGER <= value <= _SAFE_INTEGER
+    if _is_list(value):
+        return all(map(_is_plain, value))
+    return _is_object(value) and all(
+        isinstance(name, str) and name.isascii() and _is_plain(value[name]) for name in value
+    )
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return type(value) is list
+
+
+def _is_object(value: object) -> TypeGuard[dict[object, object]]:
+    return type(value) is dict

@@ -1,0 +1,303 @@
+"""One log: durable appends, tiles, and a checkpoint that can only move forward.
+
+Order of writes, and why: (1) the journal, synced, then the index is acknowledged: from here the leaf survives a crash;
+(2) tiles and bundles, so that whatever a checkpoint promises is readable; (3) compare-and-swap of the checkpoint in the
+database, the one point where two writers or a restored backup are found out; (4) the `checkpoint` file for readers.
+A crash between any two steps is repaired by `open_log` out of the journal.
+
+`append` may run in one thread while `publish` runs in another; each must have only one user at a time.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Protocol
+from zlib import crc32
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tallystick.audit.leaf import glance, in_doubt
+from tallystick.audit.merkle import tree_hash
+from tallystick.audit.model import Unwritable
+from tallystick.audit.note import BadNote, Checkpoint, open_checkpoint, sign_checkpoint, verifier_of
+from tallystick.audit.tiles import Edge, load_edge, pack, tile_node, unpack
+from tallystick.terms import Clock, TenantId
+
+SEGMENT_BYTES = 16 << 20
+_MAGIC = b"TJ1\n"
+_BATCH = Struct(">4sQIII")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The trusted state of a log in the database.
+
+    `body` is the newest signed checkpoint, `time_us` its time, `opened` the call ids of intents without outcome by index.
+    """
+
+    body: str
+    time_us: int
+    opened: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the journal that starts with leaf `first`."""
+
+    first: int
+    content: bytes
+
+
+class Store(Protocol):
+    """Where a log keeps its bytes. Every method raises OSError when the write may not have happened."""
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a file of the log, or None."""
+        ...
+
+    def put(self, path: str, content: bytes) -> None:
+        """Store a file that will never change; raises FileExistsError when it exists with other content."""
+        ...
+
+    def settle(self) -> None:
+        """Make the names of all files stored so far durable."""
+        ...
+
+    def show(self, body: str) -> None:
+        """Replace the `checkpoint` file."""
+        ...
+
+    def journal(self, batch: bytes) -> None:
+        """Append to the newest segment and sync it."""
+        ...
+
+    def rotate(self, first: int) -> None:
+        """Start the segment of leaf `first`."""
+        ...
+
+    def segments(self) -> list[Segment]:
+        """All segments, oldest first."""
+        ...
+
+    def truncate(self, segment: Segment, length: int) -> None:
+        """Cut a torn tail off a segment."""
+        ...
+
+    def forget(self, size: int) -> None:
+        """Drop what a tree of `size` leaves makes needless: older segments, and incomplete tiles that are complete now."""
+        ...
+
+    def row(self) -> Row | None:
+        """The trusted state."""
+        ...
+
+    def swap(self, old: str, new: Row) -> bool:
+        """Replace the trusted state if its body is still `old`; False when it is not."""
+        ...
+
+
+class Log:
+    """An open log. Made by `open_log`."""
+
+    def __init__(self, store: Store, key: Ed25519PrivateKey, origin: str, edge: Edge, row: Row) -> None:
+        self._store = store
+        self._key = key
+        self.origin = origin
+        self._edge = edge
+        self._row = row
+        self._unpublished: deque[Sequence[bytes]] = deque()
+        self._segment_bytes = 0
+        self._failure: Unwritable | None = None
+        self.opened = dict(row.opened)
+        self.size = edge.size
+        self.clock_went_back = False
+
+    @property
+    def published(self) -> int:
+        """Number of leaves that the newest checkpoint covers."""
+        return self._edge.size
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What the log commits to now."""
+        return Checkpoint(self.origin, self._edge.size, self._edge.root())
+
+    def append(self, leaves: Sequence[bytes]) -> int:
+        """Make leaves durable and return the index of the first; raises Unwritable, and then for ever."""
+        if self._failure is not None:
+            raise self._failure
+        first = self.size
+        batch = frame(first, leaves)
+        try:
+            if self._segment_bytes + len(batch) > SEGMENT_BYTES:
+                self._store.rotate(first)
+                self._segment_bytes = 0
+            self._store.journal(batch)
+        except OSError as error:
+            raise self._fail(f"the journal cannot be written: {error}") from error
+        self._segment_bytes += len(batch)
+        self.size = first + len(leaves)
+        self._unpublished.append(leaves)
+        return first
+
+    def adopt(self, leaves: Sequence[bytes]) -> None:
+        """Take over leaves that are in the journal already."""
+        self.size += len(leaves)
+        self._unpublished.append(leaves)
+
+    def publish(self, clock: Clock) -> bool:
+        """Bring tiles and checkpoint up to the journal; False when there was nothing to do. Raises Unwritable for good."""
+        if self._failure is not None:
+            raise self._failure
+        fresh = [leaf for _ in range(len(self._unpublished)) for leaf in self._unpublished.popleft()]
+        if not fresh:
+            return False
+        self._follow(fresh)
+        try:
+            for path, content in self._edge.extend(fresh).items():
+                self._store.put(path, content)
+            self._store.settle()
+            body = self._advance(clock)
+            self._store.show(body)
+            self._store.forget(self._edge.size)
+        except OSError as error:
+            raise self._fail(f"the log cannot be published: {error}") from error
+        return True
+
+    def _follow(self, leaves: Sequence[bytes]) -> None:
+        for index, leaf in enumerate(leaves, self._edge.size):
+            kind, intent, call_id = glance(leaf)
+            if kind == "intent":
+                self.opened[index] = call_id.decode()
+            elif intent is not None and kind in {"outcome", "in_doubt"}:
+                self.opened.pop(intent, None)
+
+    def _advance(self, clock: Clock) -> str:
+        now = int(clock() * 1_000_000)
+        # INVARIANT: time never runs backwards between two checkpoints, whatever the machine's clock does.
+        self.clock_went_back = now <= self._row.time_us
+        body = sign_checkpoint(self.checkpoint, self._key)
+        row = Row(body, max(now, self._row.time_us + 1), dict(self.opened))
+        if not self._store.swap(self._row.body, row):
+            message = (
+                "the checkpoint in the database is not the one this writer left: another writer, or a restored backup"
+            )
+            raise self._fail(message)
+        self._row = row
+        return body
+
+    def _fail(self, message: str) -> Unwritable:
+        # INVARIANT: the first failed write is the last one. After a failed sync nobody knows what the disk holds, and a
+        # second try can succeed without having stored anything; only a new process that reads it back may go on.
+        self._failure = Unwritable(f"{self.origin}: {message}; the writer has stopped, restart Tallystick to recover")
+        return self._failure
+
+
+def open_log(store: Store, key: Ed25519PrivateKey, origin: str, tenant: TenantId, clock: Clock) -> Log:
+    """Recover a log: check what is stored, repair what a crash left undone, close what is in doubt. Raises Unwritable."""
+    try:
+        row = store.row()
+        if row is None:
+            message = f"{origin}: the database knows no such log; restore it, or move the directory away"
+            raise Unwritable(message)
+        log = Log(store, key, origin, _edge(store, key, origin, row), row)
+        tail = _tail(store, log.published, origin)
+        log.adopt(tail)
+        store.rotate(log.size)
+    except (OSError, BadNote, LookupError) as error:
+        message = f"{origin}: cannot be opened: {error}"
+        raise Unwritable(message) from error
+    log.publish(clock)
+    if log.opened:
+        now = max(clock(), row.time_us / 1_000_000)
+        log.append([in_doubt(call_id, tenant, index, now) for index, call_id in sorted(log.opened.items())])
+        log.publish(clock)
+    return log
+
+
+def _edge(store: Store, key: Ed25519PrivateKey, origin: str, row: Row) -> Edge:
+    verifier = verifier_of(origin, key)
+    trusted = open_checkpoint(row.body, verifier)
+    found = store.read("checkpoint")
+    if found is None:
+        message = f"{origin}: the database knows this log, but its checkpoint file is gone; restore the log's directory"
+        raise Unwritable(message)
+    shown = open_checkpoint(found.decode(errors="replace"), verifier)
+    edge = load_edge(store.read, trusted.size)
+    if edge.root() != trusted.root:
+        message = f"{origin}: the tiles are not those of the checkpoint in the database; restore the log's directory"
+        raise Unwritable(message)
+    if shown.size > trusted.size:
+        message = f"{origin}: the database is older than the published checkpoint; it was restored from a backup"
+        raise Unwritable(message)
+    if tree_hash(shown.size, tile_node(store.read, trusted.size)) != shown.root:
+        message = f"{origin}: the published checkpoint is not part of this log"
+        raise Unwritable(message)
+    if shown.size < trusted.size:
+        store.show(row.body)
+    return edge
+
+
+def _tail(store: Store, size: int, origin: str) -> list[bytes]:
+    """Leaves of the journal past the checkpoint; cuts off a last batch that was torn, hence never acknowledged."""
+    segments = store.segments()
+    if not segments or segments[0].first > size:
+        message = f"{origin}: the journal does not reach back to the checkpoint; restore the log's directory"
+        raise Unwritable(message)
+    at, tail = segments[0].first, list[bytes]()
+    for segment in segments:
+        leaves, good = parse_segment(segment)
+        torn = good < len(segment.content)
+        if segment.first != at or (torn and (segment is not segments[-1] or _goes_on(segment, good))):
+            message = f"{origin}: the journal is damaged after leaf {at + len(leaves) - 1}; restore the log's directory"
+            raise Unwritable(message)
+        if torn:
+            store.truncate(segment, good)
+        tail += leaves[max(0, size - at) :]
+        at += len(leaves)
+    if at < size:
+        message = f"{origin}: the journal ends before the checkpoint; restore the log's directory"
+        raise Unwritable(message)
+    return tail
+
+
+def frame(first: int, leaves: Sequence[bytes]) -> bytes:
+    """One batch of the journal: magic, index of the first leaf, count, length, CRC-32, leaves as in an entry bundle."""
+    payload = pack(leaves)
+    count, length = len(leaves), len(payload)
+    check = crc32(payload, crc32(_BATCH.pack(_MAGIC, first, count, length, 0)))
+    return _BATCH.pack(_MAGIC, first, count, length, check) + payload
+
+
+def parse_segment(segment: Segment) -> tuple[list[bytes], int]:
+    """Leaves of the intact batches from the start of a segment, and where the intact part ends."""
+    found: list[bytes] = []
+    at = 0
+    while (batch := _batch(segment.content, at)) is not None and batch[0] == segment.first + len(found):
+        found += batch[1]
+        at = batch[2]
+    return found, at
+
+
+def _batch(content: bytes, at: int) -> tuple[int, list[bytes], int] | None:
+    if len(content) < at + _BATCH.size:
+        return None
+    magic, first, count, length, check = _BATCH.unpack_from(content, at)
+    start = at + _BATCH.size
+    payload = content[start : start + length]
+    expected = crc32(payload, crc32(_BATCH.pack(magic, first, count, length, 0)))
+    if magic != _MAGIC or len(payload) != length or check != expected:
+        return None
+    leaves, whole = unpack(payload)
+    return (first, leaves, start + length) if whole and len(leaves) == count else None
+
+
+def _goes_on(segment: Segment, good: int) -> bool:
+    """Tell whether intact batches follow the damage: then it is not a torn tail but a damaged journal."""
+    at = segment.content.find(_MAGIC, good + 1)
+    while at >= 0:
+        if _batch(segment.content, at) is not None:
+            return True
+        at = segment.content.find(_MAGIC, at + 1)
+    return False

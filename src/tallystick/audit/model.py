@@ -1,0 +1,96 @@
+"""What is recorded about a call, and the door through which it becomes durable."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TallyError, TenantId, ToolId
+
+Status = Literal["success", "tool_error", "rpc_error", "limited", "upstream_failure", "timeout", "cancelled"]
+"""How a call ended, from the caller's view; denials are leaves of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request was aimed at. Build one per route and tool: it does not change between calls.
+
+    `era` is the protocol version; `definition` the digest of the pinned tool; `snapshot` the control state in force.
+    Parts that were not known yet when a request was refused are None.
+    """
+
+    route: str
+    method: str | None = None
+    era: str | None = None
+    server: ServerId | None = None
+    tool: ToolId | None = None
+    definition: Digest | None = None
+    snapshot: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call that is about to be forwarded. `at` is in seconds since the epoch, `id` a ULID, `args_c` a commitment."""
+
+    id: str
+    at: float
+    tenant: TenantId
+    caller: Caller
+    target: Target
+    decision: Decision
+    args_c: str
+    request_bytes: int
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended. `intent` is the index of its intent, or None for a request that never left the gateway.
+
+    Without an intent, `target`, `caller` and `decision` say what the intent would have said.
+    `result_c` is the commitment to the answer's `result` or `error` member, exactly as answered.
+    """
+
+    id: str
+    at: float
+    tenant: TenantId
+    intent: int | None
+    status: Status
+    elapsed_us: int
+    result_bytes: int = 0
+    result_c: str | None = None
+    rpc_code: int | None = None
+    reasons: tuple[Reason, ...] = ()
+    target: Target | None = None
+    caller: Caller | None = None
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A request that was refused. `caller` is None when nobody was authenticated."""
+
+    id: str
+    at: float
+    tenant: TenantId
+    target: Target
+    refusal: Refusal
+    request_bytes: int
+    caller: Caller | None = None
+    decision: Decision | None = None
+    args_c: str | None = None
+    session: str | None = None
+
+
+class Unwritable(TallyError):
+    """The record cannot be written, so nothing that needs a record may happen."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unavailable", message)
+
+
+class Recorder(Protocol):
+    """Where leaves go."""
+
+    def append(self, tenant: TenantId, leaf: bytes) -> Awaitable[int]:
+        """Return the leaf's index in the tenant's log once it is durable; raises Unwritable, now or when awaited."""
+        ...

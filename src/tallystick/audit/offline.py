@@ -1,0 +1,287 @@
+"""Reading, proving and verifying a log from its files and public key alone (C2SP tlog-tiles, tlog-proof@v1).
+
+Needs no running Tallystick and no secret. Damage is returned as values that name the file and the index.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard
+
+from tallystick.audit.leaf import canonical, disclose
+from tallystick.audit.merkle import includes, inclusion, leaf_hash, root
+from tallystick.audit.note import Checkpoint, Verifier, open_checkpoint, parse_vkey
+from tallystick.audit.tiles import (
+    HASH_BYTES,
+    WIDTH,
+    Edge,
+    Read,
+    cut,
+    pack,
+    read_tile,
+    tile_node,
+    tile_path,
+    unpack,
+    widths,
+)
+from tallystick.terms import TallyError
+
+__all__ = ["Damage", "Report", "check_proof", "disclose", "prove", "read_leaves", "read_vkey", "size_of", "verify_log"]
+
+PROOF_HEADER = "c2sp.org/tlog-proof@v1"
+_KINDS = {"intent", "outcome", "denial", "in_doubt", "open"}
+_CLOSING = {"outcome", "in_doubt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is wrong: in which file, at which leaf (if one can be named), and what."""
+
+    file: str
+    index: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `verify_log` found. `opened` are the indices of intents that have no outcome (yet)."""
+
+    origin: str
+    size: int
+    root: str
+    kinds: dict[str, int]
+    opened: tuple[int, ...]
+    damage: tuple[Damage, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not self.damage
+
+
+def read_vkey(directory: Path) -> str:
+    """The verifier key beside a log; raises TallyError. A key from the log's own directory proves only consistency."""
+    return _text(directory / "vkey").strip()
+
+
+def size_of(directory: Path) -> int:
+    """Number of leaves that the (unverified) checkpoint states; raises TallyError."""
+    lines = _text(directory / "checkpoint").split("\n")
+    if len(lines) < 3 or not lines[1].isdecimal():
+        message = f"{directory / 'checkpoint'} is not a checkpoint"
+        raise TallyError("invalid", message)
+    return int(lines[1])
+
+
+def read_leaves(directory: Path, indices: range) -> Iterator[tuple[int, bytes]]:
+    """Yield (index, leaf) for indices in rising order; raises TallyError when a bundle is missing or damaged."""
+    size, read = size_of(directory), _reader(directory)
+    number, leaves = -1, list[bytes]()
+    for index in indices:
+        if index // WIDTH != number:
+            number = index // WIDTH
+            leaves = unpack(read_tile(read, None, number, size) or b"")[0] if 0 <= index < size else []
+        if not 0 <= index - number * WIDTH < len(leaves):
+            message = (
+                f"no leaf {index}: the log has {size} leaves, {tile_path(None, max(number, 0))} has {len(leaves)} here"
+            )
+            raise TallyError("not_found", message)
+        yield index, leaves[index % WIDTH]
+
+
+def prove(directory: Path, index: int) -> str:
+    """Proof that a leaf is in the log, as a C2SP tlog-proof with the checkpoint inside; raises TallyError."""
+    size = size_of(directory)
+    if not 0 <= index < size:
+        message = f"no leaf {index}: the log has {size} leaves"
+        raise TallyError("not_found", message)
+    try:
+        path = inclusion(index, size, tile_node(_reader(directory), size))
+    except LookupError as error:
+        message = f"{directory}: {error}; run `tally audit verify {directory}`"
+        raise TallyError("invalid", message) from error
+    hashes = "".join(f"{b64encode(digest).decode()}\n" for digest in path)
+    return f"{PROOF_HEADER}\nindex {index}\n{hashes}\n{_text(directory / 'checkpoint')}"
+
+
+def check_proof(text: str, vkey: str, leaf: bytes) -> Checkpoint | Damage:
+    """Check a proof against a key and the leaf's bytes; return the checkpoint that vouches for the leaf."""
+    head, found, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if not found or lines[0] != PROOF_HEADER:
+        return Damage("proof", None, f"does not start with {PROOF_HEADER}")
+    lines = [line for line in lines[1:] if not line.startswith("extra ")]
+    try:
+        checkpoint = open_checkpoint(note, parse_vkey(vkey))
+        index = int(lines[0].removeprefix("index "))
+        path = [b64decode(line, validate=True) for line in lines[1:]]
+    except (TallyError, Base64Error, ValueError, IndexError) as error:
+        return Damage("proof", None, f"cannot be read: {error}")
+    if includes(leaf_hash(leaf), index, checkpoint.size, path) != checkpoint.root:
+        return Damage("proof", index, "the leaf is not the one that the log holds at this index")
+    return checkpoint
+
+
+def verify_log(directory: Path, vkey: str, *, opaque: bool = False) -> Report:
+    """Re-derive everything: signature, leaf hashes, tiles, root; then (unless opaque) what the leaves say to each other."""
+    try:
+        verifier = parse_vkey(vkey)
+        checkpoint = open_checkpoint(_text(directory / "checkpoint"), verifier)
+    except TallyError as error:
+        return Report("", 0, "", {}, (), (Damage("checkpoint", None, error.message),))
+    check = _Verification(directory, checkpoint, opaque=opaque)
+    check.run(verifier)
+    opened = tuple(check.opened)
+    return Report(
+        checkpoint.origin, checkpoint.size, checkpoint.root.hex(), dict(check.kinds), opened, tuple(check.damage)
+    )
+
+
+class _Verification:
+    """One pass, from the top tiles down: what the checkpoint vouches for is known to be genuine before it is used to blame."""
+
+    def __init__(self, directory: Path, checkpoint: Checkpoint, *, opaque: bool) -> None:
+        self.damage: list[Damage] = []
+        self.kinds: Counter[str] = Counter()
+        self.opened: dict[int, str] = {}
+        self._directory = directory
+        self._read: Read = _reader(directory)
+        self._size = checkpoint.size
+        self._root = checkpoint.root
+        self._opaque = opaque
+
+    def run(self, verifier: Verifier) -> None:
+        stated = self._read("vkey")
+        if stated is not None and stated != (verifier.vkey + "\n").encode():
+            self._blame("vkey", None, "is not the key that signed the checkpoint")
+        levels = len(widths(self._size))
+        edges = [self._stored(level, self._size >> 8 * (level + 1)) or [] for level in range(levels)]
+        sound = Edge(self._size, edges).root() == self._root
+        above: list[bytes] = []
+        above_genuine = True
+        for level in reversed(range(levels)):
+            row: list[bytes] = []
+            row_genuine = True
+            for number in range(-(-(self._size >> 8 * level) // WIDTH)):
+                hashes = self._stored(level, number)
+                full = self._width(level, number) == WIDTH
+                genuine = hashes is not None and (root(hashes) == above[number] if full else sound)
+                self._tile(level, number, hashes, vouched=genuine, from_above=above_genuine if full else False)
+                row += hashes or [b""] * self._width(level, number)
+                row_genuine = row_genuine and genuine
+            above, above_genuine = row, row_genuine
+        if not sound and not self.damage:
+            self._blame("checkpoint", None, "the tiles do not lead to its root")
+
+    def _tile(self, level: int, number: int, hashes: list[bytes] | None, *, vouched: bool, from_above: bool) -> None:
+        """Check one tile against what lies below it; on level 0 that is the bundle and its leaves."""
+        width = self._width(level, number)
+        path = tile_path(level, number, width)
+        leaves = self._leaves(number) if level == 0 else []
+        if hashes is None:
+            self._blame(path, number * WIDTH << 8 * level, "is missing or has the wrong length")
+        below = [leaf_hash(leaf) for leaf in leaves] if level == 0 else self._roots_below(level, number)
+        differing = [at for at, digest in enumerate(hashes or []) if at >= len(below) or below[at] != digest]
+        if level == 0 and (vouched or hashes is None):
+            self._bundle(number, leaves, differing)
+        elif not vouched and hashes is not None:
+            if differing:
+                self._blame(
+                    path,
+                    number * WIDTH + differing[0] << 8 * level,
+                    f"hash {differing[0]} is not that of what lies below",
+                )
+            elif from_above:
+                self._blame(path, number * WIDTH << 8 * level, "is not what the checkpoint commits to")
+        if hashes is not None and not differing and vouched:
+            self._forerunners(level, number, b"".join(hashes), HASH_BYTES)
+
+    def _bundle(self, number: int, leaves: list[bytes], differing: list[int]) -> None:
+        path = tile_path(None, number, self._width(0, number))
+        wrong = set(differing)
+        for at in differing[:1]:
+            found = "the leaf is not the one that was logged" if at < len(leaves) else "the leaf is missing"
+            self._blame(path, number * WIDTH + at, found)
+        content = read_tile(self._read, None, number, self._size) or b""
+        if not wrong and content != pack(leaves[: self._width(0, number)]):
+            self._blame(path, number * WIDTH + len(leaves) - 1, "bytes follow the last leaf")
+        for at, leaf in enumerate(leaves[: self._width(0, number)]):
+            if at not in wrong and not self._opaque:
+                self._leaf(path, number * WIDTH + at, leaf)
+        if not wrong:
+            self._forerunners(None, number, content, 0)
+
+    def _forerunners(self, level: int | None, number: int, content: bytes, step: int) -> None:
+        """Older, narrower versions of a tile must be its beginnings."""
+        directory = self._directory / (tile_path(level, number) + ".p")
+        for file in sorted(directory.iterdir()) if directory.is_dir() else ():
+            width = int(file.name) if file.name.isdecimal() else 0
+            if 0 < width < self._width(level or 0, number):
+                expected = content[: width * step] if step else pack(unpack(content)[0][:width])
+                if file.read_bytes() != expected:
+                    self._blame(
+                        f"{tile_path(level, number, width)}", None, "is not a beginning of the tile that follows it"
+                    )
+
+    def _leaf(self, path: str, index: int, leaf: bytes) -> None:
+        """What a leaf says must be readable, canonical, and agree with the leaf that it closes."""
+        try:
+            fields = json.loads(leaf)
+        except ValueError:
+            fields = None
+        if not _is_fields(fields) or canonical(fields) != leaf:
+            self._blame(path, index, "the leaf is not canonical JSON")
+            return
+        kind = str(fields.get("kind"))
+        self.kinds[kind] += 1
+        intent = fields.get("intent")
+        if kind not in _KINDS or not isinstance(fields.get("ts"), str) or fields.get("v") != 1:
+            self._blame(path, index, "the leaf has no known kind, time or version")
+        elif kind == "intent":
+            self.opened[index] = str(fields.get("id"))
+        elif kind in _CLOSING and isinstance(intent, int) and self.opened.pop(intent, None) != fields.get("id"):
+            self._blame(path, index, f"closes leaf {intent}, which is no open intent of the same call")
+
+    def _leaves(self, number: int) -> list[bytes]:
+        return unpack(read_tile(self._read, None, number, self._size) or b"")[0]
+
+    def _width(self, level: int, number: int) -> int:
+        return min(WIDTH, (self._size >> 8 * level) - number * WIDTH)
+
+    def _stored(self, level: int, number: int) -> list[bytes] | None:
+        width = self._width(level, number)
+        tile = read_tile(self._read, level, number, self._size) if width else b""
+        return cut(tile) if tile is not None and len(tile) == width * HASH_BYTES else None
+
+    def _roots_below(self, level: int, number: int) -> list[bytes]:
+        children = range(number * WIDTH, number * WIDTH + self._width(level, number))
+        return [root(self._stored(level - 1, child) or []) for child in children]
+
+    def _blame(self, file: str, index: int | None, text: str) -> None:
+        self.damage.append(Damage(file, index, text))
+
+
+def _is_fields(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict)
+
+
+def _reader(directory: Path) -> Read:
+    def read(path: str) -> bytes | None:
+        try:
+            return (directory / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    return read
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise TallyError("invalid", message) from error

@@ -1,0 +1,284 @@
+"""Files and database of the logs under one state directory: the only place of this room that writes to disk.
+
+Trust: whoever can write the database and hold the signing key can fork a log; whoever can only write the files can
+destroy or hold back, but not forge. The flock keeps a second process out; the compare-and-swap holds even without it.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EIO
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tallystick.audit.log import Row, Segment
+from tallystick.audit.merkle import EMPTY_ROOT
+from tallystick.audit.model import Unwritable
+from tallystick.audit.note import Checkpoint, sign_checkpoint, verifier_of
+from tallystick.audit.tiles import tile_path, widths
+
+_LOOK_BACK = 64
+"""Complete tiles whose incomplete forerunners are looked for, at most: older ones were removed before, or are only waste."""
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS log (
+    log TEXT PRIMARY KEY, origin TEXT NOT NULL, body TEXT NOT NULL, time_us INTEGER NOT NULL, opened TEXT NOT NULL,
+    ready INTEGER NOT NULL
+) STRICT
+"""
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(EIO, f"database: {error}") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes, mode: int) -> None:
+    """Write beside, sync, rename: the file is whole or absent. Its name is durable after `sync_directory`."""
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(path)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents, durably."""
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(mode=0o755)
+        sync_directory(path.parent)
+
+
+class DirectoryStore:
+    """A log's files under `root` and its row in the database."""
+
+    def __init__(self, root: Path, database: sqlite3.Connection, name: str) -> None:
+        self._root = root
+        self._database = database
+        self._name = name
+        self._unsettled: set[Path] = set()
+        self._journal: int | None = None
+        self._forgotten = 0
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a file, or None."""
+        try:
+            return (self._root / path).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def put(self, path: str, content: bytes) -> None:
+        """Store a file for ever, read-only."""
+        target = self._root / path
+        known = self.read(path)
+        if known is None:
+            make_directory(target.parent)
+            write_durably(target, content, 0o444)
+        elif known != content:
+            raise FileExistsError(None, f"{path} exists with other content")
+        self._unsettled.add(target.parent)
+
+    def settle(self) -> None:
+        """Sync the directories of stored files."""
+        for directory in self._unsettled:
+            sync_directory(directory)
+        self._unsettled.clear()
+
+    def show(self, body: str) -> None:
+        """Replace the `checkpoint` file."""
+        write_durably(self._root / "checkpoint", body.encode(), 0o644)
+        sync_directory(self._root)
+
+    def journal(self, batch: bytes) -> None:
+        """Append and sync."""
+        if self._journal is None:
+            raise OSError(EIO, "no journal segment is open")
+        written = os.write(self._journal, batch)
+        if written != len(batch):
+            raise OSError(EIO, f"short write to the journal: {written} of {len(batch)} bytes")
+        os.fdatasync(self._journal)
+
+    def rotate(self, first: int) -> None:
+        """Start a segment; an empty one of the same name is taken over."""
+        self.close()
+        path = self._root / "journal" / f"{first:020d}"
+        self._journal = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        sync_directory(path.parent)
+
+    def segments(self) -> list[Segment]:
+        """Read the whole journal, oldest first."""
+        return [Segment(int(path.name), path.read_bytes()) for path in self._segment_paths()]
+
+    def truncate(self, segment: Segment, length: int) -> None:
+        """Cut a segment and sync it."""
+        with (self._root / "journal" / f"{segment.first:020d}").open("r+b") as file:
+            file.truncate(length)
+            os.fsync(file.fileno())
+
+    def forget(self, size: int) -> None:
+        """Remove segments that tiles replace, and incomplete tiles that complete ones replace. A crash leaves only waste."""
+        paths = self._segment_paths()
+        for path, later in zip(paths, paths[1:], strict=False):
+            if int(later.name) <= size:
+                path.unlink()
+        for level in (None, *range(len(widths(size)))):
+            shift = 8 * ((level or 0) + 1)
+            for number in range(max(self._forgotten >> shift, (size >> shift) - _LOOK_BACK), size >> shift):
+                self._drop_partials(self._root / (tile_path(level, number) + ".p"))
+        self._forgotten = size
+
+    def row(self) -> Row | None:
+        """Trusted state of the log."""
+        with _as_os_error():
+            found = self._database.execute(
+                "SELECT body, time_us, opened FROM log WHERE log = ?", (self._name,)
+            ).fetchone()
+        if found is None:
+            return None
+        body, time_us, opened = found
+        try:
+            return Row(str(body), int(time_us), {int(index): str(call) for index, call in json.loads(opened).items()})
+        except (ValueError, AttributeError) as error:
+            raise OSError(EIO, f"database: the row of {self._name} is damaged") from error
+
+    def swap(self, old: str, new: Row) -> bool:
+        """Compare and swap; durable when it returns True."""
+        update = "UPDATE log SET body = ?, time_us = ?, opened = ? WHERE log = ? AND body = ?"
+        values = (new.body, new.time_us, json.dumps(new.opened), self._name, old)
+        with _as_os_error():
+            return self._database.execute(update, values).rowcount == 1
+
+    def close(self) -> None:
+        """Close the open segment."""
+        if self._journal is not None:
+            os.close(self._journal)
+            self._journal = None
+
+    def _segment_paths(self) -> list[Path]:
+        return sorted((self._root / "journal").iterdir()) if (self._root / "journal").is_dir() else []
+
+    def _drop_partials(self, directory: Path) -> None:
+        if directory.is_dir():
+            for path in directory.iterdir():
+                path.unlink()
+            directory.rmdir()
+
+
+class State:
+    """An open state directory: lock, database and keys. One process at a time."""
+
+    def __init__(self, directory: Path, *, initialize: bool) -> None:
+        self._directory = directory
+        make_directory(directory)
+        self._lock = os.open(directory / "audit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            message = f"another process writes the record in {directory}; stop it first"
+            raise Unwritable(message) from error
+        try:
+            with _as_os_error():
+                self._database = _connect(directory / "audit.sqlite", initialize=initialize)
+            self.key = self._signing_key(initialize=initialize and not self.logs())
+        except (OSError, ValueError) as error:
+            message = f"{directory}: {error}"
+            raise Unwritable(message) from error
+
+    def logs(self) -> dict[tuple[str, int], str]:
+        """Origin of every log by tenant and year."""
+        with _as_os_error():
+            rows = self._database.execute("SELECT log, origin FROM log ORDER BY log").fetchall()
+        names = {str(name).rpartition("/")[::2]: str(origin) for name, origin in rows}
+        return {(tenant, int(year)): origin for (tenant, year), origin in names.items()}
+
+    def store(self, tenant: str, year: int) -> DirectoryStore:
+        """Store of a log that exists; finishes a creation that a crash cut short."""
+        name = f"{tenant}/{year}"
+        query = "SELECT origin, body, ready FROM log WHERE log = ?"
+        with _as_os_error():
+            found = self._database.execute(query, (name,)).fetchone()
+        store = DirectoryStore(self._directory / "audit" / tenant / str(year), self._database, name)
+        if found is not None and not found[2]:
+            self._furnish(store, name, found[0], found[1])
+        return store
+
+    def create(self, tenant: str, year: int, origin: str, time_us: int) -> None:
+        """Create an empty log; raises Unwritable when anything says that it existed before."""
+        name = f"{tenant}/{year}"
+        if (self._directory / "audit" / name).exists():
+            message = f"{origin}: its directory exists but the database does not know it; restore the database"
+            raise Unwritable(message)
+        body = sign_checkpoint(Checkpoint(origin, 0, EMPTY_ROOT), self.key)
+        # The row goes first: a crash before the directory is complete leaves `ready` at 0, and the next start goes on.
+        with _as_os_error():
+            self._database.execute("INSERT INTO log VALUES (?, ?, ?, ?, '{}', 0)", (name, origin, body, time_us))
+        self.store(tenant, year)
+
+    def close(self) -> None:
+        """Close the database and let the next process in."""
+        self._database.close()
+        os.close(self._lock)
+
+    def _furnish(self, store: DirectoryStore, name: str, origin: str, body: str) -> None:
+        root = self._directory / "audit" / name
+        make_directory(root / "journal")
+        write_durably(root / "vkey", (verifier_of(origin, self.key).vkey + "\n").encode(), 0o644)
+        store.rotate(0)
+        store.close()
+        store.show(body)
+        with _as_os_error():
+            self._database.execute("UPDATE log SET ready = 1 WHERE log = ?", (name,))
+
+    def _signing_key(self, *, initialize: bool) -> Ed25519PrivateKey:
+        signing, commitment = self._directory / "keys" / "audit-ed25519", self._directory / "keys" / "audit-commitment"
+        if initialize:
+            make_directory(signing.parent)
+            signing.parent.chmod(0o700)
+            if not commitment.exists():
+                write_durably(commitment, os.urandom(32), 0o600)
+            if not signing.exists():
+                write_durably(signing, Ed25519PrivateKey.generate().private_bytes_raw(), 0o600)
+            sync_directory(signing.parent)
+        read_commitment_key(self._directory)
+        return Ed25519PrivateKey.from_private_bytes(signing.read_bytes())
+
+
+def read_commitment_key(directory: Path) -> bytes:
+    """The 32-byte key behind the commitments of a state directory; raises OSError or ValueError."""
+    key = (directory / "keys" / "audit-commitment").read_bytes()
+    if len(key) != 32:
+        message = "keys/audit-commitment is not 32 bytes"
+        raise ValueError(message)
+    return key
+
+
+def _connect(path: Path, *, initialize: bool) -> sqlite3.Connection:
+    if not initialize and not path.exists():
+        message = f"{path} does not exist; initialise the record first, or restore the database"
+        raise OSError(message)
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    path.chmod(0o600)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute(_SCHEMA)
+    return database

@@ -1,0 +1,118 @@
+"""The tree of commands. Exit codes: 0 done, 1 the answer is no (damage, a failed demo), 2 the call or the configuration is wrong."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import uvloop
+
+from tallystick.cli.audit import audit
+from tallystick.cli.demo import demo
+from tallystick.settings import places
+from tallystick.terms import TallyError
+
+WRONG: Final = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def tally() -> None:
+    """Tallystick: a control plane between AI agents and MCP servers."""
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=lambda: places()[0],
+    show_default="$TALLY_CONFIG or ./config",
+    help="Configuration directory.",
+)
+state_option = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=lambda: places()[1],
+    show_default="$TALLY_STATE or ./var",
+    help="State directory: keys and the record.",
+)
+
+
+@tally.command()
+@config_option
+@state_option
+def up(config: Path, state: Path) -> None:
+    """Serve the configuration until interrupted, and follow its changes."""
+    uvloop.run(_up(config, state))
+
+
+async def _up(config: Path, state: Path) -> None:
+    from tallystick.wiring import Places, serve  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+
+    async with serve(Places(config, state)) as served:
+        click.echo(f"Tallystick listens at {served.url}")
+        if served.development:
+            click.echo("DEVELOPMENT ISSUER: anybody on this machine can sign in as anybody in development-people.yaml.")
+        for route in served.gateway.routes:
+            click.echo(f"  connect an MCP client to {served.url}/{route}/mcp")
+        await served.ended.wait()
+
+
+@tally.command("pin")
+@config_option
+@click.argument("servers", nargs=-1)
+def pin_servers(config: Path, servers: tuple[str, ...]) -> None:
+    """Ask SERVERS (default: all) for their tools and write pins/<server>.json, for review and for serving."""
+    uvloop.run(_pin(config, servers))
+
+
+async def _pin(config: Path, servers: tuple[str, ...]) -> None:
+    from tallystick.wiring import pin  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+
+    async for pinned in pin(config, servers):
+        counted = ", ".join(
+            f"{list(pinned.tools.values()).count(kind)} {kind}" for kind in sorted(set(pinned.tools.values()))
+        )
+        click.echo(f"{pinned.server}: {', '.join(pinned.eras)}: {counted or 'no tools'} -> {pinned.file}")
+
+
+@tally.command()
+@config_option
+@state_option
+@click.option("--as", "person", required=True, help="A person of development-people.yaml.")
+@click.option("--url", help="The gateway's public URL; default: as tally.yaml says.")
+def token(config: Path, state: Path, person: str, url: str | None) -> None:
+    """Print an access token of the DEVELOPMENT issuer."""
+    from tallystick.wiring import Places, token_for  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+
+    click.echo(token_for(Places(config, state), person, url))
+
+
+@tally.group()
+def config() -> None:
+    """Look at the configuration without serving it."""
+
+
+@config.command("check")
+@config_option
+def check_config(config: Path) -> None:
+    """Compile the configuration and name every problem."""
+    from tallystick.wiring import check  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+
+    snapshot = check(config)
+    for notice in snapshot.notices:
+        click.echo(f"note: {notice}", err=True)
+    click.echo(f"{config} is valid: {len(snapshot.routes)} routes, snapshot {snapshot.digest}")
+
+
+tally.add_command(audit)
+tally.add_command(demo)
+
+
+def main() -> None:
+    """Run the command; the translation point of the command line, where every error becomes a sentence and an exit code."""
+    try:
+        tally(standalone_mode=True)
+    except TallyError as error:
+        click.echo(f"tally: {error.message}", err=True)
+        sys.exit(WRONG)
+    except KeyboardInterrupt:
+        sys.exit(130)

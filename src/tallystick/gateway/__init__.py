@@ -1,0 +1,25 @@
+"""The data path: every MCP message travels one corridor through eight rooms, and this room alone talks to servers.
+
+Must never contain a decision (policy), a rule about identity, a second way to a server, or a second corridor.
+"""
+
+from tallystick.gateway.corridor import travel
+from tallystick.gateway.front import Admission, Application, Front
+from tallystick.gateway.rooms import Rooms
+from tallystick.gateway.session import Sealer
+from tallystick.gateway.upstream import Connector, Fetcher, HttpUpstream, Outbound, StdioUpstream, Upstream
+
+__all__ = [
+    "Admission",
+    "Application",
+    "Connector",
+    "Fetcher",
+    "Front",
+    "HttpUpstream",
+    "Outbound",
+    "Rooms",
+    "Sealer",
+    "StdioUpstream",
+    "Upstream",
+    "travel",
+]

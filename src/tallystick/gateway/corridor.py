@@ -1,0 +1,35 @@
+"""The one corridor that every message travels, eight rooms in a fixed order. docs/one-tool-call.md tells it as a story.
+
+Each step takes the ticket of the step before, so a room that is skipped does not type-check. Every step may refuse; a refusal goes
+straight to the last room, where it is recorded and told. There is no second corridor.
+"""
+
+from tallystick.gateway import steps
+from tallystick.gateway.rooms import Rooms
+from tallystick.gateway.tickets import Answer, Received
+from tallystick.terms import Refusal
+
+
+async def travel(rooms: Rooms, received: Received) -> Answer:  # noqa: PLR0911 - one exit per room is the point
+    """Take one received message through identity, snapshot, policy, approvals, audit, upstream and answer."""
+    identified = await steps.identify(rooms, received)
+    if isinstance(identified, Refusal):
+        return await steps.refuse(rooms, received, identified)
+    routed = steps.route(rooms, identified)
+    if isinstance(routed, Refusal):
+        return await steps.refuse(rooms, received, routed, identified.caller)
+    authorized = steps.authorize(rooms, routed)
+    if isinstance(authorized, Refusal):
+        return await steps.refuse(rooms, received, authorized, identified.caller, routed)
+    try:
+        cleared = steps.clear(authorized)
+        if isinstance(cleared, Refusal):
+            return await steps.refuse(rooms, received, cleared, identified.caller, routed)
+        intended = await steps.intend(rooms, cleared)
+        if isinstance(intended, Refusal):
+            return await steps.refuse(rooms, received, intended, identified.caller, routed)
+        answered = await steps.send(rooms, intended)
+        return await steps.answer(rooms, answered)
+    finally:
+        if authorized.admission is not None:
+            authorized.admission.release()

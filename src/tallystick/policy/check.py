@@ -1,0 +1,84 @@
+"""What can be wrong with a policy: names that do not exist, types that do not fit, conditions that nothing can meet."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from tallystick.policy.argument_types import mapping, sequence
+from tallystick.policy.cedar import Schema, validate
+from tallystick.policy.expression import named_entities
+from tallystick.policy.model import Policy
+from tallystick.settings import Problem
+
+NEVER = "can never match"
+_ATTRIBUTE = re.compile(r"attribute `([^`]+)`")
+
+
+def check_annotations(policy: Policy) -> Iterator[Problem]:
+    """Yield problems of @obligation and of templates."""
+    annotations = mapping(policy.body.get("annotations"))
+    obligation = annotations.get("obligation")
+    if "obligation" in annotations and obligation != "approve":
+        yield Problem.unknown(policy.place, "obligation", str(obligation), ["approve"])
+    elif "obligation" in annotations and policy.body.get("effect") == "forbid":
+        yield Problem(*policy.place, "an obligation on a forbid has no effect", "put it on the permit")
+    for name in annotations:
+        if name not in {"id", "obligation", "description", "reason"}:
+            known = ["id", "obligation", "description", "reason"]
+            yield Problem.unknown(policy.place, "annotation", name, known)
+    if policy.body.get("template"):
+        yield Problem(*policy.place, "templates are not supported", "write the principal and the resource out")
+
+
+def check_names(policy: Policy, known: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """Yield a problem for each literal entity that does not exist. Users, agents and groups are not known here."""
+    for uid in dict.fromkeys(named_entities(policy.body)):
+        if uid.type in known and uid.id not in known[uid.type]:
+            yield Problem.unknown(policy.place, uid.type, uid.id, known[uid.type])
+
+
+def check_types(policies: Sequence[Policy], schema: Schema, names: frozenset[str]) -> Iterator[Problem]:
+    """Yield what Cedar's validator finds, then the policies whose conditions are false for every kind of request.
+
+    cedarpy does not hand out the validator's warnings, so the second finding is drawn out of it: a condition that is
+    certainly ill-typed is added behind all others. The validator looks at it only where those before it can be true; a
+    policy that still passes can never match.
+    """
+    faults = validate({policy.id: policy.body for policy in policies}, schema)
+    for policy in policies:
+        for what in dict.fromkeys(faults.get(policy.id, ())):
+            yield Problem(*policy.place, what, _remedy(what, names))
+    sound = {policy.id: _with_false_step(policy) for policy in policies if policy.id not in faults}
+    reached = validate(sound, schema)
+    for policy in policies:
+        if policy.id in sound and policy.id not in reached:
+            yield never(policy)
+
+
+def never(policy: Policy) -> Problem:
+    """Return the problem of a policy that nothing can meet."""
+    remedy = "check the spelling of names and values in its conditions, or remove it"
+    return Problem(*policy.place, NEVER, remedy)
+
+
+def attribute_names(document: object) -> frozenset[str]:
+    """Return every attribute name in a schema."""
+    members = mapping(document)
+    own = frozenset(mapping(members.get("attributes")))
+    return own.union(*(attribute_names(part) for part in members.values()))
+
+
+def _with_false_step(policy: Policy) -> Mapping[str, object]:
+    ill_typed = {"kind": "when", "body": {"<": {"left": {"Value": "text"}, "right": {"Value": 1}}}}
+    return {**policy.body, "conditions": [*sequence(policy.body.get("conditions")), ill_typed]}
+
+
+def _remedy(what: str, names: frozenset[str]) -> str:
+    found = _ATTRIBUTE.search(what)
+    if found is None:
+        return "compare the policy with the schema"
+    last = found[1].rpartition(".")[2]
+    if "safety of access" in what:
+        return f"ask first whether it is there: `... has {last} && ...`"
+    if last in names:
+        return "it exists for other actions only: name the action in the scope, or ask with `has` first"
+    return Problem.unknown(("", ""), "attribute", last, names).remedy

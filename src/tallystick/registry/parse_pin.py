@@ -1,0 +1,28 @@
+"""Reads `pins/<server>.json`: what the server said when it was approved."""
+
+from tallystick.registry.model import Pin
+from tallystick.settings import Section
+from tallystick.terms import ServerId, ToolId
+
+TOOL_NAME = 128
+"""Longest tool name in characters, as MCP recommends."""
+
+
+def parse_pin(section: Section) -> Pin:
+    """Read one pin. A tool named twice is refused: two definitions under one name are how one shadows the other."""
+    eras = {era: part.whole() for era, part in section.sections("eras").items()}
+    parts = {_named(part): part for part in reversed(section.listed("tools"))}
+    if len(parts) < len(section.listed("tools")):
+        section.fault("tools", "one tool name is pinned twice", "remove one of the two definitions")
+    tools = {name: part.whole() for name, part in reversed(parts.items())}
+    return Pin(ServerId(section.text("server")), section.text("pinned_at", ""), eras, tools)
+
+
+def _named(part: Section) -> ToolId:
+    name = part.text("name")
+    if len(name) > TOOL_NAME or not name.isprintable():
+        part.fault("name", f"is longer than {TOOL_NAME} characters or not printable", "rename the tool at its server")
+    if not part.has("inputSchema"):
+        part.fault("inputSchema", "is missing", "pin the server again with `tally pin`")
+    part.mapping("inputSchema")
+    return ToolId(name)

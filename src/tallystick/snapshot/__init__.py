@@ -1,0 +1,12 @@
+"""One immutable, digested value that holds everything the data path needs to know, and the place where it is swapped.
+
+Compiled from the bytes of a configuration: all or nothing. It must never contain I/O, and nothing in it may change
+after it was built.
+"""
+
+from tallystick.snapshot.compile import compile_snapshot
+from tallystick.snapshot.holder import Holder
+from tallystick.snapshot.model import Route, RoutedTool, Snapshot
+from tallystick.snapshot.resolve import find_route, resolve
+
+__all__ = ["Holder", "Route", "RoutedTool", "Snapshot", "compile_snapshot", "find_route", "resolve"]

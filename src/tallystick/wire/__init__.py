@@ -1,0 +1,27 @@
+"""MCP on the wire, both eras: strict parsing, era rules, errors and server-sent events, as pure functions.
+
+The era of a peer is a key of the table in `eras.py`; nothing past the edges of the corridor asks for it.
+Must never contain I/O, policy, or knowledge of a particular server.
+"""
+
+from tallystick.wire import encode
+from tallystick.wire.envelope import Headers, admit, name_header
+from tallystick.wire.eras import ERAS, MODERN, Era
+from tallystick.wire.message import Message, parse
+from tallystick.wire.reply import Reply, read_reply
+from tallystick.wire.sse import EventReader
+
+__all__ = [
+    "ERAS",
+    "MODERN",
+    "Era",
+    "EventReader",
+    "Headers",
+    "Message",
+    "Reply",
+    "admit",
+    "encode",
+    "name_header",
+    "parse",
+    "read_reply",
+]

@@ -1,0 +1,11 @@
+"""The only composition root: turns a configuration directory and a state directory into live objects and runs them.
+
+Must never contain a decision, a rule or a format: if something here could be wrong in an interesting way, it belongs in a room.
+"""
+
+from tallystick.wiring.compose import Gateway, assemble
+from tallystick.wiring.configure import Places, check, token_for
+from tallystick.wiring.pin import Pinned, pin
+from tallystick.wiring.serve import Served, serve
+
+__all__ = ["Gateway", "Pinned", "Places", "Served", "assemble", "check", "pin", "serve", "token_for"]

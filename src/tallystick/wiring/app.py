@@ -1,0 +1,63 @@
+"""The listener's map of paths: MCP endpoints to the gateway, metadata and health beside them, everything else not found."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+
+from tallystick.gateway import Application, Front
+from tallystick.identity import resource_metadata
+from tallystick.wiring.compose import Gateway
+
+_METADATA = "/.well-known/oauth-protected-resource"
+_DEVELOPMENT = ("/development-issuer", "/.well-known/oauth-authorization-server/development-issuer")
+
+
+class App:
+    """The ASGI 3.0 application of one listener. `development` is the embedded development issuer, where there is one."""
+
+    def __init__(self, gateway: Gateway, front: Front, development: Application | None) -> None:
+        """Serve these."""
+        self._gateway = gateway
+        self._front = front
+        self._development = development
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, object],
+        receive: Callable[[], Awaitable[MutableMapping[str, object]]],
+        send: Callable[[MutableMapping[str, object]], Awaitable[None]],
+    ) -> None:
+        """Answer one HTTP request; other kinds of connection are closed."""
+        path = scope.get("path")
+        if scope["type"] != "http" or not isinstance(path, str):
+            return
+        route = route_of(path)
+        if route is not None:
+            await self._front(scope, receive, send, route)
+        elif self._development is not None and path.startswith(_DEVELOPMENT):
+            await self._development(scope, receive, send)
+        else:
+            status, document = self._document(path)
+            body = json.dumps(document).encode()
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    def _document(self, path: str) -> tuple[int, dict[str, object]]:
+        gateway = self._gateway
+        if path == "/healthz":
+            ready = gateway.ready
+            return (200 if ready else 503), {"status": "ok" if ready else "refusing calls"}
+        described = route_of(path.removeprefix(_METADATA)) if path.startswith(_METADATA) else None
+        if described is not None:
+            # The same answer for a route that exists and one that does not: metadata is public, routes are not.
+            return 200, resource_metadata(gateway.rooms.resource(described), gateway.trusted)
+        if path == _METADATA:
+            return 200, resource_metadata(gateway.rooms.public_url, gateway.trusted)
+        return 404, {"error": "not found", "try": "/servers/<server>/mcp or /toolsets/<toolset>/mcp"}
+
+
+def route_of(path: str) -> str | None:
+    """Return `servers/<name>` or `toolsets/<name>` for the path of an MCP endpoint, matched exactly."""
+    parts = path.split("/")
+    endpoint = len(parts) == 4 and not parts[0] and parts[1] in ("servers", "toolsets") and parts[3] == "mcp"  # noqa: PLR2004
+    return f"{parts[1]}/{parts[2]}" if endpoint and parts[2] else None

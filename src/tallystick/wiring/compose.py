@@ -1,0 +1,147 @@
+"""Live objects from settings and a snapshot, and what follows when the snapshot is replaced."""
+
+import os
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from anyio.abc import TaskGroup
+
+from tallystick.audit.client import start_writer
+from tallystick.gateway import Connector, Fetcher, HttpUpstream, Rooms, Sealer, StdioUpstream, Upstream
+from tallystick.gateway.upstream.stdio import supervision
+from tallystick.guard import Bulkhead
+from tallystick.identity import Algorithm, Authenticator, TrustedIssuer
+from tallystick.registry import HttpTransport, IssuerEntry, Server
+from tallystick.runtime import Capped
+from tallystick.settings import Problem, Settings
+from tallystick.snapshot import Holder, Snapshot
+from tallystick.terms import ServerId, TallyError, TenantId
+from tallystick.wiring.keys import secret
+
+PLATFORM: Final = TenantId("platform")
+"""The tenant whose log holds what belongs to no tenant, such as a request to a route that nobody has."""
+
+clock = time.time
+
+
+class Gateway:
+    """One gateway's live objects. `offer` replaces the configuration as a whole, or not at all."""
+
+    def __init__(self, settings: Settings, public_url: str, supervising: TaskGroup) -> None:
+        """Hold nothing yet: without a snapshot every call is refused."""
+        self.settings = settings
+        self.public_url = public_url
+        self.holder = Holder()
+        self.trusted: tuple[TrustedIssuer, ...] = ()
+        self.upstreams: Mapping[ServerId, Upstream] = {}
+        self._servers: Mapping[ServerId, Server] = {}
+        self._supervising = supervising
+        self._authenticator = Authenticator((), frozenset(), Fetcher(Connector(allow_special=True)), clock)
+        self._rooms: Rooms | None = None
+
+    @property
+    def rooms(self) -> Rooms:
+        """The corridor's rooms, once the record is open."""
+        if self._rooms is None:
+            message = "the gateway is not assembled"
+            raise TallyError("internal", message)
+        return self._rooms
+
+    @rooms.setter
+    def rooms(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be decided at all."""
+        return self.holder.current is not None
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The routes in force, such as `servers/time`."""
+        snapshot = self.holder.current
+        return () if snapshot is None else tuple(snapshot.routes)
+
+    def offer(self, files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
+        """Put a configuration in force; a broken one changes nothing and comes back as its problems."""
+        offered = self.holder.offer(files)
+        if isinstance(offered, Snapshot):
+            self.trusted = tuple(trusted_issuer(entry, self.settings) for entry in offered.registry.issuers.values())
+            self._authenticator = self._authenticator.replace(self.trusted, frozenset(offered.registry.tenants))
+            self.upstreams = {name: self._upstream(server) for name, server in offered.registry.servers.items()}
+            self._servers = offered.registry.servers
+        return offered
+
+    def authenticator(self) -> Authenticator:
+        """Return the authenticator of the configuration in force."""
+        return self._authenticator
+
+    def _upstream(self, server: Server) -> Upstream:
+        known = self._servers.get(server.name)
+        # An unchanged way to a server keeps its connections, sessions and process.
+        if known is not None and known.transport == server.transport:
+            return self.upstreams[server.name]
+        return upstream_of(server, self.settings, self._supervising)
+
+
+def upstream_of(server: Server, settings: Settings, supervising: TaskGroup) -> Upstream:
+    """Return the way to a server."""
+    transport = server.transport
+    if isinstance(transport, HttpTransport):
+        return HttpUpstream(transport.url, Connector(transport.allow_special_addresses, transport.ca_file))
+    limits = settings.runtime
+    environment = {"PATH": os.defpath, **transport.env}
+    return StdioUpstream(
+        Capped(
+            transport.command,
+            environment,
+            transport.cwd,
+            limits.memory_bytes,
+            limits.open_files,
+            server.limits.result_bytes,
+        ),
+        supervising,
+    )
+
+
+def trusted_issuer(entry: IssuerEntry, settings: Settings) -> TrustedIssuer:
+    """Return the issuer as `identity` knows it."""
+    algorithms: tuple[Algorithm, ...] = tuple(name for name in ("EdDSA", "ES256", "RS256") if name in entry.algorithms)
+    return TrustedIssuer(
+        entry.issuer,
+        entry.tenant,
+        entry.tenant_claim,
+        algorithms,
+        entry.subject_claim,
+        entry.groups_claim,
+        entry.client_claim,
+        entry.agent_claim,
+        entry.agent_value,
+        entry.jwks_uri,
+        settings.identity.clock_skew_s,
+    )
+
+
+@asynccontextmanager
+async def assemble(settings: Settings, public_url: str, state: Path) -> AsyncGenerator[Gateway]:
+    """Open the record and give a gateway without a snapshot; at exit servers and writer have ended, in that order."""
+    host = settings.audit.origin_host or urlsplit(public_url).netloc
+    async with start_writer(state, host, initialize=True) as recorder, supervision() as supervising:
+        gateway = Gateway(settings, public_url, supervising)
+        gateway.rooms = Rooms(
+            clock,
+            gateway.holder,
+            gateway.authenticator,
+            lambda: gateway.upstreams,
+            recorder,
+            recorder.commitment_key,
+            Sealer(secret(state / "keys" / "session.key")),
+            Bulkhead(settings.gateway.calls_per_caller),
+            public_url,
+            PLATFORM,
+        )
+        yield gateway

@@ -1,0 +1,121 @@
+"""Where things are, and the pieces that only the first run needs: the development issuer and its tokens."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tallystick import settings as settings_room
+from tallystick.identity.issuer_dev import Agent, DevelopmentIssuer, Person
+from tallystick.settings import Problem, Settings
+from tallystick.snapshot import Snapshot, compile_snapshot
+from tallystick.terms import TallyError
+from tallystick.wiring.keys import secret
+
+PEOPLE: Final = "development-people.yaml"
+"""The file whose presence asks for the embedded development issuer."""
+
+ISSUER_PATH: Final = "/development-issuer"
+"""Where the embedded development issuer is served, below the gateway's URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The configuration directory and the state directory of one installation."""
+
+    config: Path
+    state: Path
+
+
+def look(config: Path) -> Mapping[str, bytes] | tuple[Problem, ...]:
+    """Return the files of a configuration directory that make a snapshot, or what is wrong with the directory."""
+    files = settings_room.read_directory(config)
+    return files if isinstance(files, tuple) else {name: raw for name, raw in files.items() if name != PEOPLE}
+
+
+def read(config: Path) -> Mapping[str, bytes]:
+    """Return what `look` finds, or raise `TallyError` ("invalid") with every problem."""
+    files = look(config)
+    if isinstance(files, tuple):
+        raise TallyError("invalid", told(files))
+    return files
+
+
+def check(config: Path) -> Snapshot:
+    """Compile a configuration and return it; raises `TallyError` ("invalid") naming every problem."""
+    compiled = compile_snapshot(read(config))
+    if isinstance(compiled, Snapshot):
+        return compiled
+    raise TallyError("invalid", told(compiled))
+
+
+def development_issuer(places: Places, url: str) -> DevelopmentIssuer | None:
+    """Return the embedded DEVELOPMENT issuer below `url`, where `development-people.yaml` asks for it, else None.
+
+    Raises `TallyError` ("invalid") when the file is wrong or `url` is not on loopback.
+    """
+    file = places.config / PEOPLE
+    if not file.exists():
+        return None
+    document = settings_room.parse_document(PEOPLE, file.read_bytes())
+    if isinstance(document, settings_room.Problem):
+        raise TallyError("invalid", str(document))
+    try:
+        listed = msgspec.convert(document, _People)
+    except msgspec.ValidationError as error:
+        message = f"{PEOPLE}: {error}. Each entry has a subject, and may have a title and groups."
+        raise TallyError("invalid", message) from error
+    people = [Person(entry.subject, entry.title or entry.name, tuple(entry.groups)) for entry in listed.people]
+    agents = [_agent(entry, places.state) for entry in listed.agents]
+    return DevelopmentIssuer(
+        url + ISSUER_PATH, places.state / "keys" / "development-issuer.key", people, agents, time.time
+    )
+
+
+def _agent(entry: "_Entry", state: Path) -> Agent:
+    kept = secret(state / "keys" / f"development-agent-{entry.subject}.key").hex()
+    return Agent(entry.subject, kept, entry.title or entry.name, tuple(entry.groups))
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    subject: str
+    name: str = ""
+    title: str = ""
+    groups: list[str] = []
+
+
+class _People(msgspec.Struct, forbid_unknown_fields=True):
+    people: list[_Entry] = []
+    agents: list[_Entry] = []
+
+
+def token_for(places: Places, person: str, url: str | None = None) -> str:
+    """Return an access token of the DEVELOPMENT issuer for the whole gateway; `url` is its public URL.
+
+    Raises `TallyError` where there is no such issuer or person.
+    """
+    settings = settings_of(read(places.config))
+    public_url = url or settings.gateway.public_url
+    issuer = development_issuer(places, public_url)
+    if issuer is None:
+        message = (
+            f"there is no {PEOPLE} in {places.config}, so no development issuer. Get a token from your own issuer."
+        )
+        raise TallyError("not_found", message)
+    return issuer.mint(person, public_url)
+
+
+def settings_of(files: Mapping[str, bytes]) -> Settings:
+    """Return the process settings, or raise `TallyError` ("invalid") naming every problem."""
+    parsed = settings_room.parse_settings(files)
+    if isinstance(parsed, Settings):
+        return parsed
+    raise TallyError("invalid", told(parsed))
+
+
+def told(problems: tuple[Problem, ...]) -> str:
+    """Return problems as text, one on a line."""
+    return "\n".join(str(problem) for problem in problems)

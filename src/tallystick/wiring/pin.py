@@ -1,0 +1,166 @@
+"""`tally pin`: ask servers what they are in each era and write it down, so that what was reviewed is what is served."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+import msgspec
+
+from tallystick import settings as settings_room
+from tallystick.gateway import Outbound, Upstream
+from tallystick.gateway.upstream.stdio import supervision
+from tallystick.registry import Registry, Server, digest_definition, parse
+from tallystick.terms import Refusal, ServerId, TallyError
+from tallystick.wire import ERAS, MODERN, Era, Reply
+from tallystick.wiring.compose import clock, upstream_of
+from tallystick.wiring.configure import read, settings_of, told
+
+_CLIENT: Final = {"name": "tallystick-pin", "version": "0.1"}
+_ERAS: Final = (MODERN, "2025-11-25")
+_PAGES: Final = 100
+"""Pages of a tool list that are read at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What was pinned of one server: its eras, and for each tool whether it is `new`, `same`, `changed` or `gone`."""
+
+    server: ServerId
+    file: Path
+    eras: tuple[str, ...]
+    tools: dict[str, str]
+
+
+class _Alone:
+    """The client's side of a request that the gateway makes for itself."""
+
+    async def emit(self, message: bytes) -> None:
+        del message
+
+    async def abandoned(self) -> None:
+        await anyio.sleep_forever()
+
+
+async def pin(config: Path, names: tuple[str, ...]) -> AsyncGenerator[Pinned]:
+    """Pin the named servers (all of them where none is named), one after the other; yields each as it is written.
+
+    Raises `TallyError` for a configuration that does not parse, an unknown name, or a server that does not answer.
+    """
+    files = read(config)
+    registry = _registry(files)
+    chosen = _chosen(registry, names)
+    settings = settings_of(files)
+    async with supervision() as supervising:
+        for server in chosen:
+            said, tools = await _ask(upstream_of(server, settings, supervising), server)
+            yield _write(config, server, said, tools)
+
+
+def _registry(files: Mapping[str, bytes]) -> Registry:
+    documents: dict[str, dict[str, object]] = {}
+    for name, raw in files.items():
+        # Toolsets and policies speak of pinned tools, so they cannot be read before there are any.
+        if not name.startswith(("tenants/", "servers/")):
+            continue
+        document = settings_room.parse_document(name, raw)
+        if isinstance(document, settings_room.Problem):
+            raise TallyError("invalid", str(document))
+        documents[name] = document
+    registry = parse(documents)
+    if not isinstance(registry, Registry):
+        raise TallyError("invalid", told(registry))
+    return registry
+
+
+def _chosen(registry: Registry, names: tuple[str, ...]) -> list[Server]:
+    for name in names:
+        if name not in registry.servers:
+            message = (
+                f"no server is named {name!r}. Known: {', '.join(registry.servers)}. Add servers/{name}.yaml first."
+            )
+            raise TallyError("not_found", message)
+    return [server for name, server in registry.servers.items() if not names or name in names]
+
+
+async def _ask(upstream: Upstream, server: Server) -> tuple[dict[str, object], list[dict[str, object]]]:
+    said: dict[str, object] = {}
+    tools: list[dict[str, object]] | None = None
+    failure = ""
+    for version in _ERAS:
+        introduced = await upstream.introduce(_outbound(server, ERAS[version], ERAS[version].opening, {}))
+        if isinstance(introduced, Refusal) or introduced.kind != "result":
+            failure = (
+                introduced.detail or introduced.public_text
+                if isinstance(introduced, Refusal)
+                else introduced.payload.decode()
+            )
+            continue
+        said[version] = _object(introduced)
+        tools = await _tools(upstream, server, ERAS[version]) if tools is None else tools
+    await upstream.forget("pin")
+    if tools is None:
+        message = f"server {server.name!r} does not answer in any era: {failure}. Start it, check servers/{server.name}.yaml, and pin again."
+        raise TallyError("upstream", message)
+    return said, tools
+
+
+async def _tools(upstream: Upstream, server: Server, era: Era) -> list[dict[str, object]]:
+    tools: list[dict[str, object]] = []
+    cursor: object = None
+    for _ in range(_PAGES):
+        params: dict[str, object] = {} if cursor is None else {"cursor": cursor}
+        reply = await upstream.ask(_outbound(server, era, "tools/list", params))
+        if isinstance(reply, Refusal) or reply.kind != "result":
+            break
+        page = _object(reply)
+        tools.extend(msgspec.convert(page.get("tools", []), list[dict[str, object]]))
+        cursor = page.get("nextCursor")
+        if cursor is None:
+            return tools
+    message = f"server {server.name!r} does not list its tools"
+    raise TallyError("upstream", message)
+
+
+def _outbound(server: Server, era: Era, method: str, params: dict[str, object]) -> Outbound:
+    if not era.sessions:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": era.version,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": _CLIENT,
+        }
+        params = {**params, "_meta": meta}
+    return Outbound(era, method, params, "pin", _Alone(), server.limits.timeout_s, server.limits.result_bytes)
+
+
+def _object(reply: Reply) -> dict[str, object]:
+    return msgspec.json.decode(reply.payload, type=dict[str, object])
+
+
+def _write(config: Path, server: Server, said: dict[str, object], tools: list[dict[str, object]]) -> Pinned:
+    file = config / "pins" / f"{server.name}.json"
+    before = _digests(file)
+    now = {str(tool["name"]): str(digest_definition(tool)) for tool in tools}
+    verdicts = {
+        name: "new" if name not in before else "same" if before[name] == digest else "changed"
+        for name, digest in now.items()
+    }
+    verdicts |= {name: "gone" for name in before if name not in now}
+    pinned_at = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
+    document = {"server": server.name, "pinned_at": pinned_at, "eras": said, "tools": tools}
+    file.parent.mkdir(exist_ok=True)
+    unfinished = file.with_suffix(".json.new")
+    unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(file)
+    return Pinned(server.name, file, tuple(said), verdicts)
+
+
+def _digests(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    document = msgspec.json.decode(file.read_bytes(), type=dict[str, object])
+    tools = msgspec.convert(document.get("tools", []), list[dict[str, object]])
+    return {str(tool["name"]): str(digest_definition(tool)) for tool in tools}

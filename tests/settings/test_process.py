@@ -1,0 +1,66 @@
+"""Process settings: everything has a default, and what is wrong is named with its nearest right form."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from tallystick.settings import Settings, parse_settings, places
+
+BROKEN = [
+    ("gatewy: {}", 'gatewy: there is no setting "gatewy"; did you mean "gateway"?'),
+    ("gateway: {listen_prt: 1}", 'gateway.listen_prt: there is no setting "listen_prt"; did you mean "listen_port"?'),
+    ("gateway: {listen_port: '80'}", "gateway.listen_port: is not a whole number"),
+    ("gateway: {listen_port: true}", "gateway.listen_port: is not a whole number"),
+    ("gateway: {listen_port: 70000}", "gateway.listen_port: 70000 is out of range; choose 0 to 65535"),
+    ("gateway: {public_url: tally.example}", 'gateway.public_url: "tally.example" is not a plain http(s) URL'),
+    ("gateway: {public_url: 'http://[::1'}", "gateway.public_url"),
+    ("gateway: {allowed_hosts: a.example}", "gateway.allowed_hosts: is not a list of texts"),
+    ("gateway: 3", "gateway: is not a mapping"),
+    ("audit: {origin_host: 'a b'}", 'audit.origin_host: "a b" is not an allowed value'),
+    ("identity: {clock_skew_s: 1000}", "identity.clock_skew_s: 1000 is out of range; choose 0 to 300"),
+    ("runtime: {stop_grace_s: soon}", "runtime.stop_grace_s: is not a number of seconds"),
+    ("a: 1\na: 2", 'the key "a" is written twice'),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+def test_a_faulty_setting_is_named_with_what_to_do(text: str, message: str) -> None:
+    answer = parse_settings({"tally.yaml": text.encode()})
+    assert isinstance(answer, tuple)
+    assert message in "\n".join(str(problem) for problem in answer)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    answer = parse_settings({"tally.yaml": b"gateway: {listen_port: x, max_sessions: y}\nwhat: 1"})
+    assert isinstance(answer, tuple)
+    assert len(answer) == 3
+
+
+def test_without_a_file_every_setting_has_its_default() -> None:
+    answer = parse_settings({})
+    assert isinstance(answer, Settings)
+    assert answer.gateway.public_url == "http://127.0.0.1:8080"
+    assert answer.audit.origin_host == "127.0.0.1"
+    assert answer == parse_settings({"tally.yaml": b"gateway: {}\naudit:\n"})
+
+
+def test_written_settings_are_used() -> None:
+    raw = b"gateway: {listen_host: '::1', listen_port: 0, public_url: 'https://tally.example.com/'}\nruntime: {max_children: 2}"
+    answer = parse_settings({"tally.yaml": raw})
+    assert isinstance(answer, Settings)
+    assert (answer.gateway.listen_host, answer.gateway.listen_port) == ("::1", 0)
+    assert answer.gateway.public_url == "https://tally.example.com"
+    assert answer.audit.origin_host == "tally.example.com"
+    assert answer.runtime.max_children == 2
+
+
+def test_no_room_has_more_than_ten_settings() -> None:
+    parts = fields(Settings)
+    settings = Settings()
+    assert all(len(fields(getattr(settings, part.name))) <= 10 for part in parts)
+
+
+def test_the_environment_only_says_where_things_are() -> None:
+    assert places({}) == (Path("config"), Path("var"))
+    assert places({"TALLY_CONFIG": "/etc/tally", "TALLY_STATE": ""}) == (Path("/etc/tally"), Path("var"))

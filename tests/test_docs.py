@@ -1,0 +1,56 @@
+"""The documents' rules, applied to this repository: no command that nothing runs, no link that leads nowhere."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.rules import docs
+from tests.rules.source import Violation
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Command -> the test that runs the same thing, for commands that start programs or need a running gateway.
+PROVEN: dict[str, str] = {}
+
+
+def _expect_none(violations: Iterable[Violation]) -> None:
+    if broken := [str(violation) for violation in violations]:
+        pytest.fail("\n".join(broken), pytrace=False)
+
+
+def test_every_fence_says_its_language() -> None:
+    _expect_none(docs.fences(ROOT))
+
+
+def test_every_link_resolves() -> None:
+    _expect_none(docs.links(ROOT))
+
+
+def test_every_word_is_defined_once() -> None:
+    _expect_none(docs.glossary(ROOT))
+
+
+def test_every_decision_record_names_its_check() -> None:
+    _expect_none(docs.decision_records(ROOT))
+
+
+def test_every_command_is_run_by_something() -> None:
+    _expect_none(docs.proofs(ROOT, PROVEN))
+
+
+def test_every_named_proof_is_used() -> None:
+    written = {command.text for block in docs.blocks(ROOT) for command in docs.commands(block)}
+    assert set(PROVEN) <= written, f"no document shows: {sorted(set(PROVEN) - written)}"
+
+
+def test_commands_print_what_the_documents_show(tmp_path: Path) -> None:
+    """Commands of one document share a folder, in the order of the document."""
+    broken: list[Violation] = []
+    for block in docs.blocks(ROOT):
+        folder = tmp_path / block.where.replace("/", "-")
+        folder.mkdir(exist_ok=True)
+        for command in docs.commands(block):
+            if command.text not in PROVEN and docs.is_run_here(command):
+                broken += docs.run(command, folder)
+    _expect_none(broken)
