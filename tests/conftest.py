@@ -1,4 +1,4 @@
-"""What holds for every test: nothing leaves this machine, and async tests run on asyncio."""
+"""What holds for every test: nothing leaves this machine, async tests run on asyncio, crash tests know their rounds."""
 
 import ipaddress
 import sys
@@ -24,6 +24,19 @@ def _refuse_far_connections(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_far_connections)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let continuous integration run the crash lane with few rounds."""
+    parser.addoption("--crash-rounds", type=int, default=100, help="how often each crash test kills and recovers")
+
+
+@pytest.fixture
+def crash_rounds(request: pytest.FixtureRequest) -> int:
+    """How often a crash test kills and recovers."""
+    rounds: object = request.config.getoption("--crash-rounds")
+    assert isinstance(rounds, int)
+    return rounds
 
 
 @pytest.fixture

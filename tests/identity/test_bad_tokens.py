@@ -114,6 +114,7 @@ BAD: Mapping[str, tuple[Make, Reason]] = {
     "a kid that is not a text": (_header(kid=1), INVALID),
     "a critical extension": (_header(crit=["exp"]), INVALID),
     "an unencoded payload": (_header(b64=False, crit=["b64"]), INVALID),
+    "an extension that changes nothing": (_header(b64=True, crit=["b64"]), INVALID),
     "a logout token's typ": (_header(typ="logout+jwt"), INVALID),
     "a typ that is not a text": (_header(typ=7), INVALID),
     # form
@@ -219,6 +220,7 @@ async def test_an_algorithm_that_this_issuer_may_not_use_is_refused() -> None:
     remote = RemoteIssuer()
     door = Door(remote, TrustedIssuer(remote.issuer, tenant=BANK, algorithms=("ES256",)))
     assert await door.reasons(remote.token("RS256-1")) == (Reason.TOKEN_INVALID,)
+    assert not remote.asked, "and costs its issuer no request"
     assert (await door.caller(remote.token("ES256-1"))).subject == "ada"
 
 

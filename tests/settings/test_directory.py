@@ -16,7 +16,15 @@ def _problems(path: Path) -> list[str]:
 def test_only_configuration_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     (tmp_path / "servers").mkdir()
     (tmp_path / ".git").mkdir()
-    for name in ("servers/b.yaml", "servers/a.yaml", "tally.yaml", "notes.md", ".hidden.yaml", ".git/x.yaml", "p.cedar"):
+    for name in (
+        "servers/b.yaml",
+        "servers/a.yaml",
+        "tally.yaml",
+        "notes.md",
+        ".hidden.yaml",
+        ".git/x.yaml",
+        "p.cedar",
+    ):
         (tmp_path / name).write_text(name)
     answer = read_directory(tmp_path)
     assert not isinstance(answer, tuple)

@@ -61,4 +61,6 @@ def test_an_empty_yaml_document_is_an_empty_mapping() -> None:
 
 
 def test_the_suffix_chooses_the_language() -> None:
-    assert parse_document("x.toml", b"a = 1") == parse_document("x.yml", b"a: 1") == parse_document("x.json", b'{"a":1}')
+    assert (
+        parse_document("x.toml", b"a = 1") == parse_document("x.yml", b"a: 1") == parse_document("x.json", b'{"a":1}')
+    )

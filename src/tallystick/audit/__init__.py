@@ -1,7 +1,7 @@
 """The record: what happened, as leaves of a C2SP tlog-tiles log that a stranger can verify offline.
 
 `encode` turns an Intent, Outcome or Denial into a leaf; a `Recorder` makes it durable; `offline` reads, proves and
-verifies a log from its files and public key. Adapters for wiring: `tallystick.audit.client` and `tallystick.audit.writer`.
+verifies a log from its files and public key. Wiring starts the writer process through `tallystick.audit.client`.
 
 Never in here: payloads (only keyed commitments to them), decisions about calls, or a way to change a written leaf.
 """

@@ -1,4 +1,4 @@
-"""The gateway's end of the record: buffers leaves, sends them once per turn of the event loop, resolves by acknowledgement.
+"""The gateway's end of the record: buffers leaves, sends them once per turn of the event loop, resolves them in order.
 
 Fail closed: when the writer refuses, dies or falls too far behind, pending and later appends raise Unwritable.
 """
@@ -7,7 +7,7 @@ import asyncio
 import socket
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import DEVNULL
@@ -18,7 +18,7 @@ from tallystick.audit.leaf import SIZE_LIMIT
 from tallystick.audit.model import Unwritable
 from tallystick.audit.store import read_commitment_key
 from tallystick.audit.writer import ACKNOWLEDGED, ANSWER, FATAL, FRAME, READY, REFUSED
-from tallystick.terms import TallyError, TenantId
+from tallystick.terms import TenantId
 
 PENDING_LIMIT = 32_768
 """Leaves that may wait for their acknowledgement; at 8 KiB each the buffers stay below 256 MiB."""
@@ -50,7 +50,7 @@ class WriterClient(asyncio.Protocol):
         size = len(leaf)
         if not 0 < size <= SIZE_LIMIT:
             message = f"a leaf has 1 to {SIZE_LIMIT} bytes, this one has {size}"
-            raise TallyError("internal", message)
+            raise ValueError(message)
         if self._pending >= PENDING_LIMIT:
             message = f"{self._pending} leaves wait for the audit writer; the disk is too slow for this load"
             raise Unwritable(message)
@@ -154,19 +154,20 @@ class WriterClient(asyncio.Protocol):
 
 
 async def connect(stream: socket.socket) -> WriterClient:
-    """Client on one end of a socket pair whose other end a writer process holds; raises Unwritable if it cannot start."""
+    """Client on our end of a socket pair; raises Unwritable if the writer process at the other end cannot start."""
     loop = asyncio.get_running_loop()
-    stream.setblocking(False)
-    _, client = await loop.create_unix_connection(lambda: WriterClient(loop), sock=stream)
+    stream.settimeout(0)
+    transport, client = await loop.create_unix_connection(lambda: WriterClient(loop), sock=stream)
+    client.attach(transport)
     await client.ready
     return client
 
 
 @asynccontextmanager
-async def start_writer(state: Path, host: str, *, initialize: bool = False) -> AsyncIterator[WriterClient]:
+async def start_writer(state: Path, host: str, *, initialize: bool = False) -> AsyncGenerator[WriterClient]:
     """Run the writer process over a state directory and yield the client; at the end drain it and wait for it.
 
-    `host` names new logs (`<host>/<tenant>/<year>`). Without `initialize` nothing is ever created but the next year's log.
+    `host` names new logs (`<host>/<tenant>/<year>`). Without `initialize` nothing is created but a next year's log.
     """
     ours, theirs = socket.socketpair()
     with theirs:

@@ -19,6 +19,7 @@ from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
 SIZE_LIMIT = 8192
 _SAFE_INTEGER = 2**53 - 1
 _MEMO_LIMIT = 4096
+_ULID_LENGTH = 26
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _UNSET = msgspec.UNSET
 _encode = msgspec.json.Encoder().encode
@@ -40,13 +41,13 @@ class _Leaf(msgspec.Struct, kw_only=True):
     """Every field of every kind. INVARIANT: declared in the order that RFC 8785 sorts them; absent ones stay UNSET."""
 
     args_c: str | msgspec.UnsetType = _UNSET
-    caller: msgspec.Raw | None | msgspec.UnsetType = _UNSET
-    decision: msgspec.Raw | None | msgspec.UnsetType = _UNSET
+    caller: msgspec.Raw | msgspec.UnsetType | None = _UNSET
+    decision: msgspec.Raw | msgspec.UnsetType | None = _UNSET
     definition: str | msgspec.UnsetType = _UNSET
     elapsed_us: int | msgspec.UnsetType = _UNSET
     era: str | msgspec.UnsetType = _UNSET
     id: str | msgspec.UnsetType = _UNSET
-    intent: int | None | msgspec.UnsetType = _UNSET
+    intent: int | msgspec.UnsetType | None = _UNSET
     kind: str
     method: str | msgspec.UnsetType = _UNSET
     previous: dict[str, str | int] | msgspec.UnsetType = _UNSET
@@ -86,7 +87,7 @@ def opening(tenant: TenantId, previous: tuple[str, int, str], at: float) -> byte
 
 
 def canonical(value: object) -> bytes | Refusal:
-    """RFC 8785 bytes of a JSON value; a value without such a form (an integer past 2^53, a lone surrogate) is refused."""
+    """RFC 8785 bytes of a JSON value; one without such a form (an integer past 2^53, a lone surrogate) is refused."""
     try:
         if _is_plain(value):
             return _encode_sorted(value)
@@ -121,17 +122,16 @@ def timestamp(at: float) -> str:
 def glance(leaf: bytes) -> tuple[str, int | None, bytes]:
     """Kind, intent index and call id of one of our own leaves, without parsing it.
 
-    Safe on canonical JSON: inside a string every quote is escaped, and after the top-level `kind` no nested one follows.
+    Safe on canonical JSON: inside a string every quote is escaped, and no nested `kind` follows the top-level one.
     """
-    at = leaf.rfind(b',"kind":"') + 9
-    if at < 9:
+    _, found, rest = leaf.rpartition(b',"kind":"')
+    if not found:
         return "", None, b""
-    kind = leaf[at : leaf.find(b'"', at)].decode()
-    start = leaf.find(b'"id":"') + 6
-    found = leaf[start : leaf.find(b'"', start)] if start >= 6 else b""
-    mark = leaf.rfind(b',"intent":', 0, at) + 10
-    index = leaf[mark : at - 9] if mark >= 10 else b""
-    return kind, int(index) if index.isdigit() else None, found
+    kind = rest[: rest.find(b'"')].decode()
+    head = leaf[: -len(rest) - len(found)]
+    call_id = head.partition(b'"id":"')[2][:_ULID_LENGTH]
+    index = head.rpartition(b',"intent":')[2] if kind != "intent" else b""
+    return kind, int(index) if index.isdigit() else None, call_id
 
 
 def _build(record: Intent | Outcome | Denial, bounds: _Bounds) -> _Leaf:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tallystick.audit.leaf import glance, in_doubt
 from tallystick.audit.merkle import tree_hash
 from tallystick.audit.model import Unwritable
-from tallystick.audit.note import BadNote, Checkpoint, open_checkpoint, sign_checkpoint, verifier_of
+from tallystick.audit.note import NoteError, Checkpoint, open_checkpoint, sign_checkpoint, verifier_of
 from tallystick.audit.tiles import Edge, load_edge, pack, tile_node, unpack
 from tallystick.terms import Clock, TenantId
 
@@ -33,7 +33,7 @@ _BATCH = Struct(">4sQIII")
 class Row:
     """The trusted state of a log in the database.
 
-    `body` is the newest signed checkpoint, `time_us` its time, `opened` the call ids of intents without outcome by index.
+    `body` is the newest signed checkpoint, `time_us` its time, `opened` the call id of each open intent by index.
     """
 
     body: str
@@ -85,7 +85,7 @@ class Store(Protocol):
         ...
 
     def forget(self, size: int) -> None:
-        """Drop what a tree of `size` leaves makes needless: older segments, and incomplete tiles that are complete now."""
+        """Drop what a tree of `size` leaves makes needless: old segments, and incomplete tiles that are complete now."""
         ...
 
     def row(self) -> Row | None:
@@ -135,7 +135,8 @@ class Log:
                 self._segment_bytes = 0
             self._store.journal(batch)
         except OSError as error:
-            raise self._fail(f"the journal cannot be written: {error}") from error
+            message = f"the journal cannot be written: {error}"
+            raise self._fail(message) from error
         self._segment_bytes += len(batch)
         self.size = first + len(leaves)
         self._unpublished.append(leaves)
@@ -147,7 +148,7 @@ class Log:
         self._unpublished.append(leaves)
 
     def publish(self, clock: Clock) -> bool:
-        """Bring tiles and checkpoint up to the journal; False when there was nothing to do. Raises Unwritable for good."""
+        """Bring tiles and checkpoint up to the journal; False when nothing was to do. Raises Unwritable, then for ever."""
         if self._failure is not None:
             raise self._failure
         fresh = [leaf for _ in range(len(self._unpublished)) for leaf in self._unpublished.popleft()]
@@ -162,7 +163,8 @@ class Log:
             self._store.show(body)
             self._store.forget(self._edge.size)
         except OSError as error:
-            raise self._fail(f"the log cannot be published: {error}") from error
+            message = f"the log cannot be published: {error}"
+            raise self._fail(message) from error
         return True
 
     def _follow(self, leaves: Sequence[bytes]) -> None:
@@ -195,7 +197,7 @@ class Log:
 
 
 def open_log(store: Store, key: Ed25519PrivateKey, origin: str, tenant: TenantId, clock: Clock) -> Log:
-    """Recover a log: check what is stored, repair what a crash left undone, close what is in doubt. Raises Unwritable."""
+    """Recover a log: check what is stored, repair what a crash left, close what is in doubt; raises Unwritable."""
     try:
         row = store.row()
         if row is None:
@@ -205,7 +207,7 @@ def open_log(store: Store, key: Ed25519PrivateKey, origin: str, tenant: TenantId
         tail = _tail(store, log.published, origin)
         log.adopt(tail)
         store.rotate(log.size)
-    except (OSError, BadNote, LookupError) as error:
+    except (OSError, NoteError, LookupError) as error:
         message = f"{origin}: cannot be opened: {error}"
         raise Unwritable(message) from error
     log.publish(clock)

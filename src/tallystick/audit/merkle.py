@@ -1,6 +1,6 @@
 """The Merkle tree of a log: hashes, growth and proofs (RFC 6962 section 2.1; verification as in RFC 9162 section 2.1).
 
-Pure. Every function works on 32-byte SHA-256 hashes; where a tree is large, hashes are fetched through a `Node` callable.
+Pure. Every function works on 32-byte SHA-256 hashes; those of a large tree are fetched through a `Node` callable.
 """
 
 from collections.abc import Callable, Sequence

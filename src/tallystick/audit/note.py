@@ -18,10 +18,12 @@ ED25519 = 1
 _SIGNATURES_LIMIT = 100
 _NAME = re.compile(r"[^\s+]+")
 _KEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
-_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+_BODY = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/=]+)\n")
+_SIGNATURE = re.compile("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)")
+_HASH_BYTES = _KEY_BYTES = 32
 
 
-class BadNote(TallyError):
+class NoteError(TallyError):
     """A note, checkpoint or key text that is malformed or not signed by the expected key."""
 
     def __init__(self, message: str) -> None:
@@ -56,19 +58,19 @@ class Verifier:
 
 
 def parse_vkey(text: str) -> Verifier:
-    """Read a verifier key; raises BadNote."""
+    """Read a verifier key; raises NoteError."""
     match = _KEY.fullmatch(text.removesuffix("\n"))
     if match is None:
         msg = "a verifier key reads name+8 hex digits+base64"
-        raise BadNote(msg)
+        raise NoteError(msg)
     material = _decode(match[3])
-    if len(material) != 33 or material[0] != ED25519:
+    if len(material) != 1 + _KEY_BYTES or material[0] != ED25519:
         msg = "the verifier key is not an Ed25519 key"
-        raise BadNote(msg)
+        raise NoteError(msg)
     verifier = Verifier(match[1], material[1:])
     if verifier.key_id.hex() != match[2]:
         msg = "the verifier key does not match its own key id"
-        raise BadNote(msg)
+        raise NoteError(msg)
     return verifier
 
 
@@ -76,7 +78,7 @@ def verifier_of(name: str, private: Ed25519PrivateKey) -> Verifier:
     """Public side of a signing key, under the name of the log it signs for."""
     if not _NAME.fullmatch(name):
         msg = f"{name!r} cannot name a key: spaces and plus signs are not allowed"
-        raise BadNote(msg)
+        raise NoteError(msg)
     return Verifier(name, private.public_key().public_bytes_raw())
 
 
@@ -88,45 +90,45 @@ def sign_checkpoint(checkpoint: Checkpoint, private: Ed25519PrivateKey) -> str:
 
 
 def open_checkpoint(text: str, verifier: Verifier) -> Checkpoint:
-    """Read a signed checkpoint and verify it; signatures of other keys are ignored. Raises BadNote."""
+    """Read a signed checkpoint and verify it; signatures of other keys are ignored. Raises NoteError."""
     body, found, lines = text.rpartition("\n\n")
     if not found or not lines.endswith("\n"):
         msg = "no signatures under the checkpoint"
-        raise BadNote(msg)
+        raise NoteError(msg)
     body += "\n"
     signatures = [_signature(line) for line in lines[:-1].split("\n")[:_SIGNATURES_LIMIT]]
     ours = [value[4:] for name, value in signatures if name == verifier.name and value[:4] == verifier.key_id]
     if not ours:
         msg = f"not signed by {verifier.name}+{verifier.key_id.hex()}"
-        raise BadNote(msg)
+        raise NoteError(msg)
     public = Ed25519PublicKey.from_public_bytes(verifier.key)
     try:
         for signature in ours:
             public.verify(signature, body.encode())
     except InvalidSignature as error:
         msg = f"the signature of {verifier.name} does not fit the text"
-        raise BadNote(msg) from error
+        raise NoteError(msg) from error
     return _parse_body(body, verifier.name)
 
 
 def _parse_body(body: str, origin: str) -> Checkpoint:
-    lines = body.split("\n")
-    if len(lines) < 4 or lines[0] != origin or not _SIZE.fullmatch(lines[1]):
-        msg = "a checkpoint reads origin, size, root"
-        raise BadNote(msg)
-    digest = _decode(lines[2])
-    if len(digest) != 32:
+    match = _BODY.match(body)
+    if match is None or match[1] != origin:
+        msg = f"a checkpoint of this log reads {origin}, size, root"
+        raise NoteError(msg)
+    digest = _decode(match[3])
+    if len(digest) != _HASH_BYTES:
         msg = "the root is not 32 bytes"
-        raise BadNote(msg)
-    return Checkpoint(lines[0], int(lines[1]), digest)
+        raise NoteError(msg)
+    return Checkpoint(origin, int(match[2]), digest)
 
 
 def _signature(line: str) -> tuple[str, bytes]:
-    dash, name, value = [*line.split(" "), "", ""][:3]
-    if dash != "\u2014" or not _NAME.fullmatch(name) or line.count(" ") != 2:
+    match = _SIGNATURE.fullmatch(line)
+    if match is None:
         msg = "a signature line reads dash, name, base64"
-        raise BadNote(msg)
-    return name, _decode(value)
+        raise NoteError(msg)
+    return match[1], _decode(match[2])
 
 
 def _decode(text: str) -> bytes:
@@ -135,8 +137,8 @@ def _decode(text: str) -> bytes:
         value = b64decode(text, validate=True)
     except (Base64Error, ValueError) as error:
         msg = "not base64"
-        raise BadNote(msg) from error
+        raise NoteError(msg) from error
     if b64encode(value).decode() != text:
         msg = "not canonical base64"
-        raise BadNote(msg)
+        raise NoteError(msg)
     return value

@@ -30,11 +30,29 @@ from tallystick.audit.tiles import (
 )
 from tallystick.terms import TallyError
 
-__all__ = ["Damage", "Report", "check_proof", "disclose", "prove", "read_leaves", "read_vkey", "size_of", "verify_log"]
+__all__ = [
+    "Damage",
+    "Report",
+    "UnreadableError",
+    "check_proof",
+    "disclose",
+    "prove",
+    "read_leaves",
+    "read_vkey",
+    "size_of",
+    "verify_log",
+]
 
 PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 _KINDS = {"intent", "outcome", "denial", "in_doubt", "open"}
 _CLOSING = {"outcome", "in_doubt"}
+
+
+class UnreadableError(TallyError):
+    """A log, or a part of it, that is not there or not in the form it must have."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("not_found", message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +82,21 @@ class Report:
 
 
 def read_vkey(directory: Path) -> str:
-    """The verifier key beside a log; raises TallyError. A key from the log's own directory proves only consistency."""
+    """The verifier key beside a log; raises UnreadableError. A key from the log's own directory proves only consistency."""
     return _text(directory / "vkey").strip()
 
 
 def size_of(directory: Path) -> int:
-    """Number of leaves that the (unverified) checkpoint states; raises TallyError."""
-    lines = _text(directory / "checkpoint").split("\n")
-    if len(lines) < 3 or not lines[1].isdecimal():
+    """Number of leaves that the (unverified) checkpoint states; raises UnreadableError."""
+    _, size, *_ = [*_text(directory / "checkpoint").split("\n"), ""]
+    if not size.isdecimal():
         message = f"{directory / 'checkpoint'} is not a checkpoint"
-        raise TallyError("invalid", message)
-    return int(lines[1])
+        raise UnreadableError(message)
+    return int(size)
 
 
 def read_leaves(directory: Path, indices: range) -> Iterator[tuple[int, bytes]]:
-    """Yield (index, leaf) for indices in rising order; raises TallyError when a bundle is missing or damaged."""
+    """Yield (index, leaf) for indices in rising order; raises UnreadableError when a bundle is missing or damaged."""
     size, read = size_of(directory), _reader(directory)
     number, leaves = -1, list[bytes]()
     for index in indices:
@@ -89,21 +107,21 @@ def read_leaves(directory: Path, indices: range) -> Iterator[tuple[int, bytes]]:
             message = (
                 f"no leaf {index}: the log has {size} leaves, {tile_path(None, max(number, 0))} has {len(leaves)} here"
             )
-            raise TallyError("not_found", message)
+            raise UnreadableError(message)
         yield index, leaves[index % WIDTH]
 
 
 def prove(directory: Path, index: int) -> str:
-    """Proof that a leaf is in the log, as a C2SP tlog-proof with the checkpoint inside; raises TallyError."""
+    """Proof that a leaf is in the log, as a C2SP tlog-proof with the checkpoint inside; raises UnreadableError."""
     size = size_of(directory)
     if not 0 <= index < size:
         message = f"no leaf {index}: the log has {size} leaves"
-        raise TallyError("not_found", message)
+        raise UnreadableError(message)
     try:
         path = inclusion(index, size, tile_node(_reader(directory), size))
     except LookupError as error:
         message = f"{directory}: {error}; run `tally audit verify {directory}`"
-        raise TallyError("invalid", message) from error
+        raise UnreadableError(message) from error
     hashes = "".join(f"{b64encode(digest).decode()}\n" for digest in path)
     return f"{PROOF_HEADER}\nindex {index}\n{hashes}\n{_text(directory / 'checkpoint')}"
 
@@ -127,7 +145,7 @@ def check_proof(text: str, vkey: str, leaf: bytes) -> Checkpoint | Damage:
 
 
 def verify_log(directory: Path, vkey: str, *, opaque: bool = False) -> Report:
-    """Re-derive everything: signature, leaf hashes, tiles, root; then (unless opaque) what the leaves say to each other."""
+    """Re-derive everything: signature, leaf hashes, tiles, root; unless opaque, also read what the leaves say."""
     try:
         verifier = parse_vkey(vkey)
         checkpoint = open_checkpoint(_text(directory / "checkpoint"), verifier)
@@ -142,7 +160,7 @@ def verify_log(directory: Path, vkey: str, *, opaque: bool = False) -> Report:
 
 
 class _Verification:
-    """One pass, from the top tiles down: what the checkpoint vouches for is known to be genuine before it is used to blame."""
+    """One pass, from the top tiles down: what the checkpoint vouches for is known before it is used to blame."""
 
     def __init__(self, directory: Path, checkpoint: Checkpoint, *, opaque: bool) -> None:
         self.damage: list[Damage] = []
@@ -284,4 +302,4 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path} cannot be read: {error}"
-        raise TallyError("invalid", message) from error
+        raise UnreadableError(message) from error

@@ -8,9 +8,10 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from errno import EIO
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,8 +22,9 @@ from tallystick.audit.model import Unwritable
 from tallystick.audit.note import Checkpoint, sign_checkpoint, verifier_of
 from tallystick.audit.tiles import tile_path, widths
 
+_KEY_BYTES = 32
 _LOOK_BACK = 64
-"""Complete tiles whose incomplete forerunners are looked for, at most: older ones were removed before, or are only waste."""
+"""Newest complete tiles whose incomplete forerunners are looked for: older ones are gone, or only waste."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (
     log TEXT PRIMARY KEY, origin TEXT NOT NULL, body TEXT NOT NULL, time_us INTEGER NOT NULL, opened TEXT NOT NULL,
@@ -32,7 +34,7 @@ CREATE TABLE IF NOT EXISTS log (
 
 
 @contextmanager
-def _as_os_error() -> Iterator[None]:
+def _as_os_error() -> Generator[None]:
     try:
         yield
     except sqlite3.Error as error:
@@ -135,9 +137,9 @@ class DirectoryStore:
             os.fsync(file.fileno())
 
     def forget(self, size: int) -> None:
-        """Remove segments that tiles replace, and incomplete tiles that complete ones replace. A crash leaves only waste."""
+        """Remove segments that tiles replace, and incomplete tiles that complete ones replace; a crash leaves waste."""
         paths = self._segment_paths()
-        for path, later in zip(paths, paths[1:], strict=False):
+        for path, later in pairwise(paths):
             if int(later.name) <= size:
                 path.unlink()
         for level in (None, *range(len(widths(size)))):
@@ -255,7 +257,7 @@ class State:
             make_directory(signing.parent)
             signing.parent.chmod(0o700)
             if not commitment.exists():
-                write_durably(commitment, os.urandom(32), 0o600)
+                write_durably(commitment, os.urandom(_KEY_BYTES), 0o600)
             if not signing.exists():
                 write_durably(signing, Ed25519PrivateKey.generate().private_bytes_raw(), 0o600)
             sync_directory(signing.parent)
@@ -266,7 +268,7 @@ class State:
 def read_commitment_key(directory: Path) -> bytes:
     """The 32-byte key behind the commitments of a state directory; raises OSError or ValueError."""
     key = (directory / "keys" / "audit-commitment").read_bytes()
-    if len(key) != 32:
+    if len(key) != _KEY_BYTES:
         message = "keys/audit-commitment is not 32 bytes"
         raise ValueError(message)
     return key

@@ -9,6 +9,7 @@ from tallystick.audit.merkle import EMPTY_ROOT, Node, leaf_hash, root
 
 WIDTH = 256
 HASH_BYTES = 32
+_GROUP = 1000
 LEAF_LIMIT = 65_535
 """Largest leaf, in bytes, that the uint16 prefix of a bundle can hold."""
 
@@ -18,10 +19,10 @@ Read = Callable[[str], bytes | None]
 
 def tile_path(level: int | None, number: int, width: int = WIDTH) -> str:
     """Path of tile `number`, which holds `width` hashes, on `level`; level None means the bundle of entries."""
-    groups = [f"{number % 1000:03d}"]
-    while number >= 1000:
-        number //= 1000
-        groups.append(f"x{number % 1000:03d}")
+    groups = [f"{number % _GROUP:03d}"]
+    while number >= _GROUP:
+        number //= _GROUP
+        groups.append(f"x{number % _GROUP:03d}")
     name = "entries" if level is None else str(level)
     partial = "" if width == WIDTH else f".p/{width}"
     return f"tile/{name}/{'/'.join(reversed(groups))}{partial}"
@@ -71,7 +72,7 @@ def read_tile(read: Read, level: int | None, number: int, size: int) -> bytes | 
 
 
 def tile_node(read: Read, size: int) -> Node:
-    """Fetch the nodes of a tree of `size` leaves out of its tiles; raises LookupError when a tile is missing or short."""
+    """Fetch nodes of a tree of `size` leaves out of its tiles; raises LookupError when a tile is missing or short."""
 
     def node(level: int, index: int) -> bytes:
         tile_level, inner = divmod(level, 8)
@@ -140,7 +141,7 @@ class Edge:
 
 
 def load_edge(read: Read, size: int) -> Edge:
-    """Right edge of the tree of `size` leaves as its tiles show it; raises LookupError when a file is missing or short."""
+    """Right edge of a tree of `size` leaves out of its tiles; raises LookupError when one is missing or short."""
     levels: list[list[bytes]] = []
     for level, width in enumerate(widths(size)):
         tile = read_tile(read, level, size >> 8 * (level + 1), size) if width else b""

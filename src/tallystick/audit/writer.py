@@ -1,7 +1,7 @@
 """The writer process: the only one that holds the signing key and the logs. `python -m tallystick.audit.writer`.
 
-It reads frames from inherited sockets, commits whatever has arrived as one batch per log, and acknowledges; what arrives
-meanwhile is the next batch. There is no timer on that path. A thread publishes tiles and checkpoints behind it.
+It reads frames from inherited sockets, commits whatever has arrived as one batch per log, and acknowledges; what
+arrives meanwhile is the next batch. There is no timer on that path. A thread publishes tiles and checkpoints behind it.
 It ends when every socket has closed (after draining them) or with the first failed write (exit status 1).
 
 Frame to the writer: u32 length of the bundle, u8 length of the tenant, tenant, bundle of leaves.

@@ -1,4 +1,6 @@
 import click
+
+
 @click.group()
 def audit() -> None:
     """Read the record."""

@@ -1,4 +1,7 @@
-"""The tree of commands. Exit codes: 0 done, 1 the answer is no (damage, a failed demo), 2 the call or the configuration is wrong."""
+"""The tree of commands.
+
+Exit codes: 0 done, 1 the answer is no (damage, a failed demo), 2 the call or the configuration is wrong.
+"""
 
 import sys
 from pathlib import Path
@@ -108,7 +111,7 @@ tally.add_command(demo)
 
 
 def main() -> None:
-    """Run the command; the translation point of the command line, where every error becomes a sentence and an exit code."""
+    """Run the command: the translation point of the command line, where errors become sentences and exit codes."""
     try:
         tally(standalone_mode=True)
     except TallyError as error:

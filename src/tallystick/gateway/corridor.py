@@ -1,7 +1,7 @@
 """The one corridor that every message travels, eight rooms in a fixed order. docs/one-tool-call.md tells it as a story.
 
-Each step takes the ticket of the step before, so a room that is skipped does not type-check. Every step may refuse; a refusal goes
-straight to the last room, where it is recorded and told. There is no second corridor.
+Each step takes the ticket of the step before, so a room that is skipped does not type-check. Every step may refuse; a
+refusal goes straight to the last room, where it is recorded and told. There is no second corridor.
 """
 
 from tallystick.gateway import steps
@@ -10,7 +10,7 @@ from tallystick.gateway.tickets import Answer, Received
 from tallystick.terms import Refusal
 
 
-async def travel(rooms: Rooms, received: Received) -> Answer:  # noqa: PLR0911 - one exit per room is the point
+async def travel(rooms: Rooms, received: Received) -> Answer:
     """Take one received message through identity, snapshot, policy, approvals, audit, upstream and answer."""
     identified = await steps.identify(rooms, received)
     if isinstance(identified, Refusal):

@@ -1,6 +1,8 @@
-"""The gateway's front on raw ASGI: reads one request, sends it down the corridor, writes its answer. No framework, no task per call.
+"""The gateway's front on raw ASGI: reads one request, sends it down the corridor, writes its answer. No framework, no
+task per call.
 
-MCP 2026-07-28 and 2025-11-25, basic/transports (Streamable HTTP). Everything it refuses itself is recorded like any other refusal.
+MCP 2026-07-28 and 2025-11-25, basic/transports (Streamable HTTP). Everything it refuses itself is recorded like any
+other refusal.
 """
 
 import os
@@ -89,7 +91,7 @@ class Front:
 
 
 class _AsgiExchange:
-    """The client's side of one request: a JSON answer, or an event stream as soon as there is something to tell before it."""
+    """The client's side of one request: a JSON answer, or an event stream once something is told before it."""
 
     __slots__ = ("_era", "_receive", "_send", "_streaming")
 
@@ -145,7 +147,7 @@ def check_origin(headers: Headers, admission: Admission) -> Refusal | None:
         return Refusal(
             "denied",
             (Reason.HOST_REFUSED,),
-            "This Host is not served here. Use the gateway's public URL, or have the name added to gateway.allowed_hosts.",
+            "This Host is not served here. Use the gateway's public URL, or add the name to gateway.allowed_hosts.",
         )
     if headers.origin is not None and headers.origin.decode("latin-1") not in admission.origins:
         return Refusal(

@@ -47,7 +47,7 @@ def _open(rooms: Rooms, routed: Routed) -> Reply | Refusal:
         return Refusal(
             "invalid",
             (Reason.VERSION_UNSUPPORTED,),
-            "The server behind this route does not speak this protocol era, and eras are not bridged yet. Use the other one.",
+            "The server behind this route does not speak this protocol era, and eras are not bridged yet. Use the other.",
         )
     named = {"name": f"tallystick/{found.key}", "title": found.title, "version": "0.1"}
     opened: dict[str, object] = {"capabilities": _capabilities(said.get("capabilities"))}
@@ -56,7 +56,10 @@ def _open(rooms: Rooms, routed: Routed) -> Reply | Refusal:
     if era.sessions:
         opened |= {"protocolVersion": era.version, "serverInfo": named}
     else:
-        opened |= {"supportedVersions": [v for v in ERAS if not ERAS[v].sessions], "_meta": {"io.modelcontextprotocol/serverInfo": named}}
+        opened |= {
+            "supportedVersions": [v for v in ERAS if not ERAS[v].sessions],
+            "_meta": {"io.modelcontextprotocol/serverInfo": named},
+        }
     return _result(opened, era)
 
 

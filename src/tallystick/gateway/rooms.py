@@ -16,8 +16,10 @@ from tallystick.terms import Clock, ServerId, TenantId
 class Rooms:
     """The rooms behind one gateway.
 
-    `authenticator` is a function because trusted issuers are part of the snapshot and change with it; so does `upstreams`.
-    `platform` is the tenant whose log holds refusals that belong to no tenant's route. `public_url` has no trailing slash.
+    `authenticator` is a function because trusted issuers are part of the snapshot and change with it; so does
+    `upstreams`.
+    `platform` is the tenant whose log holds refusals that belong to no tenant's route. `public_url` has no trailing
+    slash.
     """
 
     clock: Clock

@@ -1,7 +1,8 @@
-"""Session ids of the eras that have sessions, as sealed values: any replica with the key can open one, nobody else can make one.
+"""Session ids of the eras that have sessions, as sealed values: any replica with the key can open one, nobody else can
+make one.
 
-AES-256-GCM (NIST SP 800-38D) over the session's facts. A session id never authenticates: it must be opened by the same caller on the
-same route (advisories GHSA-mvgg-jvj2-4frq, GHSA-hqg7-qjgg-q779).
+AES-256-GCM (NIST SP 800-38D) over the session's facts. A session id never authenticates: it must be opened by the
+same caller on the same route (advisories GHSA-mvgg-jvj2-4frq, GHSA-hqg7-qjgg-q779).
 """
 
 import hashlib
@@ -77,6 +78,6 @@ class Sealer:
 
 
 def binding_of(caller: Caller) -> str:
-    """Return what ties a session to its caller: every part of the identity, but not the rights, which a new token may change."""
+    """Return what ties a session to its caller: the whole identity, but not the rights, which a new token may change."""
     parts = (caller.issuer, caller.tenant, caller.subject, caller.client, *caller.actors)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -42,7 +42,7 @@ _NOT_YET: Final = frozenset({"resources/subscribe", "resources/unsubscribe", "su
 UNWRITABLE: Final = Refusal(
     "unavailable",
     (Reason.RECORD_UNWRITABLE,),
-    "Calls cannot be recorded at the moment, so none is made. Tell the operator: `tally audit verify` shows the record's state.",
+    "Calls cannot be recorded at the moment, so none is made. Tell the operator, who starts with `tally audit verify`.",
 )
 EXECUTED_UNRECORDED: Final = Refusal(
     "unavailable",
@@ -80,7 +80,7 @@ async def identify(rooms: Rooms, received: Received) -> Identified | Refusal:
 
 
 def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
-    """3, snapshot: the published route and name become a server and a pinned tool. Hidden and unknown get the same answer."""
+    """3, snapshot: the published route and name become a server and a pinned tool. Hidden is unknown."""
     received, tenant = identified.received, identified.caller.tenant
     snapshot = rooms.holder.current
     found = rooms.holder.find_route(received.route, tenant)
@@ -115,7 +115,7 @@ def _tool_target(rooms: Rooms, message: Message, found: Route, tenant: TenantId)
 
 
 def authorize(rooms: Rooms, routed: Routed) -> Authorized | Refusal:
-    """4, guard and policy: the arguments fit the pinned schema, one decision allows the call, the bulkhead has room for it."""
+    """4, guard and policy: the arguments fit the pinned schema, one decision allows the call, the bulkhead has room."""
     target, identified = routed.target, routed.identified
     caller, era = identified.caller, identified.received.era.version
     if isinstance(target, ToolTarget):
@@ -331,7 +331,7 @@ async def refuse(
 
 
 async def record_denial(rooms: Rooms, denial: audit.Denial) -> int | None:
-    """Record a refusal; return its index, or None where the record cannot be written (nothing was done, so nothing is lost)."""
+    """Record a refusal; return its index, or None where it cannot be written (nothing was done, so nothing is lost)."""
     try:
         return await rooms.recorder.append(denial.tenant, audit.encode(denial))
     except audit.Unwritable:

@@ -1,4 +1,7 @@
-"""The tickets of the corridor: what each room hands to the next. A step takes exactly the ticket before it, so none can be skipped."""
+"""The tickets of the corridor: what each room hands to the next.
+
+A step takes exactly the ticket before it, so none can be skipped.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -7,8 +10,8 @@ from tallystick.gateway.session import Session
 from tallystick.gateway.upstream import Cancellation, Exchange
 from tallystick.guard import Admission
 from tallystick.registry import Server
-from tallystick.snapshot import RoutedTool, Snapshot
 from tallystick.snapshot import Route as SnapshotRoute
+from tallystick.snapshot import RoutedTool, Snapshot
 from tallystick.terms import Caller, Decision, Refusal
 from tallystick.wire import Era, Headers, Message, Reply
 

@@ -21,6 +21,7 @@ _ALGORITHM_OF: Mapping[tuple[str, str], Algorithm] = {
     ("RSA", ""): "RS256",
 }
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "k"})
+# INVARIANT: an RSA key shorter than 2048 bits (NIST SP 800-131A) verifies nothing.
 _JWS = jwt.PyJWS(options={"verify_signature": True, "enforce_minimum_key_length": True})
 
 
@@ -36,8 +37,8 @@ class PublicKey:
 def read_keys(raw: bytes, allowed: Sequence[Algorithm]) -> tuple[PublicKey, ...] | None:
     """Return the usable signature keys of a JWK Set (RFC 7517 5), None when `raw` is no JWK Set at all.
 
-    As the RFC asks, members of an unknown or unwanted kind are passed over: encryption keys, other curves, short RSA
-    keys, private keys (an issuer that publishes one has lost it).
+    As the RFC asks, members of an unknown or unwanted kind are passed over: encryption keys, other curves, private
+    keys (an issuer that publishes one has lost it).
     """
     document = read_object(raw)
     if document is None:
@@ -78,11 +79,9 @@ def _read_key(member: Mapping[str, object], allowed: Sequence[Algorithm]) -> Pub
     if key_id is not None and not isinstance(key_id, str):
         return None
     try:
-        key = jwt.PyJWK(dict(member), algorithm)
-        too_short = key.Algorithm.check_key_length(key.key)
+        return PublicKey(key_id, algorithm, jwt.PyJWK(dict(member), algorithm))
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
         return None
-    return None if too_short else PublicKey(key_id, algorithm, key)
 
 
 def _is_for_signatures(member: Mapping[str, object], algorithm: Algorithm) -> bool:

@@ -29,7 +29,7 @@ def parse(documents: Mapping[str, Mapping[str, object]]) -> Registry | tuple[Pro
     pins = _read(documents, "pins", parse_pin, problems)
 
     def read_server(section: Section) -> Server:
-        return parse_server(section, pins.get(_stem(section.file)), notices)
+        return parse_server(section, pins.get(section.stem), notices)
 
     registry = Registry(
         tenants={TenantId(name): tenant for name, tenant in tenants.items()},
@@ -54,7 +54,7 @@ def _read(
         if not file.startswith(folder + "/"):
             continue
         section = Section(file, documents[file], problems)
-        name, key = _stem(file), "server" if folder == "pins" else "name"
+        name, key = section.stem, "server" if folder == "pins" else "name"
         written = section.text(key, name, pattern=NAME)
         if written != name:
             section.fault(key, f'says "{written}" in a file called "{name}"', "give both the same name")
@@ -63,10 +63,6 @@ def _read(
         entries[name] = read(section)
         section.close()
     return entries
-
-
-def _stem(file: str) -> str:
-    return file.rpartition("/")[2].rpartition(".")[0]
 
 
 def _dangling(registry: Registry, documents: Mapping[str, Mapping[str, object]]) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ def parse_pin(section: Section) -> Pin:
     if len(parts) < len(section.listed("tools")):
         section.fault("tools", "one tool name is pinned twice", "remove one of the two definitions")
     tools = {name: part.whole() for name, part in reversed(parts.items())}
-    return Pin(ServerId(section.text("server")), section.text("pinned_at", ""), eras, tools)
+    return Pin(ServerId(section.stem), section.text("pinned_at", ""), eras, tools)
 
 
 def _named(part: Section) -> ToolId:

@@ -28,11 +28,10 @@ _NO_TOOLS: Mapping[ToolId, Mapping[str, object]] = {}
 
 def parse_server(section: Section, pin: Pin | None, notices: list[Problem]) -> Server:
     """Read one server. Tools that are listed but not pinned, or pinned but not listed, are hidden, with a notice."""
-    name = ServerId(section.text("name", section.file.rpartition("/")[2].rpartition(".")[0]))
     return Server(
-        name=name,
+        name=ServerId(section.stem),
         tenant=TenantId(section.text("tenant", pattern=NAME)),
-        title=section.text("title", name),
+        title=section.text("title", section.stem),
         owner=section.text("owner", ""),
         transport=_transport(section.section("transport")),
         limits=_limits(section.section("limits")),

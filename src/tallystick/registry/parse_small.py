@@ -11,11 +11,10 @@ ALGORITHMS = ("EdDSA", "ES256", "RS256")
 
 def parse_tenant(section: Section) -> Tenant:
     """Read `tenants/<name>.yaml`: title, jurisdiction, parent."""
-    name = section.text("name", _stem(section))
     parent = section.text("parent", "", pattern=NAME)
     return Tenant(
-        name=TenantId(name),
-        title=section.text("title", name),
+        name=TenantId(section.stem),
+        title=section.text("title", section.stem),
         jurisdiction=section.text("jurisdiction", ""),
         parent=TenantId(parent) if parent else None,
     )
@@ -31,7 +30,7 @@ def parse_issuer(section: Section) -> IssuerEntry:
     if not algorithms or not set(algorithms) <= set(ALGORITHMS):
         section.fault("algorithms", f"{list(algorithms)} is not allowed", f"choose some of {', '.join(ALGORITHMS)}")
     return IssuerEntry(
-        name=section.text("name", _stem(section)),
+        name=section.stem,
         issuer=section.text("issuer", pattern=r"https?://[!-~]+"),
         tenant=TenantId(tenant) if tenant else None,
         tenant_claim=tenant_claim,
@@ -47,7 +46,6 @@ def parse_issuer(section: Section) -> IssuerEntry:
 
 def parse_toolset(section: Section) -> Toolset:
     """Read `toolsets/<name>.yaml`: the members, each a server with all of its known tools or some of them."""
-    name = section.text("name", _stem(section))
     members: list[Member] = []
     for part in section.listed("members"):
         named = part.texts("tools") if part.has("tools") else None
@@ -59,8 +57,5 @@ def parse_toolset(section: Section) -> Toolset:
         part.close()
     if not members:
         section.fault("members", "is empty", "name at least one server")
-    return Toolset(name, TenantId(section.text("tenant", pattern=NAME)), section.text("title", name), tuple(members))
-
-
-def _stem(section: Section) -> str:
-    return section.file.rpartition("/")[2].rpartition(".")[0]
+    tenant = TenantId(section.text("tenant", pattern=NAME))
+    return Toolset(section.stem, tenant, section.text("title", section.stem), tuple(members))

@@ -47,6 +47,11 @@ class Section:
         self._mapping = mapping
         self._known: set[str] = set()
 
+    @property
+    def stem(self) -> str:
+        """Return the file's name without folder and suffix."""
+        return self.file.rpartition("/")[2].rpartition(".")[0]
+
     def place(self, key: str) -> str:
         """Return the dotted place of `key`."""
         return f"{self.field}.{key}" if self.field else key
@@ -65,7 +70,8 @@ class Section:
         value = self._take(key, default)
         if not isinstance(value, str):
             return self._wrong(key, value, "a text", default or "")
-        if pattern is not None and value != default and re.fullmatch(pattern, value) is None:
+        is_absent = value == default == ""
+        if pattern is not None and not is_absent and re.fullmatch(pattern, value) is None:
             self.fault(key, f'"{value}" is not an allowed value', f"write something that matches {pattern}")
         return value
 

@@ -28,7 +28,8 @@ class Caller:
     claims: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def __post_init__(self) -> None:
-        # INVARIANT: an empty identity cannot be represented; whatever failed upstream of here can never become "nobody, allowed".
+        # INVARIANT: an empty identity cannot be represented; whatever failed upstream of here can never become "nobody,
+        # allowed".
         if not (self.subject.strip() and self.tenant and self.issuer and self.client and self.authority):
             msg = "a caller has a subject, a tenant, an issuer, a client and an authority"
             raise ValueError(msg)

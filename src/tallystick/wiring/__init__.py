@@ -1,6 +1,7 @@
 """The only composition root: turns a configuration directory and a state directory into live objects and runs them.
 
-Must never contain a decision, a rule or a format: if something here could be wrong in an interesting way, it belongs in a room.
+Must never contain a decision, a rule or a format: if something here could be wrong in an interesting way, it belongs in
+a room.
 """
 
 from tallystick.wiring.compose import Gateway, assemble

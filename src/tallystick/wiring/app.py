@@ -1,4 +1,4 @@
-"""The listener's map of paths: MCP endpoints to the gateway, metadata and health beside them, everything else not found."""
+"""The listener's map of paths: MCP endpoints, metadata and health; everything else is not found."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +12,10 @@ _DEVELOPMENT = ("/development-issuer", "/.well-known/oauth-authorization-server/
 
 
 class App:
-    """The ASGI 3.0 application of one listener. `development` is the embedded development issuer, where there is one."""
+    """The ASGI 3.0 application of one listener.
+
+    `development` is the embedded development issuer, where there is one.
+    """
 
     def __init__(self, gateway: Gateway, front: Front, development: Application | None) -> None:
         """Serve these."""

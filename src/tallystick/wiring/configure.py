@@ -1,6 +1,5 @@
 """Where things are, and the pieces that only the first run needs: the development issuer and its tokens."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from tallystick.identity.issuer_dev import Agent, DevelopmentIssuer, Person
 from tallystick.settings import Problem, Settings
 from tallystick.snapshot import Snapshot, compile_snapshot
 from tallystick.terms import TallyError
+from tallystick.wiring.compose import clock
 from tallystick.wiring.keys import secret
 
 PEOPLE: Final = "development-people.yaml"
@@ -40,7 +40,7 @@ def read(config: Path) -> Mapping[str, bytes]:
     """Return what `look` finds, or raise `TallyError` ("invalid") with every problem."""
     files = look(config)
     if isinstance(files, tuple):
-        raise TallyError("invalid", told(files))
+        raise TallyError(code="invalid", message=told(files))
     return files
 
 
@@ -49,7 +49,7 @@ def check(config: Path) -> Snapshot:
     compiled = compile_snapshot(read(config))
     if isinstance(compiled, Snapshot):
         return compiled
-    raise TallyError("invalid", told(compiled))
+    raise TallyError(code="invalid", message=told(compiled))
 
 
 def development_issuer(places: Places, url: str) -> DevelopmentIssuer | None:
@@ -62,17 +62,15 @@ def development_issuer(places: Places, url: str) -> DevelopmentIssuer | None:
         return None
     document = settings_room.parse_document(PEOPLE, file.read_bytes())
     if isinstance(document, settings_room.Problem):
-        raise TallyError("invalid", str(document))
+        raise TallyError(code="invalid", message=str(document))
     try:
         listed = msgspec.convert(document, _People)
     except msgspec.ValidationError as error:
         message = f"{PEOPLE}: {error}. Each entry has a subject, and may have a title and groups."
-        raise TallyError("invalid", message) from error
+        raise TallyError(code="invalid", message=message) from error
     people = [Person(entry.subject, entry.title or entry.name, tuple(entry.groups)) for entry in listed.people]
     agents = [_agent(entry, places.state) for entry in listed.agents]
-    return DevelopmentIssuer(
-        url + ISSUER_PATH, places.state / "keys" / "development-issuer.key", people, agents, time.time
-    )
+    return DevelopmentIssuer(url + ISSUER_PATH, places.state / "keys" / "development-issuer.key", people, agents, clock)
 
 
 def _agent(entry: "_Entry", state: Path) -> Agent:
@@ -104,7 +102,7 @@ def token_for(places: Places, person: str, url: str | None = None) -> str:
         message = (
             f"there is no {PEOPLE} in {places.config}, so no development issuer. Get a token from your own issuer."
         )
-        raise TallyError("not_found", message)
+        raise TallyError(code="not_found", message=message)
     return issuer.mint(person, public_url)
 
 
@@ -113,7 +111,7 @@ def settings_of(files: Mapping[str, bytes]) -> Settings:
     parsed = settings_room.parse_settings(files)
     if isinstance(parsed, Settings):
         return parsed
-    raise TallyError("invalid", told(parsed))
+    raise TallyError(code="invalid", message=told(parsed))
 
 
 def told(problems: tuple[Problem, ...]) -> str:

@@ -26,9 +26,11 @@ def secret(path: Path, length: int = 32) -> bytes:
 def _read(path: Path, length: int) -> bytes:
     if path.stat().st_mode & 0o077:
         message = f"{path} may be read by others. Run: chmod 600 {path}"
-        raise TallyError("invalid", message)
+        raise TallyError(code="invalid", message=message)
     key = path.read_bytes()
     if len(key) != length:
-        message = f"{path} holds {len(key)} bytes instead of {length}. Restore it from its backup; a new key ends open sessions."
-        raise TallyError("invalid", message)
+        message = (
+            f"{path} holds {len(key)} bytes, not {length}. Restore it from its backup; a new key ends open sessions."
+        )
+        raise TallyError(code="invalid", message=message)
     return key

@@ -68,11 +68,11 @@ def _registry(files: Mapping[str, bytes]) -> Registry:
             continue
         document = settings_room.parse_document(name, raw)
         if isinstance(document, settings_room.Problem):
-            raise TallyError("invalid", str(document))
+            raise TallyError(code="invalid", message=str(document))
         documents[name] = document
     registry = parse(documents)
     if not isinstance(registry, Registry):
-        raise TallyError("invalid", told(registry))
+        raise TallyError(code="invalid", message=told(registry))
     return registry
 
 
@@ -82,7 +82,7 @@ def _chosen(registry: Registry, names: tuple[str, ...]) -> list[Server]:
             message = (
                 f"no server is named {name!r}. Known: {', '.join(registry.servers)}. Add servers/{name}.yaml first."
             )
-            raise TallyError("not_found", message)
+            raise TallyError(code="not_found", message=message)
     return [server for name, server in registry.servers.items() if not names or name in names]
 
 
@@ -103,8 +103,11 @@ async def _ask(upstream: Upstream, server: Server) -> tuple[dict[str, object], l
         tools = await _tools(upstream, server, ERAS[version]) if tools is None else tools
     await upstream.forget("pin")
     if tools is None:
-        message = f"server {server.name!r} does not answer in any era: {failure}. Start it, check servers/{server.name}.yaml, and pin again."
-        raise TallyError("upstream", message)
+        message = (
+            f"server {server.name!r} answers in no era: {failure.rstrip('.')}. "
+            f"Start it, check servers/{server.name}.yaml, and pin again."
+        )
+        raise TallyError(code="upstream", message=message)
     return said, tools
 
 
@@ -122,7 +125,7 @@ async def _tools(upstream: Upstream, server: Server, era: Era) -> list[dict[str,
         if cursor is None:
             return tools
     message = f"server {server.name!r} does not list its tools"
-    raise TallyError("upstream", message)
+    raise TallyError(code="upstream", message=message)
 
 
 def _outbound(server: Server, era: Era, method: str, params: dict[str, object]) -> Outbound:

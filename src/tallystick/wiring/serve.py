@@ -52,7 +52,7 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
     async with assemble(settings, url, places.state) as gateway:
         offered = gateway.offer(files)
         if not isinstance(offered, Snapshot):
-            raise TallyError("invalid", told(offered))
+            raise TallyError(code="invalid", message=told(offered))
         development = development_issuer(places, url)
         front = Front(gateway.rooms, admission_of(settings, url))
         ended = anyio.Event()
@@ -70,7 +70,7 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
 
 
 def admission_of(settings: Settings, url: str) -> Admission:
-    """Return what the front lets in: the public URL's host, what settings add, and no page of a browser but the named."""
+    """Return what the front lets in: the public URL's host, what settings add, and no web page but the named."""
     hosts = frozenset({urlsplit(url).netloc.lower(), *(host.lower() for host in settings.gateway.allowed_hosts)})
     return Admission(hosts, frozenset(settings.gateway.allowed_origins), settings.gateway.max_request_bytes)
 
