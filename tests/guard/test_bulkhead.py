@@ -1,5 +1,7 @@
 """Calls in flight are bounded per server and per caller, and every place is given back."""
 
+import pytest
+
 from tallystick.guard import Admission, Bulkhead
 from tallystick.terms import Reason, Refusal, ServerId
 
@@ -43,11 +45,8 @@ def test_a_refused_call_takes_no_place() -> None:
 
 def test_leaving_the_block_gives_the_place_back_whatever_happened() -> None:
     bulkhead = Bulkhead(per_caller=1)
-    try:
-        with _admitted(bulkhead.admit(BANK, 1, "a")):
-            raise RuntimeError
-    except RuntimeError:
-        pass
+    with pytest.raises(ZeroDivisionError), _admitted(bulkhead.admit(BANK, 1, "a")):
+        _ = 1 // bulkhead.in_flight() // 0
     assert bulkhead.in_flight() == 0
 
 

@@ -23,7 +23,7 @@ PAY: dict[str, object] = {
     "additionalProperties": False,
 }
 
-BAD = [
+BAD: list[tuple[dict[str, object], str]] = [
     ({"amount": "SECRET"}, 'at /amount, rule "type"'),
     ({"amount": 987654321}, 'at /amount, rule "maximum"'),
     ({}, 'rule "required" (member "amount" is missing)'),

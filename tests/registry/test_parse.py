@@ -158,7 +158,7 @@ def test_a_sound_registry_holds_what_was_written() -> None:
 
 
 def test_a_stdio_server_keeps_its_command_environment_and_directory() -> None:
-    text = "tenant: retail\ntransport: {stdio: {command: [mcp, -v], env: {A: b}, cwd: /srv}}\ntools: {pay: {operation: read, risk: low}}"
+    text = "tenant: retail\ntransport: {stdio: {command: [mcp, -v], env: {A: b}, cwd: /srv}}\n" + PAY
     assert _registry({"servers/bank.yaml": text}).servers[ServerId("bank")].transport == StdioTransport(
         ("mcp", "-v"), {"A": "b"}, "/srv"
     )
@@ -169,8 +169,10 @@ def test_a_listed_tool_without_a_pin_is_hidden_with_a_notice() -> None:
     registry = _registry({"servers/bank.yaml": _server(tools)})
     assert list(registry.servers[ServerId("bank")].tools) == ["pay"]
     assert [str(notice) for notice in registry.notices] == [
-        "servers/bank.yaml: tools.ghost: the tool is not pinned and therefore hidden; "
-        "correct the name or pin the server again"
+        (
+            "servers/bank.yaml: tools.ghost: the tool is not pinned and therefore hidden; "
+            "correct the name or pin the server again"
+        )
     ]
 
 
@@ -207,8 +209,14 @@ def test_the_digest_covers_what_a_model_sees_and_nothing_else() -> None:
     digest = digest_definition(tool)
     assert digest == digest_definition({**tool, "_meta": {"x": 1}, "icons": []})
     assert digest == digest_definition({**tool, "inputSchema": {"a": 1, "type": "object"}})
-    for change in ({"description": "Pays!"}, {"title": "Pay"}, {"annotations": {}}, {"outputSchema": {}}):
-        assert digest_definition({**tool, **change}) != digest
+    changes: list[tuple[str, object]] = [
+        ("description", "Pays!"),
+        ("title", "Pay"),
+        ("annotations", {}),
+        ("outputSchema", {}),
+    ]
+    for name, value in changes:
+        assert digest_definition({**tool, name: value}) != digest
 
 
 def test_a_definition_without_a_canonical_form_has_no_digest() -> None:

@@ -19,6 +19,7 @@ DOORS: dict[str, tuple[str, frozenset[str]]] = {
     "cryptography": ("cryptography", frozenset({"identity", "audit", "gateway"})),
     "httptools": ("httptools", frozenset({"gateway"})),
     "jsonschema_rs": ("jsonschema-rs", frozenset({"guard"})),
+    "jwt": ("pyjwt", frozenset({"identity"})),
     "msgspec": ("msgspec", frozenset({"wire", "audit", "identity", "gateway"})),
     "rfc8785": ("rfc8785", frozenset({"audit"})),
     "uvicorn": ("uvicorn", frozenset({"wiring"})),

@@ -46,7 +46,8 @@ def test_without_a_file_every_setting_has_its_default() -> None:
 
 
 def test_written_settings_are_used() -> None:
-    raw = b"gateway: {listen_host: '::1', listen_port: 0, public_url: 'https://tally.example.com/'}\nruntime: {max_children: 2}"
+    gateway = b"gateway: {listen_host: '::1', listen_port: 0, public_url: 'https://tally.example.com/'}\n"
+    raw = gateway + b"runtime: {max_children: 2}"
     answer = parse_settings({"tally.yaml": raw})
     assert isinstance(answer, Settings)
     assert (answer.gateway.listen_host, answer.gateway.listen_port) == ("::1", 0)

@@ -157,8 +157,7 @@ async def connect(stream: socket.socket) -> WriterClient:
     """Client on our end of a socket pair; raises Unwritable if the writer process at the other end cannot start."""
     loop = asyncio.get_running_loop()
     stream.settimeout(0)
-    transport, client = await loop.create_unix_connection(lambda: WriterClient(loop), sock=stream)
-    client.attach(transport)
+    _, client = await loop.create_unix_connection(lambda: WriterClient(loop), sock=stream)
     await client.ready
     return client
 

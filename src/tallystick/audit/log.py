@@ -18,10 +18,10 @@ from zlib import crc32
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.audit.leaf import glance, in_doubt
-from tallystick.audit.merkle import tree_hash
 from tallystick.audit.model import Unwritable
-from tallystick.audit.note import NoteError, Checkpoint, open_checkpoint, sign_checkpoint, verifier_of
-from tallystick.audit.tiles import Edge, load_edge, pack, tile_node, unpack
+from tallystick.audit.tlog.merkle import tree_hash
+from tallystick.audit.tlog.note import Checkpoint, NoteError, open_checkpoint, sign_checkpoint, verifier_of
+from tallystick.audit.tlog.tiles import Edge, load_edge, pack, tile_node, unpack
 from tallystick.terms import Clock, TenantId
 
 SEGMENT_BYTES = 16 << 20
@@ -85,7 +85,7 @@ class Store(Protocol):
         ...
 
     def forget(self, size: int) -> None:
-        """Drop what a tree of `size` leaves makes needless: old segments, and incomplete tiles that are complete now."""
+        """Drop what a tree of `size` leaves makes needless: old segments, incomplete tiles that are complete now."""
         ...
 
     def row(self) -> Row | None:
@@ -148,7 +148,7 @@ class Log:
         self._unpublished.append(leaves)
 
     def publish(self, clock: Clock) -> bool:
-        """Bring tiles and checkpoint up to the journal; False when nothing was to do. Raises Unwritable, then for ever."""
+        """Bring tiles and checkpoint up to the journal; False when nothing was new. Raises Unwritable for good."""
         if self._failure is not None:
             raise self._failure
         fresh = [leaf for _ in range(len(self._unpublished)) for leaf in self._unpublished.popleft()]

@@ -81,7 +81,7 @@ class Denial:
     session: str | None = None
 
 
-class Unwritable(TallyError):  # noqa: N818 - a state that callers must handle, named as they speak of it
+class Unwritable(TallyError):
     """The record cannot be written, so nothing that needs a record may happen."""
 
     def __init__(self, message: str) -> None:

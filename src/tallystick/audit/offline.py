@@ -8,14 +8,14 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeGuard
 
 from tallystick.audit.leaf import canonical, disclose
-from tallystick.audit.merkle import includes, inclusion, leaf_hash, root
-from tallystick.audit.note import Checkpoint, Verifier, open_checkpoint, parse_vkey
-from tallystick.audit.tiles import (
+from tallystick.audit.tlog.merkle import includes, inclusion, leaf_hash, root
+from tallystick.audit.tlog.note import Checkpoint, Verifier, open_checkpoint, parse_vkey
+from tallystick.audit.tlog.tiles import (
     HASH_BYTES,
     WIDTH,
     Edge,
@@ -36,7 +36,9 @@ __all__ = [
     "UnreadableError",
     "check_proof",
     "disclose",
+    "is_fields",
     "prove",
+    "read_fields",
     "read_leaves",
     "read_vkey",
     "size_of",
@@ -80,9 +82,13 @@ class Report:
         """Tell whether nothing is wrong."""
         return not self.damage
 
+    def to_json(self) -> dict[str, object]:
+        """The report as a JSON object."""
+        return {"ok": self.ok, **asdict(self)}
+
 
 def read_vkey(directory: Path) -> str:
-    """The verifier key beside a log; raises UnreadableError. A key from the log's own directory proves only consistency."""
+    """The verifier key beside a log; raises UnreadableError. A key from beside the log proves consistency only."""
     return _text(directory / "vkey").strip()
 
 
@@ -251,7 +257,7 @@ class _Verification:
             fields = json.loads(leaf)
         except ValueError:
             fields = None
-        if not _is_fields(fields) or canonical(fields) != leaf:
+        if not is_fields(fields) or canonical(fields) != leaf:
             self._blame(path, index, "the leaf is not canonical JSON")
             return
         kind = str(fields.get("kind"))
@@ -283,8 +289,18 @@ class _Verification:
         self.damage.append(Damage(file, index, text))
 
 
-def _is_fields(value: object) -> TypeGuard[dict[str, object]]:
+def is_fields(value: object) -> TypeGuard[dict[str, object]]:
+    """Tell whether a parsed JSON value is an object."""
     return isinstance(value, dict)
+
+
+def read_fields(leaf: bytes) -> dict[str, object]:
+    """Fields of a leaf; of one that is no JSON object, its text."""
+    try:
+        fields: object = json.loads(leaf)
+    except ValueError:
+        fields = None
+    return fields if is_fields(fields) else {"kind": "unreadable", "text": leaf.decode(errors="replace")}
 
 
 def _reader(directory: Path) -> Read:

@@ -17,10 +17,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.audit.log import Row, Segment
-from tallystick.audit.merkle import EMPTY_ROOT
 from tallystick.audit.model import Unwritable
-from tallystick.audit.note import Checkpoint, sign_checkpoint, verifier_of
-from tallystick.audit.tiles import tile_path, widths
+from tallystick.audit.tlog.merkle import EMPTY_ROOT
+from tallystick.audit.tlog.note import Checkpoint, sign_checkpoint, verifier_of
+from tallystick.audit.tlog.tiles import tile_path, widths
 
 _KEY_BYTES = 32
 _LOOK_BACK = 64

@@ -25,7 +25,7 @@ from tallystick.audit.leaf import glance, opening
 from tallystick.audit.log import Log, open_log
 from tallystick.audit.model import Unwritable
 from tallystick.audit.store import State
-from tallystick.audit.tiles import unpack
+from tallystick.audit.tlog.tiles import unpack
 from tallystick.terms import Clock, TenantId
 
 FRAME = Struct(">IB")

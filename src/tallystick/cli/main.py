@@ -4,11 +4,11 @@ Exit codes: 0 done, 1 the answer is no (damage, a failed demo), 2 the call or th
 """
 
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Final
 
 import click
-import uvloop
 
 from tallystick.cli.audit import audit
 from tallystick.cli.demo import demo
@@ -44,7 +44,13 @@ state_option = click.option(
 @state_option
 def up(config: Path, state: Path) -> None:
     """Serve the configuration until interrupted, and follow its changes."""
-    uvloop.run(_up(config, state))
+    _run(_up(config, state))
+
+
+def _run(coroutine: Coroutine[object, object, None]) -> None:
+    from tallystick.wiring import run  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+
+    run(coroutine)
 
 
 async def _up(config: Path, state: Path) -> None:
@@ -64,7 +70,7 @@ async def _up(config: Path, state: Path) -> None:
 @click.argument("servers", nargs=-1)
 def pin_servers(config: Path, servers: tuple[str, ...]) -> None:
     """Ask SERVERS (default: all) for their tools and write pins/<server>.json, for review and for serving."""
-    uvloop.run(_pin(config, servers))
+    _run(_pin(config, servers))
 
 
 async def _pin(config: Path, servers: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ MCP 2026-07-28 and 2025-11-25, basic/transports (Streamable HTTP). Everything it
 other refusal.
 """
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Final, NamedTuple
@@ -36,6 +37,14 @@ _STREAM: Final = [
 ]
 _ROUTING: Final = frozenset(
     {b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"mcp-session-id", b"authorization", b"host"}
+)
+
+_log: Final = logging.getLogger(__name__)
+
+INTERNAL: Final = Refusal(
+    "internal",
+    (Reason.INTERNAL,),
+    "The gateway failed on this request. Tell the operator, and look before you repeat it: it may have taken effect.",
 )
 
 
@@ -73,7 +82,12 @@ class Front:
             return
         exchange = _AsgiExchange(receive, send, era)
         received = Received(message, era, headers, route, exchange, Cancellation(), self._rooms.clock())
-        await exchange.finish(await travel(self._rooms, received))
+        try:
+            answer = await travel(self._rooms, received)
+        except Exception:  # the translation point of the MCP surface: told as "internal", detailed to the operator
+            _log.exception("a request on %s failed", route)
+            answer = await self._refuse(route, INTERNAL, message.id)
+        await exchange.finish(answer)
 
     async def _read(self, method: object, receive: Receive, headers: Headers) -> Message | Refusal:
         if method == "DELETE":

@@ -5,8 +5,6 @@ from typing import Final
 from tallystick import policy
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import Local, Routed
-from tallystick.snapshot import Route
-from tallystick.terms import Reason, Refusal
 from tallystick.wire import ERAS, Era, Reply, encode
 
 _HONOURED: Final = ("tools", "prompts", "resources", "completions", "logging", "extensions")
@@ -18,10 +16,10 @@ END: Final = "session/end"
 _PROMISES: Final = frozenset({"listChanged", "subscribe"})
 
 
-async def answer(rooms: Rooms, routed: Routed, target: Local) -> Reply | Refusal:
+async def answer(rooms: Rooms, routed: Routed, target: Local) -> Reply:
     """Return the answer to a local request."""
     if target.answer == "open":
-        return _open(rooms, routed)
+        return _open(routed)
     if target.answer == "list":
         return _list(routed)
     if target.answer == "note":
@@ -40,15 +38,9 @@ def headers_of(rooms: Rooms, routed: Routed) -> tuple[tuple[bytes, bytes], ...]:
     return ((b"mcp-session-id", rooms.sealer.seal(received.route, caller, received.era.version, now).encode()),)
 
 
-def _open(rooms: Rooms, routed: Routed) -> Reply | Refusal:
+def _open(routed: Routed) -> Reply:
     era, found = routed.identified.received.era, routed.route
-    said = _pinned(found, era)
-    if said is None:
-        return Refusal(
-            "invalid",
-            (Reason.VERSION_UNSUPPORTED,),
-            "The server behind this route does not speak this protocol era, and eras are not bridged yet. Use the other.",
-        )
+    said = next(found.eras[version] for version in found.eras if ERAS[version].sessions == era.sessions)
     named = {"name": f"tallystick/{found.key}", "title": found.title, "version": "0.1"}
     opened: dict[str, object] = {"capabilities": _capabilities(said.get("capabilities"))}
     if "instructions" in said:
@@ -61,10 +53,6 @@ def _open(rooms: Rooms, routed: Routed) -> Reply | Refusal:
             "_meta": {"io.modelcontextprotocol/serverInfo": named},
         }
     return _result(opened, era)
-
-
-def _pinned(found: Route, era: Era) -> dict[str, object] | None:
-    return next((dict(found.eras[version]) for version in found.eras if ERAS[version].sessions == era.sessions), None)
 
 
 def _capabilities(said: object) -> dict[str, object]:

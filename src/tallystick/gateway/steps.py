@@ -6,7 +6,7 @@ from typing import Final
 from tallystick import approvals, audit, policy
 from tallystick.gateway import local
 from tallystick.gateway.rooms import Rooms
-from tallystick.gateway.session import binding_of
+from tallystick.gateway.session import Session, binding_of
 from tallystick.gateway.tickets import (
     Answer,
     Answered,
@@ -26,7 +26,7 @@ from tallystick.guard import Admission, check_arguments
 from tallystick.identity import challenge, metadata_url
 from tallystick.snapshot import Route
 from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
-from tallystick.wire import Era, Message, Reply, encode
+from tallystick.wire import ERAS, Era, Message, Reply, encode
 
 _LOCAL: Final = {
     "initialize": Local("open"),
@@ -76,7 +76,17 @@ async def identify(rooms: Rooms, received: Received) -> Identified | Refusal:
         return Refusal(
             "not_found", (Reason.SESSION_UNKNOWN,), "This session has ended. Send initialize to open a new one."
         )
-    return Identified(received, caller, session)
+    return _in_session(received, caller, session)
+
+
+def _in_session(received: Received, caller: Caller, session: Session) -> Identified | Refusal:
+    era = received.era
+    if session.version != era.version:
+        if received.headers.version is not None:
+            said = f"This session was opened in version {session.version}; repeat that in MCP-Protocol-Version."
+            return Refusal("invalid", (Reason.VERSION_UNSUPPORTED,), said)
+        era = ERAS[session.version]
+    return Identified(received._replace(era=era), caller, session)
 
 
 def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
@@ -86,6 +96,12 @@ def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
     found = rooms.holder.find_route(received.route, tenant)
     if isinstance(found, Refusal) or snapshot is None:
         return found if isinstance(found, Refusal) else UNWRITABLE
+    if not any(ERAS[version].sessions == received.era.sessions for version in found.eras):
+        return Refusal(
+            "invalid",
+            (Reason.VERSION_UNSUPPORTED,),
+            "The server behind this route speaks another protocol era, and eras are not bridged yet. Use the other.",
+        )
     target = _target(rooms, received.message, received.era, found, tenant)
     return target if isinstance(target, Refusal) else Routed(identified, snapshot, found, target)
 

@@ -88,8 +88,10 @@ def possible(policies: Sequence[Policy], facts: Facts) -> frozenset[str]:
         return frozenset()
     handle = PolicySet(bodies)
     found: set[str] = set()
-    for target in (*_targets(facts), *_stand_ins(facts)):
+    for target in (*_stand_ins(facts), *_targets(facts)):
         found.update(_matching(handle, target, bodies))
+        if len(found) == len(bodies):
+            break
     return frozenset(found)
 
 

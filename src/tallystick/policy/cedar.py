@@ -85,7 +85,8 @@ def validate(policies: Mapping[str, Mapping[str, object]], schema: Schema) -> di
         return {}
     found: dict[str, tuple[str, ...]] = {}
     text = cedarpy.policies_from_json_str(_document(policies))
-    result = cedarpy.validate_policies(text, schema.handle)  # pyright: ignore[reportUnknownMemberType] - see Entities.of
+    # The longest step of a compilation (seconds for thousands of tools): other threads, such as an event loop, go on.
+    result = cedarpy.validate_policies(text, schema.handle, release_gil=True)  # pyright: ignore[reportUnknownMemberType] - see Entities.of
     names = mapping(result.id_annotations_by_policy_id)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - see Entities.of
     for error in result.errors:
         name = str(names.get(error.policy_id, error.policy_id))

@@ -10,6 +10,7 @@ from tallystick.policy.model import Policy
 from tallystick.settings import Problem
 
 NEVER = "can never match"
+_KNOWN_FAULT = "no such member of the context"
 _ATTRIBUTE = re.compile(r"attribute `([^`]+)`")
 
 
@@ -37,20 +38,18 @@ def check_names(policy: Policy, known: Mapping[str, frozenset[str]]) -> Iterator
 
 
 def check_types(policies: Sequence[Policy], schema: Schema, names: frozenset[str]) -> Iterator[Problem]:
-    """Yield what Cedar's validator finds, then the policies whose conditions are false for every kind of request.
+    """Yield what Cedar's validator finds, and the policies whose conditions are false for every kind of request.
 
-    cedarpy does not hand out the validator's warnings, so the second finding is drawn out of it: a condition that is
-    certainly ill-typed is added behind all others. The validator looks at it only where those before it can be true; a
-    policy that still passes can never match.
+    cedarpy does not hand out the validator's warnings, so the second finding is drawn out of the first: each policy gets
+    one more condition, behind all others, with a known fault. The validator looks at it only where those before it can be
+    true. A policy in which it does not find that fault can never match.
     """
-    faults = validate({policy.id: policy.body for policy in policies}, schema)
+    faults = validate({policy.id: _with_known_fault(policy) for policy in policies}, schema)
     for policy in policies:
-        for what in dict.fromkeys(faults.get(policy.id, ())):
+        found = faults.get(policy.id, ())
+        for what in dict.fromkeys(fault for fault in found if _KNOWN_FAULT not in fault):
             yield Problem(*policy.place, what, _remedy(what, names))
-    sound = {policy.id: _with_false_step(policy) for policy in policies if policy.id not in faults}
-    reached = validate(sound, schema)
-    for policy in policies:
-        if policy.id in sound and policy.id not in reached:
+        if not found:
             yield never(policy)
 
 
@@ -67,9 +66,9 @@ def attribute_names(document: object) -> frozenset[str]:
     return own.union(*(attribute_names(part) for part in members.values()))
 
 
-def _with_false_step(policy: Policy) -> Mapping[str, object]:
-    ill_typed = {"kind": "when", "body": {"<": {"left": {"Value": "text"}, "right": {"Value": 1}}}}
-    return {**policy.body, "conditions": [*sequence(policy.body.get("conditions")), ill_typed]}
+def _with_known_fault(policy: Policy) -> Mapping[str, object]:
+    fault = {"kind": "when", "body": {".": {"left": {"Var": "context"}, "attr": _KNOWN_FAULT}}}
+    return {**policy.body, "conditions": [*sequence(policy.body.get("conditions")), fault]}
 
 
 def _remedy(what: str, names: frozenset[str]) -> str:

@@ -21,7 +21,7 @@ def compile_policies(sources: Mapping[str, str], facts: Facts) -> PolicyBundle |
     policies: list[Policy] = []
     problems: list[Problem] = []
     for file in sorted(sources):
-        parsed = _parse(file, sources[file])
+        parsed = list(_parse(file, sources[file]))
         policies += [entry for entry in parsed if isinstance(entry, Policy)]
         problems += [entry for entry in parsed if isinstance(entry, Problem)]
     times = Counter(policy.id for policy in policies)

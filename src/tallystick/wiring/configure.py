@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from tallystick import settings as settings_room
 from tallystick.identity.issuer_dev import Agent, DevelopmentIssuer, Person
 from tallystick.settings import Problem, Settings
@@ -63,31 +61,32 @@ def development_issuer(places: Places, url: str) -> DevelopmentIssuer | None:
     document = settings_room.parse_document(PEOPLE, file.read_bytes())
     if isinstance(document, settings_room.Problem):
         raise TallyError(code="invalid", message=str(document))
-    try:
-        listed = msgspec.convert(document, _People)
-    except msgspec.ValidationError as error:
-        message = f"{PEOPLE}: {error}. Each entry has a subject, and may have a title and groups."
-        raise TallyError(code="invalid", message=message) from error
-    people = [Person(entry.subject, entry.title or entry.name, tuple(entry.groups)) for entry in listed.people]
-    agents = [_agent(entry, places.state) for entry in listed.agents]
+    problems: list[Problem] = []
+    listed = settings_room.Section(PEOPLE, document, problems)
+    people = [_person(entry) for entry in listed.listed("people")]
+    agents = [_agent(entry, places.state) for entry in listed.listed("agents")]
+    listed.close()
+    if problems:
+        raise TallyError(code="invalid", message=told(tuple(problems)))
     return DevelopmentIssuer(url + ISSUER_PATH, places.state / "keys" / "development-issuer.key", people, agents, clock)
 
 
-def _agent(entry: "_Entry", state: Path) -> Agent:
-    kept = secret(state / "keys" / f"development-agent-{entry.subject}.key").hex()
-    return Agent(entry.subject, kept, entry.title or entry.name, tuple(entry.groups))
+def _person(entry: settings_room.Section) -> Person:
+    subject, title, groups = _described(entry)
+    return Person(subject, title, groups)
 
 
-class _Entry(msgspec.Struct, forbid_unknown_fields=True):
-    subject: str
-    name: str = ""
-    title: str = ""
-    groups: list[str] = []
+def _agent(entry: settings_room.Section, state: Path) -> Agent:
+    subject, title, groups = _described(entry)
+    kept = secret(state / "keys" / f"development-agent-{subject}.key").hex()
+    return Agent(subject, kept, title, groups)
 
 
-class _People(msgspec.Struct, forbid_unknown_fields=True):
-    people: list[_Entry] = []
-    agents: list[_Entry] = []
+def _described(entry: settings_room.Section) -> tuple[str, str, tuple[str, ...]]:
+    subject = entry.text("subject", pattern="[a-z0-9][a-z0-9.-]{0,62}")
+    title, groups = entry.text("title", entry.text("name", "")), entry.texts("groups")
+    entry.close()
+    return subject, title, groups
 
 
 def token_for(places: Places, person: str, url: str | None = None) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-import msgspec
 
 from tallystick import settings as settings_room
 from tallystick.gateway import Outbound, Upstream
@@ -66,10 +65,7 @@ def _registry(files: Mapping[str, bytes]) -> Registry:
         # Toolsets and policies speak of pinned tools, so they cannot be read before there are any.
         if not name.startswith(("tenants/", "servers/")):
             continue
-        document = settings_room.parse_document(name, raw)
-        if isinstance(document, settings_room.Problem):
-            raise TallyError(code="invalid", message=str(document))
-        documents[name] = document
+        documents[name] = _document(name, raw)
     registry = parse(documents)
     if not isinstance(registry, Registry):
         raise TallyError(code="invalid", message=told(registry))
@@ -120,7 +116,7 @@ async def _tools(upstream: Upstream, server: Server, era: Era) -> list[dict[str,
         if isinstance(reply, Refusal) or reply.kind != "result":
             break
         page = _object(reply)
-        tools.extend(msgspec.convert(page.get("tools", []), list[dict[str, object]]))
+        tools.extend(_tools_in(page))
         cursor = page.get("nextCursor")
         if cursor is None:
             return tools
@@ -140,7 +136,19 @@ def _outbound(server: Server, era: Era, method: str, params: dict[str, object]) 
 
 
 def _object(reply: Reply) -> dict[str, object]:
-    return msgspec.json.decode(reply.payload, type=dict[str, object])
+    return _document("answer.json", reply.payload)
+
+
+def _document(name: str, raw: bytes) -> dict[str, object]:
+    document = settings_room.parse_document(name, raw)
+    if isinstance(document, settings_room.Problem):
+        raise TallyError(code="invalid", message=str(document))
+    return document
+
+
+def _tools_in(document: Mapping[str, object]) -> list[dict[str, object]]:
+    listed = settings_room.Section("tools", document, []).listed("tools")
+    return [dict(tool.whole()) for tool in listed if tool.text("name", "")]
 
 
 def _write(config: Path, server: Server, said: dict[str, object], tools: list[dict[str, object]]) -> Pinned:
@@ -164,6 +172,5 @@ def _write(config: Path, server: Server, said: dict[str, object], tools: list[di
 def _digests(file: Path) -> dict[str, str]:
     if not file.exists():
         return {}
-    document = msgspec.json.decode(file.read_bytes(), type=dict[str, object])
-    tools = msgspec.convert(document.get("tools", []), list[dict[str, object]])
-    return {str(tool["name"]): str(digest_definition(tool)) for tool in tools}
+    before = _tools_in(_document(file.name, file.read_bytes()))
+    return {str(tool["name"]): str(digest_definition(tool)) for tool in before}

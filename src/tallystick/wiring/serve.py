@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import uvicorn
+import uvloop
 
 from tallystick import settings as settings_room
 from tallystick.gateway import Admission, Application, Front
@@ -67,6 +68,11 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S):
                     await ended.wait()
                 running.cancel_scope.cancel()
+
+
+def run(main: Coroutine[object, object, None]) -> None:
+    """Run a coroutine to its end on the event loop that Tallystick is measured with."""
+    uvloop.run(main)
 
 
 def admission_of(settings: Settings, url: str) -> Admission:

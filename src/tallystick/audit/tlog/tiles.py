@@ -5,7 +5,7 @@ Pure. A tile is up to 256 hashes of one level; a bundle is up to 256 leaves, eac
 
 from collections.abc import Callable, Iterable, Sequence
 
-from tallystick.audit.merkle import EMPTY_ROOT, Node, leaf_hash, root
+from tallystick.audit.tlog.merkle import EMPTY_ROOT, Node, leaf_hash, root
 
 WIDTH = 256
 HASH_BYTES = 32

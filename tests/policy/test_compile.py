@@ -1,0 +1,145 @@
+"""A policy that is wrong, ambiguous or without any effect is refused, with its file, its id and what to do."""
+
+import pytest
+
+from tallystick.policy import Facts, ToolFacts, compile_policies
+from tallystick.terms import ToolId
+from tests.policy.bank import BANK, FACTS, RETAIL, compiled, problems
+
+
+def _permit(condition: str, action: str = '== Action::"bank/pay"') -> str:
+    return f'@id("p") permit(principal, action {action}, resource) when {{ {condition} }};'
+
+
+BROKEN = [
+    ("permit(principal, action, resource", "is not Cedar: unexpected end of input"),
+    ("permit(principal, action, resource);", "policy 1: has no @id"),
+    ('@id("") permit(principal, action, resource);', "policy 1: has no @id"),
+    ('@id("a") permit(principal, action, resource); permit(principal, action, resource);', "policy 2: has no @id"),
+    (
+        '@id("a") permit(principal, action, resource); @id("a") forbid(principal, action, resource);',
+        '@id("a"): the id is used twice',
+    ),
+    (
+        '@id("p") permit(principal, action == Action::"bank/pya", resource);',
+        '@id("p"): there is no Action "bank/pya"; did you mean "bank/pay"?',
+    ),
+    (
+        '@id("p") permit(principal, action, resource == Tool::"bank/pya");',
+        'there is no Tool "bank/pya"; did you mean "bank/pay"?',
+    ),
+    (
+        '@id("p") permit(principal, action, resource in Server::"bnak");',
+        'there is no Server "bnak"; did you mean "bank"?',
+    ),
+    (
+        '@id("p") permit(principal, action in [Action::"call", Action::"wirte"], resource);',
+        'there is no Action "wirte"; did you mean "write"?',
+    ),
+    (_permit('resource in Tenant::"retial"'), 'there is no Tenant "retial"; did you mean "retail"?'),
+    (_permit('principal.tenant == Tenant::"retial"'), 'there is no Tenant "retial"; did you mean "retail"?'),
+    (
+        '@id("p") permit(principal, action, resource == Toolset::"dsk");',
+        'there is no Toolset "dsk"; did you mean "desk"?',
+    ),
+    (_permit("context.arguments.amuont_minor < 5"), 'not found; did you mean "amount_minor"?'),
+    (_permit('resource.rsik == "high"'), 'not found; did you mean "risk"?'),
+    (_permit('principal.clinet == "x"'), 'not found; did you mean "client"?'),
+    (_permit('context.arguments.note == "x"'), "ask first whether it is there: `... has note && ...`"),
+    (_permit("context.arguments.amount_minor < 5", 'in Action::"call"'), "name the action in the scope"),
+    (_permit('context.arguments.extra == "x"'), "attribute `arguments.extra`"),
+    (_permit("context.arguments.amount_minor < true"), "expected"),
+    ('@id("p") permit(principal in Server::"bank", action, resource);', "unable to find an applicable action"),
+    ('@id("p") permit(principal is Group, action, resource);', "unable to find an applicable action"),
+    ('@id("p") permit(principal in Role::"x", action, resource);', "unrecognized entity type `Role`"),
+    (_permit("false"), "can never match"),
+    (_permit("context.arguments has amuont_minor"), "can never match"),
+    (_permit("!(context.arguments has amount_minor)"), "can never match"),
+    (_permit("context.arguments has note && principal has boss && principal.boss"), "can never match"),
+    ('@id("p") forbid(principal, action, resource) unless { true };', "can never match"),
+    (_permit('resource.risk == "hihg"'), "can never match"),
+    (_permit('resource.risk == "low"'), "can never match"),
+    (_permit('resource.labels.contains("mony") && context.arguments.amount_minor < 5'), "can never match"),
+    (_permit('resource.operation == "red"', 'in Action::"call"'), "can never match"),
+    ('@id("p") permit(principal, action == Action::"bank/pay", resource in Server::"risk");', "can never match"),
+    (
+        '@id("p") permit(principal, action in Action::"call", resource in Toolset::"desk");',
+        "unable to find an applicable",
+    ),
+    ('@id("p") @obligation("aprove") permit(principal, action, resource);', 'did you mean "approve"?'),
+    ('@id("p") @obligation("approve") forbid(principal, action, resource);', "an obligation on a forbid has no effect"),
+    ('@id("p") @obligaton("approve") permit(principal, action, resource);', 'did you mean "obligation"?'),
+    ('@id("p") permit(principal == ?principal, action, resource);', "templates are not supported"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BROKEN)
+def test_a_broken_policy_is_named_with_what_to_do(text: str, message: str) -> None:
+    found = problems(text)
+    assert message in "\n".join(str(problem) for problem in found)
+    assert all(problem.file == "policies/a.cedar" and problem.remedy for problem in found)
+
+
+def test_every_broken_policy_is_told_in_one_go() -> None:
+    text = (
+        '@id("a") permit(principal, action == Action::"nope/nope", resource);'
+        '@id("b") permit(principal, action == Action::"bank/pay", resource) when { false };'
+        '@id("c") permit(principal, action == Action::"bank/pay", resource) when { resource.x };'
+        "permit(principal, action, resource);"
+    )
+    assert [problem.field for problem in problems(text)] == ["policy 4", '@id("a")', '@id("c")', '@id("b")']
+
+
+def test_ids_are_unique_over_all_files() -> None:
+    text = '@id("a") permit(principal, action, resource);'
+    answer = compile_policies({"policies/a.cedar": text, "policies/b.cedar": text}, FACTS)
+    assert isinstance(answer, tuple)
+    assert {problem.file for problem in answer} == {"policies/a.cedar", "policies/b.cedar"}
+
+
+GUARD_RAILS = [
+    '@id("p") forbid(principal, action in Action::"delete", resource);',
+    '@id("p") forbid(principal, action in Action::"call", resource) when { resource.risk == "critical" };',
+    '@id("p") forbid(principal, action, resource in Server::"risk") when { resource is Tool && resource.rank > 3 };',
+    '@id("p") forbid(principal, action in Action::"delete", resource) unless { resource.labels.contains("money") };',
+]
+
+
+@pytest.mark.parametrize("text", GUARD_RAILS)
+def test_a_guard_rail_may_precede_the_tools_that_it_guards(text: str) -> None:
+    assert compiled(text).digest
+
+
+def test_policies_about_groups_and_people_nobody_has_seen_are_fine() -> None:
+    assert compiled('@id("p") permit(principal in Group::"new", action, resource) unless { principal == User::"eve" };')
+
+
+def test_the_schema_is_written_in_cedar_for_people() -> None:
+    text = compiled("").schema_text
+    assert 'action "bank/pay" in [Action::"write"]' in text
+    assert "amount_minor: __cedar::Long" in text
+    assert "rate?: __cedar::decimal" in text
+
+
+def test_without_servers_and_policies_there_is_an_empty_bundle() -> None:
+    assert compiled("", Facts()).slices == {}
+
+
+ODD_SCHEMAS: list[dict[str, object]] = [
+    {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}},
+    {"properties": {"a": {"$ref": "#/properties/a"}}},
+    {"properties": {"a": {"type": ["string", "integer"]}, "b": {"oneOf": []}, "c": True, "d": {"items": []}}},
+    {"properties": {"__entity": {"type": "string"}, "": {"type": "string"}, 'q"\\\n': {"type": "string"}}},
+    {"properties": {"a": {"type": "array"}, "b": {"type": "array", "prefixItems": [], "items": {"type": "string"}}}},
+    {"properties": {"a": {"properties": {"b": {"properties": {"c": {"type": "null"}}}}}}},
+    {"properties": 3, "required": "x"},
+    {"type": "string"},
+]
+
+
+@pytest.mark.parametrize("schema", ODD_SCHEMAS)
+def test_any_pinned_schema_compiles(schema: dict[str, object]) -> None:
+    tool = ToolFacts(RETAIL, BANK, ToolId('odd "tool"'), "read", "low", (), schema)
+    facts = Facts(FACTS.tenants, FACTS.servers, FACTS.toolsets, (*FACTS.tools, tool))
+    bundle = compiled('@id("p") permit(principal, action in Action::"read", resource);', facts)
+    assert bundle.tool(BANK, ToolId('odd "tool"')).policy_ids == ("p",)

@@ -1,0 +1,80 @@
+"""The current snapshot is swapped whole or not at all, and without one everything is refused."""
+
+import pytest
+
+from tallystick.snapshot import Holder, Route, RoutedTool, Snapshot
+from tallystick.terms import Reason, Refusal, TenantId
+from tests.snapshot.files import FILES
+
+RETAIL = TenantId("retail")
+
+
+def _holder() -> Holder:
+    holder = Holder()
+    assert isinstance(holder.offer(FILES), Snapshot)
+    return holder
+
+
+def test_without_a_snapshot_every_route_is_refused() -> None:
+    holder = Holder()
+    for answer in (holder.find_route("servers/bank", RETAIL), holder.resolve("servers/bank", "pay", RETAIL)):
+        assert isinstance(answer, Refusal)
+        assert (answer.code, answer.reasons) == ("unavailable", (Reason.SNAPSHOT_MISSING,))
+
+
+def test_a_broken_first_configuration_leaves_none() -> None:
+    holder = Holder()
+    assert isinstance(holder.offer({**FILES, "policies/desk.cedar": b"permit("}), tuple)
+    assert holder.current is None
+
+
+@pytest.mark.parametrize("name", ["policies/desk.cedar", "servers/bank.yaml", "pins/bank.json", "tenants/retail.yaml"])
+def test_a_broken_change_is_refused_and_the_old_snapshot_stays(name: str) -> None:
+    holder = _holder()
+    before = holder.current
+    assert isinstance(holder.offer({**FILES, "tenants/new.yaml": b"", name: b"{"}), tuple)
+    assert holder.current is before
+
+
+def test_a_sound_change_is_current_at_once_and_calls_keep_the_one_they_began_with() -> None:
+    holder = _holder()
+    before = holder.current
+    tool = holder.resolve("servers/bank", "pay", RETAIL)
+    fewer = FILES["servers/bank.yaml"].replace(b"  pay: {operation: write, risk: high}\n", b"")
+    toolset = b"tenant: retail\nmembers: [{server: clock}]\n"
+    changed = holder.offer({**FILES, "servers/bank.yaml": fewer, "toolsets/desk.yaml": toolset})
+    assert isinstance(changed, Snapshot)
+    assert holder.current is changed
+    assert isinstance(tool, RoutedTool)
+    assert tool.tool.id == "pay"
+    assert isinstance(holder.resolve("servers/bank", "pay", RETAIL), Refusal)
+    assert before is not None
+    assert "pay" in before.routes["servers/bank"].tools
+
+
+def test_published_names_lead_to_the_servers_own_tool() -> None:
+    tool = _holder().resolve("toolsets/desk", "bank__pay", RETAIL)
+    assert isinstance(tool, RoutedTool)
+    assert (tool.server.name, tool.tool.id, tool.name) == ("bank", "pay", "bank__pay")
+
+
+@pytest.mark.parametrize(
+    ("route", "name"), [("servers/bank", "unlisted"), ("servers/bank", "bank__pay"), ("toolsets/desk", "pay")]
+)
+def test_a_hidden_tool_is_answered_like_one_that_does_not_exist(route: str, name: str) -> None:
+    holder = _holder()
+    hidden = holder.resolve(route, name, RETAIL)
+    assert isinstance(hidden, Refusal)
+    assert (hidden.code, hidden.reasons) == ("not_found", (Reason.TOOL_UNKNOWN,))
+    assert hidden == holder.resolve(route, "no-such-tool", RETAIL)
+
+
+def test_the_route_of_another_tenant_is_answered_like_one_that_does_not_exist() -> None:
+    holder = _holder()
+    foreign = holder.find_route("servers/bank", TenantId("group"))
+    unknown = holder.find_route("servers/none", RETAIL)
+    assert isinstance(foreign, Refusal)
+    assert isinstance(unknown, Refusal)
+    assert foreign.reasons == unknown.reasons == (Reason.ROUTE_UNKNOWN,)
+    assert foreign.public_text == unknown.public_text
+    assert isinstance(holder.find_route("servers/bank", RETAIL), Route)
