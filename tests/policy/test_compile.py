@@ -87,7 +87,7 @@ def test_every_broken_policy_is_told_in_one_go() -> None:
         '@id("c") permit(principal, action == Action::"bank/pay", resource) when { resource.x };'
         "permit(principal, action, resource);"
     )
-    assert [problem.field for problem in problems(text)] == ["policy 4", '@id("a")', '@id("c")', '@id("b")']
+    assert [problem.field for problem in problems(text)] == ["policy 4", '@id("a")', '@id("b")', '@id("c")']
 
 
 def test_ids_are_unique_over_all_files() -> None:

@@ -110,9 +110,8 @@ def read_leaves(directory: Path, indices: range) -> Iterator[tuple[int, bytes]]:
             number = index // WIDTH
             leaves = unpack(read_tile(read, None, number, size) or b"")[0] if 0 <= index < size else []
         if not 0 <= index - number * WIDTH < len(leaves):
-            message = (
-                f"no leaf {index}: the log has {size} leaves, {tile_path(None, max(number, 0))} has {len(leaves)} here"
-            )
+            bundle = "" if index >= size else f", and {tile_path(None, number)} does not hold it; verify the log"
+            message = f"no leaf {index}: the log has {size} leaves{bundle}"
             raise UnreadableError(message)
         yield index, leaves[index % WIDTH]
 

@@ -43,7 +43,7 @@ def tail(log: Path | None, count: int, as_json: bool) -> None:  # noqa: FBT001 -
         for index, fields in rows:
             click.echo(json.dumps({"index": index, **fields}))
         return
-    table = [_COLUMNS, *[(str(index), *_summary(fields)) for index, fields in rows]]
+    table = [_COLUMNS, *[(str(index), *map(_tame, _summary(fields))) for index, fields in rows]]
     widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -57,9 +57,9 @@ def show(index: int, log: Path | None, raw: bool) -> None:  # noqa: FBT001 - cli
     """Print one leaf."""
     leaf = _leaf(_log(log), index)
     if raw:
-        click.get_binary_stream("stdout").write(leaf)
+        click.echo(leaf, nl=False)
         return
-    click.echo(json.dumps(offline.read_fields(leaf), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(offline.read_fields(leaf), indent=2))
 
 
 @audit.command()
@@ -138,13 +138,9 @@ def _print(report: offline.Report, directory: Path, *, trusted: bool) -> None:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
     click.echo(f"Verified {report.origin}: {report.size} leaves{f' ({kinds})' if kinds else ''}, root {report.root}.")
     if report.opened:
-        click.echo(
-            f"  {len(report.opened)} without outcome yet, from leaf {report.opened[0]} on: running, or not yet recovered."
-        )
+        click.echo(f"  {len(report.opened)} intents have no outcome yet: running, or not yet recovered.")
     if not trusted:
-        click.echo(
-            "  The key was taken from beside the log; give --vkey with a key that you trust to rule out a swapped log."
-        )
+        click.echo("  The key was taken from beside the log; --vkey with a key that you trust rules out a swapped log.")
 
 
 def _summary(fields: dict[str, object]) -> tuple[str, str, str, str, str]:
@@ -160,6 +156,11 @@ def _summary(fields: dict[str, object]) -> tuple[str, str, str, str, str]:
     elif "intent" in fields:
         result = f"{result} of {fields['intent']}".strip()
     return str(fields.get("ts", "")), str(fields.get("kind", "")), subject, target, result
+
+
+def _tame(text: str) -> str:
+    """Callers choose some of these texts: nothing in them may steer the terminal."""
+    return "".join([letter if letter.isprintable() else "\ufffd" for letter in text])
 
 
 def _leaf(directory: Path, index: int) -> bytes:

@@ -10,7 +10,10 @@ from tallystick.policy.model import Policy
 from tallystick.settings import Problem
 
 NEVER = "can never match"
-_KNOWN_FAULT = "no such member of the context"
+_KNOWN_FAULT = "a known fault"
+_NUMBERS = {"left": {"decimal": [{"Value": _KNOWN_FAULT}]}, "right": {"decimal": [{"Value": "1.0"}]}}
+_FAULTY = {"kind": "when", "body": {"==": _NUMBERS}}
+"""A condition that no policy has of its own accord: the validator quotes the text, so its finding can be told apart."""
 _ATTRIBUTE = re.compile(r"attribute `([^`]+)`")
 
 
@@ -40,16 +43,16 @@ def check_names(policy: Policy, known: Mapping[str, frozenset[str]]) -> Iterator
 def check_types(policies: Sequence[Policy], schema: Schema, names: frozenset[str]) -> Iterator[Problem]:
     """Yield what Cedar's validator finds, and the policies whose conditions are false for every kind of request.
 
-    cedarpy does not hand out the validator's warnings, so the second finding is drawn out of the first: each policy gets
-    one more condition, behind all others, with a known fault. The validator looks at it only where those before it can be
-    true. A policy in which it does not find that fault can never match.
+    cedarpy does not hand out the validator's warnings, so the second finding is drawn out of the first: each policy
+    with conditions gets one more, behind all others, with a known fault. The validator looks at it only where those
+    before it can be true. A policy in which it does not find that fault can never match.
     """
     faults = validate({policy.id: _with_known_fault(policy) for policy in policies}, schema)
     for policy in policies:
         found = faults.get(policy.id, ())
         for what in dict.fromkeys(fault for fault in found if _KNOWN_FAULT not in fault):
             yield Problem(*policy.place, what, _remedy(what, names))
-        if not found:
+        if not found and policy.body.get("conditions"):
             yield never(policy)
 
 
@@ -67,8 +70,9 @@ def attribute_names(document: object) -> frozenset[str]:
 
 
 def _with_known_fault(policy: Policy) -> Mapping[str, object]:
-    fault = {"kind": "when", "body": {".": {"left": {"Var": "context"}, "attr": _KNOWN_FAULT}}}
-    return {**policy.body, "conditions": [*sequence(policy.body.get("conditions")), fault]}
+    conditions = sequence(policy.body.get("conditions"))
+    # Without conditions there is only the scope, and a scope that fits nothing is a finding of the validator's own.
+    return {**policy.body, "conditions": [*conditions, _FAULTY]} if conditions else policy.body
 
 
 def _remedy(what: str, names: frozenset[str]) -> str:

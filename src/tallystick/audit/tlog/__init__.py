@@ -1,1 +1,1 @@
-"""The C2SP log formats: Merkle tree, tiles and entry bundles, signed notes. Pure; never in here: files, clocks, our leaves."""
+"""The C2SP log formats: Merkle tree, tiles and bundles, signed notes. Never in here: I/O, clocks, our own leaves."""

@@ -1,0 +1,92 @@
+"""Processes that are measured: started, asked for their CPU time and memory with all their children (proc(5)), and ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_PROC: Final = Path("/proc")
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_START_S: Final = 60.0
+_STOP_S: Final = 10.0
+
+
+class Memory(NamedTuple):
+    """Memory of a process tree in MB (10^6 bytes): `pss` shares what is shared out among its holders, `rss` counts it for each."""
+
+    rss: float
+    pss: float
+
+
+def tree(pid: int) -> list[int]:
+    """Return a process and everything below it."""
+    found = [pid]
+    for task in _PROC.joinpath(str(pid), "task").glob("*/children"):
+        try:
+            children = task.read_text().split()
+        except OSError:
+            continue  # the thread has ended
+        for child in children:
+            found.extend(tree(int(child)))
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return user and system time that a process tree has used, with that of children that ended, in seconds."""
+    ticks = 0
+    for member in tree(pid):
+        fields = _PROC.joinpath(str(member), "stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15] if member == pid else fields[11:13]))
+    return ticks / _TICKS
+
+
+def memory(pid: int) -> Memory:
+    """Return the memory of a process tree."""
+    found = {"Rss:": 0, "Pss:": 0}
+    for member in tree(pid):
+        for line in _PROC.joinpath(str(member), "smaps_rollup").read_text().splitlines():
+            name, *rest = line.split()
+            if name in found:
+                found[name] += int(rest[0])
+    return Memory(found["Rss:"] * 1024 / 1e6, found["Pss:"] * 1024 / 1e6)
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback address that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def running(command: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Iterator[int]:
+    """Run a program until the context is left; yields its process id once it listens. Raises RuntimeError with its last words."""
+    with log.open("wb") as written, subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=written, stderr=written, env=environment
+    ) as process:
+        try:
+            _await_port(process, port, log)
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    message = f"{process.args!r} does not listen: {log.read_text(errors='replace')[-2000:]}"
+    raise RuntimeError(message)

@@ -1,0 +1,1 @@
+"""Kills Tallystick in the middle of calls and reads what the record kept."""
