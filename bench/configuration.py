@@ -20,7 +20,7 @@ unless {{ action == Action::"{SERVER}/{READ_TOOL}" }};
 
 @id("readers-read-few")
 permit (principal in Group::"readers", action == Action::"{SERVER}/{READ_TOOL}", resource)
-when {{ context.arguments.per_page <= 50 }};
+when {{ context.arguments has per_page && context.arguments.per_page <= 50 }};
 
 @id("agents-never-write")
 forbid (principal is Agent, action in Action::"write", resource);

@@ -1,5 +1,6 @@
 """Processes that are measured: started, asked for their CPU time and memory with all their children (proc(5)), and ended."""
 
+import http.client
 import os
 import signal
 import socket
@@ -64,12 +65,12 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Iterator[int]:
-    """Run a program until the context is left; yields its process id once it listens. Raises RuntimeError with its last words."""
+    """Run a program until the context is left; yields its process id once it answers. Raises RuntimeError with its last words."""
     with log.open("wb") as written, subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=written, stderr=written, env=environment
     ) as process:
         try:
-            _await_port(process, port, log)
+            _await_answer(process, port, log)
             yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
@@ -79,14 +80,19 @@ def running(command: Sequence[str], port: int, log: Path, environment: dict[str,
                 process.kill()
 
 
-def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _await_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
+        # A listener may be open before anybody accepts: only an answer counts.
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_S)
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
             time.sleep(0.05)
         else:
             return
-    message = f"{process.args!r} does not listen: {log.read_text(errors='replace')[-2000:]}"
+        finally:
+            connection.close()
+    message = f"{process.args!r} does not answer: {log.read_text(errors='replace')[-2000:]}"
     raise RuntimeError(message)

@@ -15,6 +15,8 @@ LEGACY: Final = "2025-11-25"
 _SCRIPT: Final = Path(__file__).with_name("call.lua")
 _CLIENT: Final = {"name": "bench", "version": "1"}
 _OK: Final = 200
+_ID: Final = 100_000_000
+"""Stands where the load generator writes an id of its own for each call; of the same width."""
 _GRACE_S: Final = 30
 ARGUMENTS: Final = {
     "query": "is:open label:bug repo:acme/payments timeout in settlement worker",
@@ -84,7 +86,7 @@ class Call:
     def write(self, endpoint: Endpoint, path: Path) -> None:
         """Write the request for the load generator."""
         head = "".join(f"{name}: {value}\n" for name, value in endpoint.headers(self.method, self.tool).items())
-        path.write_bytes(head.encode() + b"\n" + endpoint.body(self.method, self.params, 17))
+        path.write_bytes(head.encode() + b"\n" + endpoint.body(self.method, self.params, _ID))
 
 
 class Load(msgspec.Struct, frozen=True):

@@ -85,3 +85,8 @@ def test_without_a_dialect_the_schema_is_read_as_2020_12() -> None:
 def test_a_pattern_made_to_explode_ends_in_a_refusal(pattern: str) -> None:
     validator = _validator({"properties": {"a": {"type": "string", "pattern": pattern}}})
     assert isinstance(check_arguments(validator, {"a": "a" * 50_000 + "b"}), Refusal)
+
+
+def test_an_ordinary_pattern_has_no_limit_on_the_length_of_a_text() -> None:
+    validator = _validator({"properties": {"a": {"type": "string", "pattern": "^(a|b|ab)*c$"}}})
+    assert check_arguments(validator, {"a": "ab" * 50_000 + "c"}) is None

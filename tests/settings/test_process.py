@@ -19,7 +19,7 @@ BROKEN = [
     ("gateway: 3", "gateway: is not a mapping"),
     ("audit: {origin_host: 'a b'}", 'audit.origin_host: "a b" is not an allowed value'),
     ("identity: {clock_skew_s: 1000}", "identity.clock_skew_s: 1000 is out of range; choose 0 to 300"),
-    ("runtime: {stop_grace_s: soon}", "runtime.stop_grace_s: is not a number of seconds"),
+    ("identity: {keys_fresh_s: soon}", "identity.keys_fresh_s: is not a number of seconds"),
     ("a: 1\na: 2", 'the key "a" is written twice'),
 ]
 
@@ -32,7 +32,7 @@ def test_a_faulty_setting_is_named_with_what_to_do(text: str, message: str) -> N
 
 
 def test_all_faults_are_told_at_once() -> None:
-    answer = parse_settings({"tally.yaml": b"gateway: {listen_port: x, max_sessions: y}\nwhat: 1"})
+    answer = parse_settings({"tally.yaml": b"gateway: {listen_port: x, max_request_bytes: y}\nwhat: 1"})
     assert isinstance(answer, tuple)
     assert len(answer) == 3
 
@@ -47,13 +47,13 @@ def test_without_a_file_every_setting_has_its_default() -> None:
 
 def test_written_settings_are_used() -> None:
     gateway = b"gateway: {listen_host: '::1', listen_port: 0, public_url: 'https://tally.example.com/'}\n"
-    raw = gateway + b"runtime: {max_children: 2}"
+    raw = gateway + b"runtime: {open_files: 64}"
     answer = parse_settings({"tally.yaml": raw})
     assert isinstance(answer, Settings)
     assert (answer.gateway.listen_host, answer.gateway.listen_port) == ("::1", 0)
     assert answer.gateway.public_url == "https://tally.example.com"
     assert answer.audit.origin_host == "tally.example.com"
-    assert answer.runtime.max_children == 2
+    assert answer.runtime.open_files == 64
 
 
 def test_no_room_has_more_than_ten_settings() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.snapshot import Holder, Route, RoutedTool, Snapshot
+from tallystick.snapshot import Holder, Route, RoutedTool, Snapshot, compile_snapshot
 from tallystick.terms import Reason, Refusal, TenantId
 from tests.snapshot.files import FILES
 
@@ -11,7 +11,7 @@ RETAIL = TenantId("retail")
 
 def _holder() -> Holder:
     holder = Holder()
-    assert isinstance(holder.offer(FILES), Snapshot)
+    assert isinstance(holder.accept(compile_snapshot(FILES)), Snapshot)
     return holder
 
 
@@ -24,7 +24,7 @@ def test_without_a_snapshot_every_route_is_refused() -> None:
 
 def test_a_broken_first_configuration_leaves_none() -> None:
     holder = Holder()
-    assert isinstance(holder.offer({**FILES, "policies/desk.cedar": b"permit("}), tuple)
+    assert isinstance(holder.accept(compile_snapshot({**FILES, "policies/desk.cedar": b"permit("})), tuple)
     assert holder.current is None
 
 
@@ -32,7 +32,7 @@ def test_a_broken_first_configuration_leaves_none() -> None:
 def test_a_broken_change_is_refused_and_the_old_snapshot_stays(name: str) -> None:
     holder = _holder()
     before = holder.current
-    assert isinstance(holder.offer({**FILES, "tenants/new.yaml": b"", name: b"{"}), tuple)
+    assert isinstance(holder.accept(compile_snapshot({**FILES, "tenants/new.yaml": b"", name: b"{"})), tuple)
     assert holder.current is before
 
 
@@ -42,7 +42,7 @@ def test_a_sound_change_is_current_at_once_and_calls_keep_the_one_they_began_wit
     tool = holder.resolve("servers/bank", "pay", RETAIL)
     fewer = FILES["servers/bank.yaml"].replace(b"  pay: {operation: write, risk: high}\n", b"")
     toolset = b"tenant: retail\nmembers: [{server: clock}]\n"
-    changed = holder.offer({**FILES, "servers/bank.yaml": fewer, "toolsets/desk.yaml": toolset})
+    changed = holder.accept(compile_snapshot({**FILES, "servers/bank.yaml": fewer, "toolsets/desk.yaml": toolset}))
     assert isinstance(changed, Snapshot)
     assert holder.current is changed
     assert isinstance(tool, RoutedTool)

@@ -8,7 +8,7 @@ import jsonschema_rs
 from tallystick.terms import Reason, Refusal
 
 BACKTRACKS = 10_000
-"""Steps that one pattern with look-around may take. Patterns without it run in linear time and need no limit."""
+"""Steps that a pattern with look-around or back-references may take; all others run in linear time anyway."""
 _PATH = 200
 """Characters of a path that are told: it holds the caller's own member names, which may be of any length."""
 
@@ -31,17 +31,11 @@ class Validator:
 
 def compile_schema(input_schema: Mapping[str, object]) -> Validator | BadSchema:
     """Return the compiled schema. References may only point into the schema itself; nothing is ever fetched."""
-    faults: list[str] = []
-    linear = jsonschema_rs.RegexOptions()
     bounded = jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS)
-    # The linear engine knows no look-around; only a schema that needs it gets the bounded one.
-    for options in (linear, bounded):
-        try:
-            schema = dict(input_schema)
-            return Validator(jsonschema_rs.validator_for(schema, retriever=_refuse, pattern_options=options))
-        except ValueError as error:
-            faults.append(str(error).partition("\n")[0])
-    return BadSchema(faults[-1])
+    try:
+        return Validator(jsonschema_rs.validator_for(dict(input_schema), retriever=_refuse, pattern_options=bounded))
+    except ValueError as error:
+        return BadSchema(str(error).partition("\n")[0])
 
 
 def check_arguments(validator: Validator, arguments: Mapping[str, object]) -> Refusal | None:

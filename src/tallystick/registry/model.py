@@ -27,7 +27,10 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class IssuerEntry:
-    """A trusted token issuer. Exactly one of `tenant` and `tenant_claim` is set; empty texts mean "not configured"."""
+    """A trusted token issuer. Exactly one of `tenant` and `tenant_claim` is set; empty texts mean "not configured".
+
+    `allow_special_addresses` permits its documents on loopback and private addresses (off by default).
+    """
 
     name: str
     issuer: str
@@ -40,6 +43,7 @@ class IssuerEntry:
     agent_claim: str
     agent_value: str
     jwks_uri: str
+    allow_special_addresses: bool
 
 
 @dataclass(frozen=True, slots=True)

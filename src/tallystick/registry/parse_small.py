@@ -41,6 +41,7 @@ def parse_issuer(section: Section) -> IssuerEntry:
         agent_claim=section.text("agent_claim", ""),
         agent_value=section.text("agent_value", "true"),
         jwks_uri=section.text("jwks_uri", "", pattern=r"https?://[!-~]+"),
+        allow_special_addresses=section.flag("allow_special_addresses", default=False),
     )
 
 

@@ -22,21 +22,14 @@ class GatewaySettings:
     """Largest request body in bytes: fits a file as base64 argument, bounds what one caller can make us hold."""
     calls_per_caller: int = 32
     """Calls in flight per caller and server set; a stuck agent loop stops here before it starves others."""
-    max_sessions: int = 10_000
-    """Open 2025-era sessions per replica; about 50 bytes of sealed id each, bounded against exhaustion."""
-    session_idle_s: float = 3600.0
-    """Seconds after which an unused session is forgotten: longer than a lunch, shorter than a shift."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """How the record is named and how much may wait for the disk."""
+    """How the record is named."""
 
     origin_host: str = ""
     """First part of each log's origin, `<host>/<tenant>/<year>`. Default: the host of `gateway.public_url`."""
-    max_waiting: int = 4096
-    """Leaves that may wait for a commit; beyond it calls are refused rather than held, because a disk that is this far
-    behind does not catch up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +46,16 @@ class IdentitySettings:
     """Seconds for which the last good keys serve while their issuer is unreachable: longer than most outages."""
     keys_cool_down_s: float = 10.0
     """Least seconds between two fetches from one issuer: an unknown key id must not become a way to flood it."""
-    fetch_timeout_s: float = 5.0
-    """Seconds for one fetch of metadata or keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSettings:
     """Limits of the server processes that we start."""
 
-    max_children: int = 64
-    """Server processes alive at the same time."""
     memory_bytes: int = 2 * 1024 * 1024 * 1024
     """Data and anonymous memory of one server process, in bytes: interpreters with large libraries stay below it."""
     open_files: int = 1024
     """File descriptors of one server process: the usual soft limit of a login session."""
-    start_timeout_s: float = 20.0
-    """Seconds until a started server must answer its first message: interpreters with a cold cache need about 5."""
-    stop_grace_s: float = 5.0
-    """Seconds between asking a process to end and killing it."""
-    restart_backoff_s: float = 1.0
-    """Seconds before the first restart of a crashed server; doubles up to 60."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,6 @@ def _gateway(section: Section) -> GatewaySettings:
         allowed_origins=section.texts("allowed_origins", usual.allowed_origins),
         max_request_bytes=section.integer("max_request_bytes", usual.max_request_bytes, 1024, 64 * MIB),
         calls_per_caller=section.integer("calls_per_caller", usual.calls_per_caller, 1, 10_000),
-        max_sessions=section.integer("max_sessions", usual.max_sessions, 1, 1_000_000),
-        session_idle_s=section.seconds("session_idle_s", usual.session_idle_s, 10, 7 * 86400),
     )
     section.close()
     return settings
@@ -63,11 +61,9 @@ def _public_url(section: Section, default: str) -> str:
 
 
 def _audit(section: Section, gateway: GatewaySettings) -> AuditSettings:
-    usual = AuditSettings()
     host = urlsplit(gateway.public_url).hostname or "localhost"
     settings = AuditSettings(
         origin_host=section.text("origin_host", host, pattern=r"[A-Za-z0-9.:\[\]-]{1,253}"),
-        max_waiting=section.integer("max_waiting", usual.max_waiting, 1, 1_000_000),
     )
     section.close()
     return settings
@@ -81,7 +77,6 @@ def _identity(section: Section) -> IdentitySettings:
         keys_fresh_s=section.seconds("keys_fresh_s", usual.keys_fresh_s, 1, 86400),
         keys_max_age_s=section.seconds("keys_max_age_s", usual.keys_max_age_s, 1, 7 * 86400),
         keys_cool_down_s=section.seconds("keys_cool_down_s", usual.keys_cool_down_s, 0, 3600),
-        fetch_timeout_s=section.seconds("fetch_timeout_s", usual.fetch_timeout_s, 0.1, 60),
     )
     section.close()
     return settings
@@ -90,12 +85,8 @@ def _identity(section: Section) -> IdentitySettings:
 def _runtime(section: Section) -> RuntimeSettings:
     usual = RuntimeSettings()
     settings = RuntimeSettings(
-        max_children=section.integer("max_children", usual.max_children, 0, 10_000),
         memory_bytes=section.integer("memory_bytes", usual.memory_bytes, 16 * MIB, 1024 * 1024 * MIB),
         open_files=section.integer("open_files", usual.open_files, 16, 1_048_576),
-        start_timeout_s=section.seconds("start_timeout_s", usual.start_timeout_s, 0.1, 600),
-        stop_grace_s=section.seconds("stop_grace_s", usual.stop_grace_s, 0, 60),
-        restart_backoff_s=section.seconds("restart_backoff_s", usual.restart_backoff_s, 0.01, 60),
     )
     section.close()
     return settings

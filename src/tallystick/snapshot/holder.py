@@ -1,9 +1,6 @@
 """Where the current snapshot is held: swapped by reference, so a call keeps the one it began with."""
 
-from collections.abc import Mapping
-
 from tallystick.settings import Problem
-from tallystick.snapshot.compile import compile_snapshot
 from tallystick.snapshot.model import Route, RoutedTool, Snapshot
 from tallystick.snapshot.resolve import find_route, resolve
 from tallystick.terms import Refusal, TenantId
@@ -18,9 +15,8 @@ class Holder:
         """Start without a snapshot: every route is refused until one is accepted."""
         self.current: Snapshot | None = None
 
-    def offer(self, files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
-        """Compile `files`; on success it is current at once, on problems nothing changes."""
-        compiled = compile_snapshot(files)
+    def accept(self, compiled: Snapshot | tuple[Problem, ...]) -> Snapshot | tuple[Problem, ...]:
+        """Make what `compile_snapshot` gave current at once; on problems nothing changes."""
         if isinstance(compiled, Snapshot):
             self.current = compiled
         return compiled

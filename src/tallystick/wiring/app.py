@@ -3,25 +3,20 @@
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 
-from tallystick.gateway import Application, Front
+from tallystick.gateway import Front
 from tallystick.identity import resource_metadata
 from tallystick.wiring.compose import Gateway
 
 _METADATA = "/.well-known/oauth-protected-resource"
-_DEVELOPMENT = ("/development-issuer", "/.well-known/oauth-authorization-server/development-issuer")
 
 
 class App:
-    """The ASGI 3.0 application of one listener.
+    """The ASGI 3.0 application of one listener."""
 
-    `development` is the embedded development issuer, where there is one.
-    """
-
-    def __init__(self, gateway: Gateway, front: Front, development: Application | None) -> None:
+    def __init__(self, gateway: Gateway, front: Front) -> None:
         """Serve these."""
         self._gateway = gateway
         self._front = front
-        self._development = development
 
     async def __call__(
         self,
@@ -36,8 +31,8 @@ class App:
         route = route_of(path)
         if route is not None:
             await self._front(scope, receive, send, route)
-        elif self._development is not None and path.startswith(_DEVELOPMENT):
-            await self._development(scope, receive, send)
+        elif self._gateway.development is not None and self._gateway.development.serves(path):
+            await self._gateway.development(scope, receive, send)
         else:
             status, document = self._document(path)
             body = json.dumps(document).encode()

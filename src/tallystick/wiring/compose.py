@@ -2,25 +2,29 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import anyio
 from anyio.abc import TaskGroup
 
 from tallystick.audit.client import start_writer
 from tallystick.gateway import Connector, Fetcher, HttpUpstream, Rooms, Sealer, StdioUpstream, Upstream
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.guard import Bulkhead
-from tallystick.identity import Algorithm, Authenticator, TrustedIssuer
+from tallystick.identity import Algorithm, Authenticator, Limits, TrustedIssuer
 from tallystick.registry import HttpTransport, IssuerEntry, Server
 from tallystick.runtime import Capped
 from tallystick.settings import Problem, Settings
-from tallystick.snapshot import Holder, Snapshot
-from tallystick.terms import ServerId, TallyError, TenantId
+from tallystick.snapshot import Holder, Snapshot, compile_snapshot
+from tallystick.terms import Refusal, ServerId, TallyError, TenantId
 from tallystick.wiring.keys import secret
+
+if TYPE_CHECKING:
+    from tallystick.identity.issuer_dev import DevelopmentIssuer
 
 PLATFORM: Final = TenantId("platform")
 """The tenant whose log holds what belongs to no tenant, such as a request to a route that nobody has."""
@@ -40,7 +44,10 @@ class Gateway:
         self.upstreams: Mapping[ServerId, Upstream] = {}
         self._servers: Mapping[ServerId, Server] = {}
         self._supervising = supervising
-        self._authenticator = Authenticator((), frozenset(), Fetcher(Connector(allow_special=True)), clock)
+        self._authenticator = Authenticator((), frozenset(), self.fetch, clock, _limits(settings))
+        self._near: frozenset[str | None] = frozenset()
+        self.development: DevelopmentIssuer | None = None
+        self.recording: Callable[[], bool] = bool
         self._rooms: Rooms | None = None
 
     @property
@@ -57,8 +64,8 @@ class Gateway:
 
     @property
     def ready(self) -> bool:
-        """Whether calls can be decided at all."""
-        return self.holder.current is not None
+        """Whether calls can be decided and recorded at all."""
+        return self.holder.current is not None and self.recording()
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -66,15 +73,30 @@ class Gateway:
         snapshot = self.holder.current
         return () if snapshot is None else tuple(snapshot.routes)
 
-    def offer(self, files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
+    async def offer(self, files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
         """Put a configuration in force; a broken one changes nothing and comes back as its problems."""
-        offered = self.holder.offer(files)
-        if isinstance(offered, Snapshot):
-            self.trusted = tuple(trusted_issuer(entry, self.settings) for entry in offered.registry.issuers.values())
-            self._authenticator = self._authenticator.replace(self.trusted, frozenset(offered.registry.tenants))
-            self.upstreams = {name: self._upstream(server) for name, server in offered.registry.servers.items()}
-            self._servers = offered.registry.servers
-        return offered
+        # In a thread: compiling hundreds of policies takes about a second, and calls go on meanwhile.
+        compiled = await anyio.to_thread.run_sync(compile_snapshot, files)
+        if not isinstance(compiled, Snapshot):
+            return compiled
+        entries = compiled.registry.issuers.values()
+        try:
+            trusted = tuple(trusted_issuer(entry, self.settings) for entry in entries)
+            authenticator = self._authenticator.replace(trusted, frozenset(compiled.registry.tenants))
+        except TallyError as error:
+            return (Problem("issuers", "issuer", error.message, "correct the issuer's file"),)
+        # INVARIANT: from here on nothing fails and nothing waits, so every call sees the old world or the new one.
+        self.trusted, self._authenticator = trusted, authenticator
+        self._near = frozenset(urlsplit(entry.issuer).hostname for entry in entries if entry.allow_special_addresses)
+        self.upstreams = {name: self._upstream(server) for name, server in compiled.registry.servers.items()}
+        self._servers = compiled.registry.servers
+        return self.holder.accept(compiled)
+
+    async def fetch(self, url: str) -> bytes | Refusal:
+        """Read an issuer's document: from the embedded development issuer directly, from others over the connector."""
+        if self.development is not None and url.startswith(self.development.issuer_url + "/"):
+            return await self.development.fetch(url)
+        return await Fetcher(Connector(allow_special=urlsplit(url).hostname in self._near))(url)
 
     def authenticator(self) -> Authenticator:
         """Return the authenticator of the configuration in force."""
@@ -105,6 +127,13 @@ def upstream_of(server: Server, settings: Settings, supervising: TaskGroup) -> U
             server.limits.result_bytes,
         ),
         supervising,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    identity = settings.identity
+    return Limits(
+        identity.keys_fresh_s, identity.keys_max_age_s, identity.keys_cool_down_s, cache_entries=identity.cached_tokens
     )
 
 
@@ -144,4 +173,5 @@ async def assemble(settings: Settings, public_url: str, state: Path) -> AsyncGen
             public_url,
             PLATFORM,
         )
+        gateway.recording = lambda: not recorder.closed.done()
         yield gateway

@@ -153,8 +153,8 @@ def _tools_in(document: Mapping[str, object]) -> list[dict[str, object]]:
 
 def _write(config: Path, server: Server, said: dict[str, object], tools: list[dict[str, object]]) -> Pinned:
     file = config / "pins" / f"{server.name}.json"
-    before = _digests(file)
-    now = {str(tool["name"]): str(digest_definition(tool)) for tool in tools}
+    before = _digests(server.name, _tools_in(_document(file.name, file.read_bytes()))) if file.exists() else {}
+    now = _digests(server.name, tools)
     verdicts = {
         name: "new" if name not in before else "same" if before[name] == digest else "changed"
         for name, digest in now.items()
@@ -169,8 +169,12 @@ def _write(config: Path, server: Server, said: dict[str, object], tools: list[di
     return Pinned(server.name, file, tuple(said), verdicts)
 
 
-def _digests(file: Path) -> dict[str, str]:
-    if not file.exists():
-        return {}
-    before = _tools_in(_document(file.name, file.read_bytes()))
-    return {str(tool["name"]): str(digest_definition(tool)) for tool in before}
+def _digests(server: ServerId, tools: list[dict[str, object]]) -> dict[str, str]:
+    digests: dict[str, str] = {}
+    for tool in tools:
+        digest = digest_definition(tool)
+        if isinstance(digest, Refusal):
+            message = f"the definition of {tool['name']!r} at {server!r} cannot be pinned: {digest.public_text}"
+            raise TallyError(code="invalid", message=message)
+        digests[str(tool["name"])] = digest
+    return digests

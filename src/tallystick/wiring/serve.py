@@ -45,24 +45,28 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
 
     Raises `TallyError` ("invalid") when the configuration does not compile: a gateway never starts on a broken one.
     """
+    # Taken before the files are read, so that a change made while the gateway starts is seen as one.
+    seen = settings_room.fingerprint(places.config)
     files = read(places.config)
     settings = settings_of(files)
     listener = socket.create_server((settings.gateway.listen_host, settings.gateway.listen_port), backlog=2048)
+    # Connections inherit it. Without it the second half of an answer waits up to 40 ms for the first one's acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ephemeral = settings.gateway.listen_port == 0
     url = _url_of(settings.gateway.listen_host, listener) if ephemeral else settings.gateway.public_url
     async with assemble(settings, url, places.state) as gateway:
-        offered = gateway.offer(files)
+        gateway.development = development_issuer(places, url)
+        offered = await gateway.offer(files)
         if not isinstance(offered, Snapshot):
             raise TallyError(code="invalid", message=told(offered))
-        development = development_issuer(places, url)
         front = Front(gateway.rooms, admission_of(settings, url))
         ended = anyio.Event()
         async with anyio.create_task_group() as running:
-            server = _server(App(gateway, front, development))
+            server = _server(App(gateway, front))
             running.start_soon(_listen, server, listener, ended)
-            running.start_soon(_watch, gateway, places.config)
+            running.start_soon(_watch, gateway, places.config, seen)
             try:
-                yield Served(url, gateway, development is not None, ended)
+                yield Served(url, gateway, gateway.development is not None, ended)
             finally:
                 server.should_exit = True
                 with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S):
@@ -110,8 +114,7 @@ async def _listen(server: uvicorn.Server, listener: socket.socket, ended: anyio.
         ended.set()
 
 
-async def _watch(gateway: Gateway, config: Path) -> None:
-    seen = settings_room.fingerprint(config)
+async def _watch(gateway: Gateway, config: Path, seen: str) -> None:
     while True:
         await anyio.sleep(WATCH_S)
         now = settings_room.fingerprint(config)
@@ -119,7 +122,7 @@ async def _watch(gateway: Gateway, config: Path) -> None:
             continue
         seen = now
         files = look(config)
-        offered = files if isinstance(files, tuple) else gateway.offer(files)
+        offered = files if isinstance(files, tuple) else await gateway.offer(files)
         if isinstance(offered, Snapshot):
             _say(f"configuration {offered.digest} is in force")
         else:

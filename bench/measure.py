@@ -1,0 +1,117 @@
+"""Measuring one contestant: its loads, its memory, and what a call leaves in the record."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.contestants import Contestant
+from bench.processes import Memory, cpu_seconds, memory
+from bench.traffic import load, open_sessions, sample
+from tallystick.audit import offline
+
+SAMPLE: Final = 200
+"""Calls whose answers are read closely, one after the other."""
+
+MOST_CALLS: Final = 400_000
+"""Calls of one load at most, so that a run's record stays below 1 GB."""
+
+_SETTLE_S: Final = 0.5
+_SESSIONS_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One load. `cpu_us` is CPU per call of the contestant's process tree in microseconds; None where there is none."""
+
+    contestant: str
+    connections: int
+    calls_per_s: float
+    p50: float
+    p99: float
+    cpu_us: float | None
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Memory of one contestant's process tree: after the sampled calls, and with so many open sessions."""
+
+    idle: Memory
+    sessions: int
+    with_sessions: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one call leaves in the record: leaves, and their bytes."""
+
+    leaves: float
+    leaf_bytes: float
+
+
+def check(contestant: Contestant) -> int:
+    """Make the sampled calls; return how many went wrong."""
+    return sample(contestant.endpoint, contestant.call, SAMPLE)
+
+
+def measure(contestant: Contestant, connections: int, seconds: int, folder: Path) -> Figure:
+    """Load a contestant once: a second in which every answer is looked at, then the measured seconds."""
+    request = folder / "call.http"
+    contestant.call.write(contestant.endpoint, request)
+    warm = load(contestant.endpoint.url, request, connections, 1, limit=MOST_CALLS, check=True)
+    before = _cpu(contestant)
+    found = load(contestant.endpoint.url, request, connections, seconds, limit=MOST_CALLS)
+    used = _cpu(contestant) - before
+    calls_per_s = found.calls / found.seconds
+    cpu_us = None if contestant.pid is None else 1e6 * used / max(1, found.calls)
+    return Figure(
+        contestant.name, connections, calls_per_s, found.p50, found.p99, cpu_us, warm.errors + found.errors
+    )
+
+
+def footprint(contestant: Contestant, sessions: int) -> Footprint | None:
+    """Take the memory idle and with open sessions; None where there is no process."""
+    if contestant.pid is None:
+        return None
+    idle = memory(contestant.pid)
+    opened, full = asyncio.run(_with_sessions(contestant, sessions)) if sessions else (0, idle)
+    return Footprint(idle, opened, full)
+
+
+async def _with_sessions(contestant: Contestant, count: int) -> tuple[int, Memory]:
+    opened = await open_sessions(contestant.endpoint, contestant.call, count, _SESSIONS_S)
+    full = memory(contestant.pid or 0)
+    for session in opened:
+        session.writer.close()
+    return len(opened), full
+
+
+def trace(contestant: Contestant, log: Path) -> Trace:
+    """Make a known number of calls and look at what the record grew by."""
+    time.sleep(_SETTLE_S)
+    before = offline.size_of(log)
+    sample(contestant.endpoint, contestant.call, SAMPLE)
+    time.sleep(_SETTLE_S)
+    grown = [leaf for _, leaf in offline.read_leaves(log, range(before, offline.size_of(log)))]
+    return Trace(len(grown) / SAMPLE, sum(map(len, grown)) / SAMPLE)
+
+
+def verify(log: Path) -> str:
+    """Verify the whole record from its files; raises RuntimeError when anything is wrong."""
+    time.sleep(_SETTLE_S)
+    report = offline.verify_log(log, offline.read_vkey(log))
+    if not report.ok or report.opened:
+        message = f"the record of the run is not sound: {report.damage[:3]}, {len(report.opened)} intents without outcome"
+        raise RuntimeError(message)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+    return f"{report.size} leaves, verified from the files: {kinds}"
+
+
+def _cpu(contestant: Contestant) -> float:
+    if contestant.pid is None:
+        return 0.0
+    # What a load leaves to be done (publishing tiles, closing connections) belongs to its calls.
+    time.sleep(_SETTLE_S)
+    return cpu_seconds(contestant.pid)

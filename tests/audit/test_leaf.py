@@ -1,0 +1,157 @@
+"""Leaves are canonical, bounded and carry commitments instead of payloads."""
+
+import hmac
+import json
+from random import Random
+
+import pytest
+import rfc8785
+
+from tallystick import audit
+from tallystick.audit import leaf as leaves
+from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, ToolId
+from tests.audit.sample import BANK, CALLER, DECISION, NOON, TARGET, call_of, denial, intent, outcome
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+ALPHABET = "".join(map(chr, range(0x30))) + '\\"/\x7f\x80\u2028\u2029\ufeffaZ€é😀\U0010ffff\ue000\ufb33'
+
+
+def _value(random: Random, depth: int) -> Json:
+    kind = random.randrange(9 if depth else 7)
+    if kind < 2:
+        return "".join(random.choices(ALPHABET, k=random.randrange(6)))
+    if kind == 2:
+        return random.choice([0, -1, 2**53 - 1, 1 - 2**53, random.randrange(-(10**6), 10**6)])
+    if kind == 3:
+        return random.choice([1e21, 1e-7, 0.1, -0.0, 5e-324, 1.5, 333333333.3333333, random.uniform(-1e9, 1e9)])
+    if kind < 7:
+        return random.choice([None, True, False])
+    if kind == 7:
+        return [_value(random, depth - 1) for _ in range(random.randrange(4))]
+    return {"".join(random.choices(ALPHABET, k=3)): _value(random, depth - 1) for _ in range(random.randrange(5))}
+
+
+def test_canonical_is_rfc_8785_for_thousands_of_values() -> None:
+    random = Random(8785)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
+    for _ in range(5000):
+        value = _value(random, 3)
+        assert audit.canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [2**53, [1e999], {"a": "\ud800"}, float("nan"), {"\ud800": 1}])
+def test_a_value_without_canonical_form_is_refused(value: object) -> None:
+    refused = audit.canonical(value)
+    assert isinstance(refused, Refusal)
+    assert refused.reasons == (Reason.MALFORMED,)
+
+
+@pytest.mark.parametrize("leaf", [intent(1), outcome(1, 0), denial(1), leaves.in_doubt(call_of(1), BANK, 7, NOON)])
+def test_a_leaf_is_canonical_json(leaf: bytes) -> None:
+    assert rfc8785.dumps(json.loads(leaf)) == leaf
+
+
+def test_an_intent_says_who_what_and_why() -> None:
+    assert json.loads(intent(1)) == {
+        "v": 1,
+        "kind": "intent",
+        "id": call_of(1),
+        "ts": "2026-05-28T20:26:40.000000Z",
+        "tenant": "bank",
+        "caller": {
+            "subject": "alice@bank.example",
+            "kind": "person",
+            "actors": ["payments-agent"],
+            "client": "desk-agent",
+            "issuer": "https://idp.bank.example",
+            "groups": ["clerks", "emea"],
+        },
+        "route": "/servers/core/mcp",
+        "method": "tools/call",
+        "era": "2026-07-28",
+        "server": "core",
+        "tool": "accounts.list",
+        "definition": "sha256:" + "c" * 64,
+        "decision": {
+            "effect": "allow",
+            "policies": ["clerks-may-read"],
+            "reasons": ["policy_allows"],
+            "bundle": "sha256:" + "b" * 64,
+        },
+        "snapshot": "sha256:" + "d" * 64,
+        "request_bytes": 300,
+        "args_c": "e" * 64,
+    }
+
+
+def test_an_outcome_that_never_left_says_what_its_intent_would_have_said() -> None:
+    record = audit.Outcome(call_of(1), NOON, BANK, None, "limited", 5, target=TARGET, caller=CALLER, decision=DECISION)
+    fields = json.loads(audit.encode(record))
+    assert fields["intent"] is None
+    assert {"caller", "decision", "method", "route"} < fields.keys()
+
+
+def test_a_denial_of_nobody_names_no_caller() -> None:
+    assert json.loads(denial(1))["caller"] is None
+
+
+@pytest.mark.parametrize("letter", ["\x00", "😀", "a", '"', "\ud800", "\u2028"])
+def test_no_hostile_size_makes_a_leaf_too_long(letter: str) -> None:
+    long, many = letter * 5000, (letter * 700,) * 300
+    caller = Caller("x" + long, "agent", BANK, "x" + long, "x" + long, "a", NOON, many, many)
+    decision = Decision("deny", (Reason.POLICY_FORBIDS,) * 300, many, Digest(TARGET.definition or ""))
+    target = audit.Target(long, long, long, ServerId(long), ToolId(long), TARGET.definition, TARGET.snapshot)
+    refusal = Refusal("denied", (Reason.POLICY_FORBIDS,) * 300, long, long, many)
+    records = (
+        audit.Intent(call_of(1), NOON, BANK, caller, target, decision, "e" * 64, 10**15, long),
+        audit.Denial(call_of(1), NOON, BANK, target, refusal, 10**15, caller, decision, "e" * 64, long),
+        audit.Outcome(
+            call_of(1),
+            NOON,
+            BANK,
+            None,
+            "cancelled",
+            10**15,
+            10**15,
+            "e" * 64,
+            10**400,
+            (Reason.INTERNAL,) * 999,
+            target,
+            caller,
+        ),
+    )
+    for record in records:
+        leaf = audit.encode(record)
+        assert len(leaf) <= leaves.SIZE_LIMIT
+        assert rfc8785.dumps(json.loads(leaf)) == leaf
+        assert "\u2026(+" in leaf.decode(), "what was cut is marked"
+
+
+def test_a_text_that_looks_like_a_kind_does_not_fool_the_writer() -> None:
+    hostile = '","intent":0,"kind":"outcome'
+    target = audit.Target(hostile, hostile, hostile, tool=ToolId(hostile))
+    record = audit.Intent(call_of(1), NOON, BANK, CALLER, target, DECISION, "e" * 64, 1, hostile)
+    assert leaves.glance(audit.encode(record)) == ("intent", None, call_of(1).encode())
+    assert leaves.glance(outcome(2, 17)) == ("outcome", 17, call_of(2).encode())
+    assert leaves.glance(denial(3))[0] == "denial"
+
+
+def test_equal_callers_that_are_not_the_same_keep_their_own_text() -> None:
+    other = Caller("mallory@bank.example", "person", BANK, CALLER.issuer, CALLER.client, CALLER.authority, NOON)
+    record = audit.Intent(call_of(1), NOON, BANK, other, TARGET, DECISION, "e" * 64, 300)
+    assert json.loads(audit.encode(record))["caller"]["subject"] == "mallory@bank.example"
+    assert json.loads(intent(1))["caller"]["subject"] == "alice@bank.example"
+
+
+def test_a_commitment_is_checked_with_the_record_key_alone() -> None:
+    key, call = bytes(32), call_of(1)
+    printed = audit.commit(key, call, "args", b'{"amount":120}')
+    disclosed = audit.offline.disclose(key, call, "args")
+    assert hmac.digest(disclosed, b'{"amount":120}', "sha256").hex() == printed
+    assert audit.commit(key, call, "result", b'{"amount":120}') != printed
+    assert audit.commit(key, call_of(2), "args", b'{"amount":120}') != printed
+
+
+def test_call_ids_sort_by_time() -> None:
+    assert audit.call_id(NOON, bytes(10)) < audit.call_id(NOON + 0.001, bytes(10))
+    assert len(audit.call_id(NOON, b"\xff" * 10)) == 26

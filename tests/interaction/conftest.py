@@ -1,0 +1,28 @@
+"""One world and one gateway for all interaction tests: what they share is only ever added to."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tests.interaction.stage import Stage, open_stage
+from tests.interaction.world import World, running_world
+
+
+@pytest.fixture(scope="package")
+def anyio_backend() -> str:
+    """As for every test, but the loop lives as long as the gateway does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="package")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+    """Servers, issuer and configuration."""
+    async with running_world(tmp_path_factory.mktemp("world")) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+async def stage(world: World) -> AsyncGenerator[Stage]:
+    """The gateway that the tests share."""
+    async with open_stage(world, world.config, world.folder / "state") as running:
+        yield running

@@ -1,0 +1,52 @@
+"""The eras with sessions, by hand: what no SDK client lets a test do."""
+
+import json
+from collections.abc import Mapping
+
+import httpx2
+
+from tests.interaction.stage import Stage, new_http
+
+
+class Legacy:
+    """A client program of one route and era. `session` is the id that it repeats."""
+
+    def __init__(self, stage: Stage, route: str, era: str, token: str | None = None) -> None:
+        self.stage = stage
+        self.route = route
+        self.era = era
+        self.token = token or stage.token()
+        self.session: str | None = None
+
+    async def open(self) -> httpx2.Response:
+        """Open a session and keep its id."""
+        named = {"clientInfo": {"name": "by hand", "version": "1"}, "capabilities": {}}
+        answer = await self.ask("initialize", {"protocolVersion": self.era, **named})
+        self.session = answer.headers.get("mcp-session-id")
+        return answer
+
+    async def call(self, tool: str, arguments: Mapping[str, object], request_id: int = 1) -> httpx2.Response:
+        """Call a tool."""
+        return await self.ask("tools/call", {"name": tool, "arguments": arguments}, request_id)
+
+    async def ask(self, method: str, params: Mapping[str, object], request_id: int | None = 1) -> httpx2.Response:
+        """Send one request, or a notification where `request_id` is None."""
+        message: dict[str, object] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if request_id is not None:
+            message["id"] = request_id
+        return await self._send("POST", json.dumps(message).encode())
+
+    async def end(self) -> httpx2.Response:
+        """Send DELETE."""
+        return await self._send("DELETE", b"")
+
+    async def _send(self, verb: str, body: bytes) -> httpx2.Response:
+        headers = {
+            "authorization": f"Bearer {self.token}",
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+        }
+        if self.session is not None:
+            headers |= {"mcp-session-id": self.session, "mcp-protocol-version": self.era}
+        async with new_http() as http:
+            return await http.request(verb, self.stage.endpoint(self.route), content=body, headers=headers)

@@ -1,0 +1,2 @@
+def requirement(*names: str):
+    return lambda f: f
