@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tallystick import audit
+from tallystick.audit import log as log_module
 from tallystick.audit.log import open_log
 from tallystick.audit.store import State
 from tallystick.audit.writer import Logs
@@ -150,6 +151,26 @@ def test_damage_inside_the_journal_is_no_torn_tail(tmp_path: Path) -> None:
     segment.write_bytes(content)
     with opened_state(tmp_path) as state, pytest.raises(audit.Unwritable, match="journal is damaged after leaf 249"):
         opened_log(state)
+
+
+def test_the_journal_and_incomplete_tiles_are_cleared_once_tiles_replace_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SEGMENT_BYTES", 4000)
+    with opened_state(tmp_path) as state:
+        log = opened_log(state)
+        for number in range(300):
+            log.append([denial(number)])
+            if number % 50 == 0:
+                log.publish(Ticking())
+        assert len(stored(state).segments()) > 5
+        log.publish(Ticking())
+        assert len(stored(state).segments()) == 1
+        log.append([denial(300)])
+    assert not (log_directory(tmp_path) / "tile" / "0" / "000.p").exists()
+    with opened_state(tmp_path) as state:
+        assert opened_log(state).size == 301
+    assert leaves_of(tmp_path) == [denial(number) for number in range(301)]
 
 
 def test_a_second_process_on_the_same_state_does_not_proceed(tmp_path: Path) -> None:
@@ -312,4 +333,14 @@ def test_a_tenant_without_a_log_is_refused_unless_asked_to_create(tmp_path: Path
     with pytest.raises(audit.Unwritable, match="'other' has no log"):
         list(logs.append(TenantId("other"), [denial(0)]))
     assert list(logs.append(BANK, [denial(1)])) == [(1, 1)]
+    state.close()
+
+
+def test_a_tenant_never_names_a_directory_elsewhere(tmp_path: Path) -> None:
+    _filled(tmp_path / "state", 1)
+    state = State(tmp_path / "state", initialize=True)
+    logs = Logs(state, "localhost", Ticking(NOON), initialize=True)
+    for name in ("../other", "", "a/b", "A"):
+        with pytest.raises(audit.Unwritable, match="no name of a tenant"):
+            list(logs.append(name, [denial(0)]))
     state.close()

@@ -23,9 +23,13 @@ tools:
   wipe: {operation: execute, risk: critical}
 """
 _USUAL = "limits: {timeout_s: 60, result_bytes: 1048576, in_flight: 64}\n"
-_HASTY = "limits: {timeout_s: 0.3, result_bytes: 4096, in_flight: 64}\n"
-DESKS = ("desk", "line", "hasty", "hasty-line", "frail", "frail-line")
-"""Servers with the desk's tools; those on `-line` and `line` over stdio, the hasty ones with small limits."""
+_LIMITS = {
+    "hasty": "limits: {timeout_s: 0.3, result_bytes: 1048576, in_flight: 64}\n",
+    "small": "limits: {timeout_s: 60, result_bytes: 4096, in_flight: 1}\n",
+    "small-line": "limits: {timeout_s: 60, result_bytes: 4096, in_flight: 1}\n",
+}
+DESKS = ("desk", "line", "hasty", "small", "small-line")
+"""Servers with the desk's tools; `line` and those that end so over stdio, the others at the desk's URL."""
 
 POLICIES = """
 @id("connect")
@@ -67,12 +71,11 @@ def write_configuration(config: Path, journals: Path, origin: str) -> None:
     _write(config, "tally.yaml", "gateway: {listen_host: 127.0.0.1, listen_port: 0, max_request_bytes: 65536}\n")
     _write(config, "tenants/bank.yaml", "title: Bank\n")
     _write(config, "tenants/branch.yaml", "title: Branch\n")
-    _write(config, "issuers/test.yaml", f"issuer: {origin}/issuer\ntenant_claim: tenant\n")
+    _write(config, "issuers/test.yaml", f"issuer: {origin}/issuer\ntenant_claim: tenant\nallow_special_addresses: true\n")
     _write(config, "policies/bank.cedar", POLICIES)
     for name in DESKS:
-        limits = _HASTY if name.startswith("hasty") else _USUAL
         way = stdio(journals / f"{name}.jsonl") if name.endswith("line") else http(f"{origin}/desk/mcp")
-        write_server(config, name, way, limits + _TOOLS)
+        write_server(config, name, way, _LIMITS.get(name, _USUAL) + _TOOLS)
     write_server(config, "risk", http(f"{origin}/risk/mcp"), _USUAL + _TOOLS)
     write_server(config, "odd", http(f"{origin}/odd/mcp"), _USUAL + 'tools: {"*": {operation: read, risk: low}}\n')
     for toolset, members in {"desks": "desk", "lines": "line"}.items():

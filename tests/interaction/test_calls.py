@@ -10,7 +10,7 @@ from tests.interaction.legacy import Legacy
 from tests.interaction.record import told_of_calls
 from tests.interaction.stage import Stage, error_of, reasons_of
 from tests.interaction.waiting import BOUND_S, until
-from tests.interaction.ways import Way, every_way, over_each_transport, with_sessions
+from tests.interaction.ways import Way, every_era, every_way, over_each_transport, with_sessions
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -156,31 +156,26 @@ async def test_in_an_era_with_sessions_a_lost_connection_cancels_nothing(stage: 
 
 
 @requirement("tools:call:timeout")
-@over_each_transport
-async def test_a_call_that_outlasts_its_servers_limit_is_answered_and_recorded_as_timeout(stage: Stage, way: Way) -> None:
-    server = "hasty" if way.transport == "http" else "hasty-line"
-    journal, record, key = stage.world.journal(server), stage.record(), f"timeout {way}"
+@every_era
+async def test_a_call_that_outlasts_its_servers_limit_is_answered_and_recorded_as_timeout(stage: Stage, era: str) -> None:
+    journal, record, key = stage.world.journal("hasty"), stage.record(), f"timeout {era}"
     start = await record.mark()
-    async with stage.client(f"servers/{server}", way.era) as client:
-        # The first call of a process pays for its start; this one is about the call.
-        await client.call_tool("echo", {"text": "warm"})
+    async with stage.client("servers/hasty", era) as client:
         with pytest.raises(MCPError, match="did not answer in time"):
             await client.call_tool("hold", {"key": key})
-    assert told_of_calls(await record.since(start))[-2:] == ["intent tools/call", "outcome timeout"]
+    assert told_of_calls(await record.since(start)) == ["intent tools/call", "outcome timeout"]
     await until(lambda: journal.entries("cancelled", key=key))
 
 
 @requirement("tools:call:too-large")
 @over_each_transport
 async def test_a_result_over_the_servers_limit_is_withheld_and_recorded_as_limited(stage: Stage, way: Way) -> None:
-    server = "hasty" if way.transport == "http" else "hasty-line"
     record = stage.record()
     start = await record.mark()
-    async with stage.client(f"servers/{server}", way.era) as client:
-        await client.call_tool("echo", {"text": "warm"})
+    async with stage.client(f"servers/{way.small}", way.era) as client:
         with pytest.raises(MCPError, match="larger than this server's limit"):
             await client.call_tool("big", {"size": 100_000})
-    assert told_of_calls(await record.since(start))[-2:] == ["intent tools/call", "outcome limited"]
+    assert told_of_calls(await record.since(start)) == ["intent tools/call", "outcome limited"]
 
 
 @requirement("tools:call:upstream-broken")

@@ -23,6 +23,11 @@ class Way:
         return "desk" if self.transport == "http" else "line"
 
     @property
+    def small(self) -> str:
+        """The server over the same transport whose limits are small."""
+        return "small" if self.transport == "http" else "small-line"
+
+    @property
     def route(self) -> str:
         """The route to it."""
         return f"servers/{self.server}" if self.kind == "server" else f"toolsets/{self.server}s"

@@ -82,14 +82,14 @@ class WriterClient(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop: acknowledgements, in the order of the leaves."""
-        data = self._rest + data
-        at, end = 0, len(data)
+        stream = self._rest + data
+        at, end = 0, len(stream)
         while end - at >= ANSWER.size:
-            kind, number, count = ANSWER.unpack_from(data, at)
+            kind, number, count = ANSWER.unpack_from(stream, at)
             stop = at + ANSWER.size + (number if kind in {REFUSED, FATAL} else 0)
             if stop > end:
                 break
-            text = data[at + ANSWER.size : stop].decode()
+            text = stream[at + ANSWER.size : stop].decode()
             at = stop
             if kind == ACKNOWLEDGED:
                 self._acknowledge(number, count)
@@ -99,7 +99,7 @@ class WriterClient(asyncio.Protocol):
                 self.ready.set_result(None)
             else:
                 self._failure = Unwritable(text)
-        self._rest = data[at:]
+        self._rest = stream[at:]
 
     def eof_received(self) -> bool:
         """Called by the event loop: the writer has gone, close."""

@@ -66,7 +66,7 @@ def make_directory(path: Path) -> None:
     """Create a directory and its parents, durably."""
     if not path.is_dir():
         make_directory(path.parent)
-        path.mkdir(mode=0o755)
+        path.mkdir(mode=0o750)
         sync_directory(path.parent)
 
 
@@ -203,6 +203,7 @@ class State:
                 self._database = _connect(directory / "audit.sqlite", initialize=initialize)
             self.key = self._signing_key(initialize=initialize and not self.logs())
         except (OSError, ValueError) as error:
+            os.close(self._lock)
             message = f"{directory}: {error}"
             raise Unwritable(message) from error
 

@@ -9,6 +9,7 @@ Frame from the writer: u8 kind, u64 number, u32 count, and for kinds with text `
 """
 
 import argparse
+import re
 import signal
 import socket
 import sys
@@ -26,7 +27,7 @@ from tallystick.audit.log import Log, open_log
 from tallystick.audit.model import Unwritable
 from tallystick.audit.store import State
 from tallystick.audit.tlog.tiles import unpack
-from tallystick.terms import Clock, TenantId
+from tallystick.terms import Clock, TallyError, TenantId
 
 FRAME = Struct(">IB")
 ANSWER = Struct(">BQI")
@@ -35,6 +36,7 @@ PUBLISH_SECONDS = 0.2
 BUNDLE_LIMIT = 64 << 20
 _BACKLOG_LIMIT = 100_000
 _CHUNK = 1 << 20
+_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes a directory
 
 
 class Logs:
@@ -90,11 +92,14 @@ class Logs:
         if known is not None and known[0] >= year:
             return known[1]
         if known is None and not self._initialize:
-            message = f"tenant {tenant!r} has no log; initialise the record for it (tally up --initialize)"
+            message = f"tenant {tenant!r} has no log, and this writer was not started to create one"
             raise _Unknown(message)
         return self._turn(tenant, year, known[1] if known else None, now)
 
     def _turn(self, tenant: str, year: int, old: Log | None, now: float) -> Log:
+        if not _TENANT.fullmatch(tenant):
+            message = f"{tenant!r} is no name of a tenant"
+            raise _Unknown(message)
         with self._lock:
             if old is not None:
                 old.publish(self._clock)
@@ -152,12 +157,15 @@ class Publisher(threading.Thread):
 
     def run(self) -> None:
         """Publish until closed."""
+        # INVARIANT: a publisher that ended by any error never publishes again; only a clean end takes this mark away.
+        self.failure = Unwritable("the publisher ended by an unforeseen error; restart Tallystick to recover")
         try:
             while not self._closing.is_set():
                 self._fresh.wait()
                 self._fresh.clear()
                 self._logs.publish()
                 self._closing.wait(PUBLISH_SECONDS)
+            self.failure = None
         except Unwritable as error:
             self.failure = error
         finally:
@@ -271,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         state = State(options.state, initialize=options.initialize)
         logs = Logs(state, options.host, _realtime, initialize=options.initialize)
         serve(logs, clients)
-    except Unwritable as error:
+    except TallyError as error:
         _say(error.message)
         text = error.message.encode()
         for client in clients:

@@ -129,7 +129,7 @@ def _verify_proof(proof_file: Path, leaf_file: Path, vkey: Path) -> int:
 
 def _print(report: offline.Report, directory: Path, *, trusted: bool) -> None:
     if not report.ok:
-        click.echo(f"DAMAGED: {directory}: {len(report.damage)} found; the first: ")
+        click.echo(f"DAMAGED: {directory}: {len(report.damage)} problems")
         for damage in report.damage[:20]:
             where = damage.file if damage.index is None else f"{damage.file}, leaf {damage.index}"
             click.echo(f"  {where}: {damage.text}")

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from tallystick.cli.audit import audit
-from tallystick.cli.demo import demo
+from tallystick.cli.demo import INTERRUPTED, demo, demo_bank, end_on_terminate
 from tallystick.settings import places
 from tallystick.terms import TallyError
 
 WRONG: Final = 2
+NO_PLACE: Final = Path("config")
+"""Where a configuration is looked for when nobody names one."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,9 +45,20 @@ state_option = click.option(
 @tally.command()
 @config_option
 @state_option
-def up(config: Path, state: Path) -> None:
-    """Serve the configuration until interrupted, and follow its changes."""
-    _run(_up(config, state))
+@click.pass_context
+def up(context: click.Context, config: Path, state: Path) -> None:
+    """Serve the configuration until interrupted, and follow its changes.
+
+    Where there is none (no --config, no $TALLY_CONFIG, no ./config), the demo bank is set up in ./var/demo and served.
+    """
+    given = [name for name in ("config", "state") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    alone = not given and config == NO_PLACE and not config.exists()
+    end_on_terminate()
+    try:
+        _run(_up_demo() if alone else _up(config, state))
+    except KeyboardInterrupt:
+        click.echo("tally: ended", err=True)
+        context.exit(INTERRUPTED)
 
 
 def _run(coroutine: Coroutine[object, object, None]) -> None:
@@ -53,7 +67,7 @@ def _run(coroutine: Coroutine[object, object, None]) -> None:
     run(coroutine)
 
 
-async def _up(config: Path, state: Path) -> None:
+async def _up(config: Path, state: Path, advice: tuple[str, ...] = ()) -> None:
     from tallystick.wiring import Places, serve  # noqa: PLC0415 - `tally --help` must not load the whole gateway
 
     async with serve(Places(config, state)) as served:
@@ -62,7 +76,14 @@ async def _up(config: Path, state: Path) -> None:
             click.echo("DEVELOPMENT ISSUER: anybody on this machine can sign in as anybody in development-people.yaml.")
         for route in served.gateway.routes:
             click.echo(f"  connect an MCP client to {served.url}/{route}/mcp")
+        for line in advice:
+            click.echo(line)
         await served.ended.wait()
+
+
+async def _up_demo() -> None:
+    async with demo_bank() as (config, state, advice):
+        await _up(config, state, advice)
 
 
 @tally.command("pin")

@@ -1,6 +1,7 @@
 """Running the MCP servers that speak over stdio: start, supervise, cap and reap their processes.
 
-Commands come from the local configuration only. Must never contain MCP, policy, or a command that a request could influence.
+Commands come from the local configuration only. Must never contain MCP, policy, or a command that a request could
+influence.
 """
 
 from tallystick.runtime.model import Capped

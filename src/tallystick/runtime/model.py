@@ -8,9 +8,9 @@ from dataclasses import dataclass
 class Capped:
     """A command with its limits.
 
-    `environment` is the whole environment of the process; nothing is inherited. `memory_bytes` caps data and anonymous memory
-    (RLIMIT_DATA), `processes` is not capped here (RLIMIT_NPROC counts per user, not per tree), `open_files` caps descriptors,
-    `line_bytes` caps one line of output.
+    `environment` is the whole environment of the process; nothing is inherited. `memory_bytes` caps data and anonymous
+    memory (RLIMIT_DATA), `open_files` caps descriptors, `line_bytes` caps one line of output. The number of processes
+    is not capped here (RLIMIT_NPROC counts per user, not per tree).
     """
 
     command: tuple[str, ...]

@@ -17,10 +17,19 @@ from tallystick.terms import Reason, Refusal, TallyError
 
 Line = bytes
 
-GRACE_S: Final = 2.0
-"""Seconds between the polite signal and the certain one."""
+GRACE_S: Final = 1.0
+"""Seconds that a process has to end after its input has, and again after the polite signal."""
+
+_READ_BYTES: Final = 1 << 16
 
 _LAUNCHER: Final = str(Path(__file__).with_name("launch.py"))
+
+
+_TOO_LARGE: Final = Refusal(
+    "upstream",
+    (Reason.UPSTREAM_TOO_LARGE,),
+    "The server's answer is larger than this server's limit. Ask for less, or have the limit raised.",
+)
 
 
 class ServerProcess:
@@ -37,47 +46,61 @@ class ServerProcess:
         return self._process.pid
 
     async def send(self, line: Line) -> None:
-        """Write one message; raises `TallyError` ("upstream") when the process is gone."""
+        """Write one message, whole or not at all; waits while the process does not read.
+
+        A cancelled wait takes nothing back: the line is on its way. Raises `TallyError` ("upstream") when the process
+        is gone.
+        """
         stdin = self._process.stdin
         if stdin is None:
-            raise TallyError("internal", "the server process has no standard input")
+            raise TallyError(code="internal", message="the server process has no standard input")
         try:
             await stdin.send(line + b"\n")
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise TallyError("upstream", "the server process has closed its input") from error
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError, RuntimeError) as error:
+            raise TallyError(code="upstream", message="the server process has closed its input") from error
 
     async def lines(self) -> AsyncIterator[Line | Refusal]:
-        """Yield each line that the process writes, until it ends. A line over the cap ends the stream with a refusal."""
+        """Yield each whole line that the process writes, until it ends; a line over the cap ends it with a refusal."""
         stdout = self._process.stdout
         if stdout is None:
             return
-        rest = bytearray()
-        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+        started: list[bytes] = []  # the pieces of a line that has not ended
+        length = 0
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
             while True:
-                rest += await stdout.receive(1 << 16)
-                *whole, tail = bytes(rest).split(b"\n") if b"\n" in rest[-(1 << 16) :] else (bytes(rest),)
-                for line in whole:
+                piece, *rest = (await stdout.receive(_READ_BYTES)).split(b"\n")
+                for following in (*rest, None):
+                    started.append(piece)
+                    length += len(piece)
+                    if length > self._line_bytes:
+                        yield _TOO_LARGE
+                        return
+                    if following is None:
+                        break
+                    line = b"".join(started)
+                    started.clear()
+                    piece, length = following, 0
                     if line.strip():
                         yield line
-                rest = bytearray(tail)
-                if len(rest) > self._line_bytes:
-                    yield Refusal(
-                        "upstream",
-                        (Reason.UPSTREAM_TOO_LARGE,),
-                        "The server's answer is larger than this server's limit. Ask for less, or have the limit raised.",
-                    )
-                    return
 
     async def reap(self) -> None:
-        """End the process and its whole group; what does not end politely is killed."""
+        """End the process and its whole group: its input ends, then SIGTERM, then SIGKILL (2025-11-25, lifecycle)."""
         with anyio.CancelScope(shield=True):
-            self._signal(signal.SIGTERM)
-            with anyio.move_on_after(GRACE_S):
-                await self._process.wait()
+            if self._process.stdin is not None:
+                await self._process.stdin.aclose()
+            if not await self._ends():
+                self._signal(signal.SIGTERM)
+                await self._ends()
             # The group, because a server may have started others; killing an ended group is harmless.
             self._signal(signal.SIGKILL)
             await self._process.wait()
             await self._process.aclose()
+
+    async def _ends(self) -> bool:
+        with anyio.move_on_after(GRACE_S):
+            await self._process.wait()
+            return True
+        return False
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -88,9 +111,11 @@ class ServerProcess:
 async def start(capped: Capped) -> AsyncGenerator[ServerProcess]:
     """Start the command under its limits in a process group of its own; at exit the whole group is gone.
 
-    Raises `TallyError` ("unavailable") when not even the launcher starts. A command that cannot start ends its output at once.
+    Raises `TallyError` ("unavailable") when not even the launcher starts, for example in a directory that is not there.
+    A command that cannot start says so on standard error and ends its output at once.
     """
-    command = [sys.executable, "-I", _LAUNCHER, str(capped.memory_bytes), str(capped.open_files), *capped.command]
+    limits = (os.getpid(), capped.memory_bytes, capped.open_files)
+    command = [sys.executable, "-I", _LAUNCHER, *map(str, limits), *capped.command]
     try:
         process = await anyio.open_process(
             command,
@@ -102,7 +127,8 @@ async def start(capped: Capped) -> AsyncGenerator[ServerProcess]:
             start_new_session=True,
         )
     except OSError as error:
-        raise TallyError("unavailable", f"cannot start {capped.command[0]}: {error.strerror}") from error
+        message = f"cannot start {capped.command[0]}: {error.strerror}"
+        raise TallyError(code="unavailable", message=message) from error
     server = ServerProcess(process, capped.line_bytes)
     try:
         yield server

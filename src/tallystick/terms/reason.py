@@ -13,6 +13,7 @@ class Reason(StrEnum):
     ORIGIN_REFUSED = "origin_refused"
     HEADER_MISMATCH = "header_mismatch"
     VERSION_UNSUPPORTED = "version_unsupported"
+    META_MISSING = "meta_missing"
     METHOD_UNKNOWN = "method_unknown"
     SESSION_REQUIRED = "session_required"
     SESSION_UNKNOWN = "session_unknown"

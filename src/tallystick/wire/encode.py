@@ -1,4 +1,4 @@
-"""Writing: every byte that leaves as MCP is made here, from values that were parsed or from payloads passed on exactly."""
+"""Writing: every byte that leaves as MCP is made here, from parsed values or around payloads passed on exactly."""
 
 from collections.abc import Mapping
 from typing import Final, Literal

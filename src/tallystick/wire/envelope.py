@@ -1,23 +1,21 @@
 """The HTTP envelope of a message: which era it claims, and whether its headers repeat its body.
 
-MCP 2026-07-28, basic/transports/streamable-http: a server that processes the body MUST refuse headers that contradict it.
-The first rule that fails decides, in the order written here.
+MCP 2026-07-28, basic/transports/streamable-http: a server that processes the body MUST refuse headers that contradict
+it. The first rule that fails decides, in the order written here.
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from tallystick.terms import Reason, Refusal
 from tallystick.wire.eras import ERAS, MODERN, Era, negotiate
-from tallystick.wire.message import Message, is_object
-
-VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
-CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
+from tallystick.wire.message import CAPABILITIES_KEY, VERSION_KEY, Message, is_object
 
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_OPENS: Final = "=?base64?"
+_CLOSES: Final = "?="
 
 
 @dataclass(slots=True)
@@ -58,16 +56,14 @@ def admit(message: Message, headers: Headers) -> Era | Refusal:
 
 
 def _admit_modern(message: Message, headers: Headers, claimed: object) -> Era | Refusal:
-    if claimed is None or not is_object(message.meta.get(CAPABILITIES_KEY)):
-        return Refusal(
-            "invalid",
-            (Reason.VERSION_UNSUPPORTED,),
-            f"A {MODERN} request carries {VERSION_KEY} and {CAPABILITIES_KEY} in params._meta. Add them, or open a session with initialize.",
-        )
+    if claimed is None:
+        return _incomplete(VERSION_KEY)
     if headers.version != claimed:
         return _mismatch("MCP-Protocol-Version does not repeat the version in params._meta")
     if claimed != MODERN:
         return _unsupported(headers.version)
+    if not is_object(message.meta.get(CAPABILITIES_KEY)):
+        return _incomplete(CAPABILITIES_KEY)
     if headers.method != message.method:
         return _mismatch("Mcp-Method does not repeat the method")
     return _check_name(message, headers.name)
@@ -89,15 +85,15 @@ def name_header(method: str, params: Mapping[str, object]) -> str | None:
 
 def _encode(value: str) -> str:
     plain = value.isascii() and value.isprintable() and value == value.strip() and not value.startswith("=?")
-    return value if plain and value else f"=?base64?{base64.b64encode(value.encode()).decode()}?="
+    return value if plain and value else f"{_OPENS}{base64.b64encode(value.encode()).decode()}{_CLOSES}"
 
 
 def _decode(value: str) -> str | None:
-    if not (value.startswith("=?base64?") and value.endswith("?=")):
+    if not (value.startswith(_OPENS) and value.endswith(_CLOSES) and len(value) >= len(_OPENS) + len(_CLOSES)):
         return value
     try:
-        return base64.b64decode(value[9:-2], validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+        return base64.b64decode(value[len(_OPENS) : -len(_CLOSES)], validate=True).decode("utf-8")
+    except ValueError:  # not ASCII, not base64, or not UTF-8 inside
         return None
 
 
@@ -109,9 +105,18 @@ def _mismatch(what: str) -> Refusal:
     )
 
 
+def _incomplete(member: str) -> Refusal:
+    return Refusal(
+        "invalid",
+        (Reason.META_MISSING,),
+        f"A {MODERN} request carries {member} in params._meta. Add it, or open a session with initialize.",
+    )
+
+
 def _unsupported(version: str | None) -> Refusal:
+    named = "A request without a protocol version" if version is None else f"Protocol version {version[:40]!r}"
     return Refusal(
         "invalid",
         (Reason.VERSION_UNSUPPORTED,),
-        f"Protocol version {version!r} is not spoken here. Use one of: {', '.join(ERAS)}.",
+        f"{named} is not spoken here. Use one of: {', '.join(ERAS)}.",
     )

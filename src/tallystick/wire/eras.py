@@ -1,6 +1,7 @@
 """The eras of MCP as a table: what differs between protocol revisions is a field here, never an `if` elsewhere.
 
-Sources: MCP 2026-07-28 (basic/index, basic/transports/streamable-http), 2025-11-25 and 2025-06-18 (basic/transports, lifecycle).
+Sources: MCP 2026-07-28 (basic/index, basic/transports/streamable-http), 2025-11-25 and 2025-06-18 (basic/transports,
+lifecycle).
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ class Era:
     """One protocol revision.
 
     `sessions`: requests belong to a session opened by `initialize`. `mirrored`: routing headers must repeat the body.
-    `disconnect_cancels`: closing the response stream cancels the request. `opening`: the method that opens a conversation.
-    `closed_methods`: methods that this revision does not have, although another one does.
+    `disconnect_cancels`: closing the response stream cancels the request. `opening`: the method that opens a
+    conversation. `closed_methods`: methods that this revision does not have, although another one does.
     """
 
     version: str
@@ -70,10 +71,10 @@ ERAS: Final[dict[str, Era]] = {
 }
 
 NEWEST_SESSION_VERSION: Final = "2025-11-25"
-"""What `initialize` answers to a version we do not speak (2025-11-25, lifecycle: the server answers one that it supports)."""
+"""What `initialize` answers to a version we do not speak (2025-11-25, lifecycle: the server names one it supports)."""
 
 
 def negotiate(wanted: object) -> Era:
-    """Return the era that `initialize` agrees on: the wanted one where it has sessions, else the newest that has them."""
+    """Return the era that `initialize` agrees on: the wanted one where it has sessions, else the newest with them."""
     era = ERAS.get(wanted) if isinstance(wanted, str) else None
     return era if era is not None and era.sessions else ERAS[NEWEST_SESSION_VERSION]

@@ -1,7 +1,8 @@
 """Strict reading of one JSON-RPC 2.0 message (RFC 8259, JSON-RPC 2.0; MCP allows no batches).
 
-What is judged is what is forwarded: the gateway sends on a re-encoding of the value parsed here, so every reading that two
-parsers could disagree on (duplicate members, byte-order marks, members that differ in letter case only, NaN) is refused.
+What is judged is what is forwarded: the gateway sends on a re-encoding of the value parsed here, so every reading that
+two parsers could disagree on (duplicate members, byte-order marks, members that differ in letter case only, NaN) is
+refused. Integers keep every digit; other numbers mean IEEE 754 doubles (RFC 8259, section 6).
 """
 
 import json
@@ -14,13 +15,24 @@ from tallystick.terms import Reason, Refusal
 MAX_DEPTH: Final = 64
 """Nesting that we accept, in levels; deeper values are only ever attacks on the next parser."""
 
-_ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
-_PARAMS: Final = frozenset({"name", "arguments", "uri", "_meta"})
+VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
+PROGRESS_KEY: Final = "progressToken"
+
+
+def _folded(*names: str) -> Mapping[str, str]:
+    return {name.casefold(): name for name in names}
+
+
+_ENVELOPE: Final = _folded("jsonrpc", "id", "method", "params", "result", "error")
+_PARAMS: Final = _folded("name", "arguments", "uri", "_meta", "protocolVersion", "requestId")
+_META: Final = _folded(VERSION_KEY, CAPABILITIES_KEY, PROGRESS_KEY)
+"""The members that the gateway reads, and so judges by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One parsed message. `params` is the caller's own object (never shared); `id` is set for requests and responses only."""
+    """One parsed message. `params` is the caller's own object, never shared; a notification has no `id`."""
 
     kind: Literal["request", "notification", "response"]
     method: str
@@ -35,7 +47,7 @@ class Message:
 
     @property
     def arguments(self) -> dict[str, object]:
-        """The `arguments` member of the parameters, empty when absent; the parser has made sure that it is an object."""
+        """The `arguments` member of the parameters, empty when absent; the parser made sure that it is an object."""
         arguments = self.params.get("arguments")
         return arguments if is_object(arguments) else {}
 
@@ -101,7 +113,7 @@ def parse(body: bytes) -> Message | Refusal:
 def _too_deep(value: object) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [child for item in level for child in _children(item)]
+        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
         if not level:
             return False
     return True
@@ -110,7 +122,7 @@ def _too_deep(value: object) -> bool:
 def _children(item: object) -> list[object]:
     if is_object(item):
         return list(item.values())
-    return list[object](item) if isinstance(item, list) else []  # pyright: ignore[reportUnknownArgumentType] - parsed JSON
+    return list[object](item) if isinstance(item, list) else []  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
 def _shape(value: object) -> Message | Refusal:
@@ -135,20 +147,36 @@ def _shape_response(value: dict[str, object], request_id: int | str | None) -> M
 
 def _shape_call(value: dict[str, object], request_id: int | str | None) -> Message | Refusal:
     method, params = value["method"], value.get("params", {})
-    if not isinstance(method, str) or not method or "result" in value or "error" in value:
-        return _malformed("a method is a non-empty string, and stands without result or error")
+    if not isinstance(method, str) or not _is_plain(method) or "result" in value or "error" in value:
+        return _malformed("a method is a non-empty string of visible ASCII, and stands without result or error")
     if not is_object(params):
         return _malformed("params is an object")
+    return _check_params(params) or Message(
+        "notification" if request_id is None else "request", method, request_id, params
+    )
+
+
+def _check_params(params: dict[str, object]) -> Refusal | None:
     if _has_case_variant(params, _PARAMS):
         return _malformed("a parameter differs from an MCP parameter in letter case only")
-    if "arguments" in params and not is_object(params["arguments"]):
+    if not is_object(params.get("arguments", {})):
         return _malformed("arguments is an object")
-    return Message("notification" if request_id is None else "request", method, request_id, params)
+    meta = params.get("_meta", {})
+    if not is_object(meta):
+        return _malformed("_meta is an object")
+    if _has_case_variant(meta, _META):
+        return _malformed("a member of _meta differs from an MCP member in letter case only")
+    return None
 
 
-def _has_case_variant(value: dict[str, object], known: frozenset[str]) -> bool:
+def _is_plain(method: str) -> bool:
+    # A method becomes a header towards the server, so it can never hold a line break.
+    return method.isascii() and method.isprintable() and " " not in method and method != ""
+
+
+def _has_case_variant(value: dict[str, object], known: Mapping[str, str]) -> bool:
     # `casefold` also catches the long s and the Kelvin sign, which some parsers fold into ASCII.
-    return any(key not in known and key.casefold() in known for key in value)
+    return any(known.get(key.casefold(), key) != key for key in value)
 
 
 def _malformed(what: str) -> Refusal:

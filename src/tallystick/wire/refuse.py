@@ -1,6 +1,7 @@
-"""How a refusal is told in MCP: one table from reasons to JSON-RPC codes and HTTP statuses. This is the MCP surface's translation point.
+"""How a refusal is told in MCP: one table from reasons to JSON-RPC codes and HTTP statuses.
 
-JSON-RPC 2.0 section 5.1; MCP 2026-07-28 basic/index (error codes). Our own codes lie outside -32768..-32000, which is reserved.
+This is the MCP surface's translation point. JSON-RPC 2.0 section 5.1; MCP 2026-07-28 basic/index (error codes). Our own
+codes lie outside -32768..-32000, which is reserved.
 """
 
 from typing import Final
@@ -14,6 +15,7 @@ _BY_REASON: Final[dict[Reason, tuple[int, int]]] = {
     Reason.ORIGIN_REFUSED: (-32600, 403),
     Reason.HEADER_MISMATCH: (-32020, 400),
     Reason.VERSION_UNSUPPORTED: (-32022, 400),
+    Reason.META_MISSING: (-32602, 400),
     Reason.METHOD_UNKNOWN: (-32601, 404),
     Reason.SESSION_REQUIRED: (-32600, 400),
     Reason.SESSION_UNKNOWN: (-32600, 404),

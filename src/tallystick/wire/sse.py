@@ -1,54 +1,82 @@
 """Server-sent events (WHATWG HTML, section 9.2) as MCP uses them: one JSON-RPC message per event's data."""
 
+from typing import Final
+
 from tallystick.terms import Reason, Refusal
+
+_BOM: Final = b"\xef\xbb\xbf"
+_LINE_ENDS: Final = (b"\n", b"\r")
 
 
 class EventReader:
-    """Incremental reader: feed chunks, get the data of each complete event. Comments, ids and retry hints are skipped."""
+    """Incremental reader: feed chunks, get the data of each complete event. Each byte is looked at once.
 
-    __slots__ = ("_limit", "_lines", "_rest", "_size")
+    Comments, ids, retry hints, events without data (2025-11-25 opens a stream with one) and events of another type than
+    `message` are skipped.
+    """
+
+    __slots__ = ("_after_return", "_first", "_is_message", "_limit", "_lines", "_partial", "_size")
 
     def __init__(self, limit: int) -> None:
         """Refuse events of more than `limit` bytes."""
-        self._rest = b""
-        self._lines: list[bytes] = []
-        self._size = 0
         self._limit = limit
+        self._lines: list[bytes] = []
+        self._partial: list[bytes] = []
+        self._size = 0
+        self._is_message = True
+        self._first = True
+        self._after_return = False
 
     def feed(self, chunk: bytes) -> list[bytes] | Refusal:
         """Return the data of every event that `chunk` completes."""
-        self._rest += chunk
+        if self._after_return and chunk:
+            # A CR at the end of the last chunk has ended its line already; this LF is its other half.
+            chunk, self._after_return = chunk.removeprefix(b"\n"), False
+        if not chunk:
+            return []
+        lines = chunk.splitlines()  # of bytes: at CRLF, LF and CR, which is what the standard asks for
+        self._after_return = chunk.endswith(b"\r")
+        tail = b"" if chunk.endswith(_LINE_ENDS) else lines.pop()
+        if lines and self._partial:
+            lines[0] = b"".join([*self._partial, lines[0]])
+            self._size -= sum(map(len, self._partial))
+            self._partial.clear()
+        events = self._take_all(lines)
+        if tail:
+            self._partial.append(tail)
+            self._size += len(tail)
+        return events if events is not None and self._size <= self._limit else _TOO_LARGE
+
+    def _take_all(self, lines: list[bytes]) -> list[bytes] | None:
+        """Return the data of the completed events, or None once one of them is too large."""
         events: list[bytes] = []
-        while (line := self._next_line()) is not None:
+        for line in lines:
             if line:
                 self._take(line)
-            elif self._lines:
-                events.append(b"\n".join(self._lines))
-                self._lines, self._size = [], 0
-        if self._size + len(self._rest) > self._limit:
-            return Refusal(
-                "upstream",
-                (Reason.UPSTREAM_TOO_LARGE,),
-                "The server's answer is larger than this server's limit. Ask for less, or have the limit raised.",
-            )
+                if self._size > self._limit:
+                    return None
+                continue
+            whole = b"\n".join(self._lines)
+            if whole and self._is_message:
+                events.append(whole)
+            self._lines.clear()
+            self._size, self._is_message, self._first = 0, True, False
         return events
 
     def _take(self, line: bytes) -> None:
+        if self._first:
+            line, self._first = line.removeprefix(_BOM), False
         name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
         if name == b"data":
-            self._lines.append(value.removeprefix(b" "))
-            self._size += len(value)
+            self._lines.append(value)
+            self._size += len(value) + 1
+        elif name == b"event":
+            self._is_message = value in (b"message", b"")
 
-    def _next_line(self) -> bytes | None:
-        rest = self._rest
-        feed, carriage = rest.find(b"\n"), rest.find(b"\r")
-        if carriage >= 0 and (feed < 0 or carriage < feed):
-            if carriage + 1 == len(rest):
-                return None  # the other half of a CRLF may still come
-            width = 2 if rest[carriage + 1 : carriage + 2] == b"\n" else 1
-            self._rest = rest[carriage + width :]
-            return rest[:carriage]
-        if feed < 0:
-            return None
-        self._rest = rest[feed + 1 :]
-        return rest[:feed]
+
+_TOO_LARGE: Final = Refusal(
+    "upstream",
+    (Reason.UPSTREAM_TOO_LARGE,),
+    "The server's answer is larger than this server's limit. Ask for less, or have the limit raised.",
+)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 PLATFORM: Final = TenantId("platform")
 """The tenant whose log holds what belongs to no tenant, such as a request to a route that nobody has."""
 
+LINE_ROOM: Final = 8 << 20
+"""Bytes that a line of a server over stdio may have beyond the limit of a result: one caller's result that is too large is
+withheld from that caller, and only a line without measure ends the process, which all callers share."""
+
 clock = time.time  # noqa: TID251 - the one place where the real clock enters
 
 
@@ -124,7 +128,7 @@ def upstream_of(server: Server, settings: Settings, supervising: TaskGroup) -> U
             transport.cwd,
             limits.memory_bytes,
             limits.open_files,
-            server.limits.result_bytes,
+            server.limits.result_bytes + LINE_ROOM,
         ),
         supervising,
     )

@@ -1,6 +1,7 @@
-"""The one outbound connector: resolves a name once, judges every address it gives, and dials the address that was judged.
+"""The one outbound connector: resolves a name once, judges every address it gives, and dials an address that was judged.
 
-Special ranges: RFC 6890 and its registries, RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 8215 (NAT64), RFC 3879 (site-local).
+Special ranges: RFC 6890 and its registries, RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 8215 (NAT64), RFC 3879
+(site-local), and the addresses at which clouds give out credentials.
 """
 
 import asyncio
@@ -9,6 +10,8 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Final, TypeVar
 
 from tallystick.terms import Reason, Refusal
@@ -18,29 +21,41 @@ CONNECT_S: Final = 10.0
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_TUNNELS: Final = tuple(
-    ipaddress.ip_network(text)
-    for text in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48", "fec0::/10", "::/96", "192.88.99.0/24")
+
+def _networks(*texts: str) -> tuple[_Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+_TUNNELS: Final = _networks(
+    "2002::/16",
+    "2001::/32",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "fec0::/10",
+    "::/96",
+    "::ffff:0:0:0/96",
+    "192.88.99.0/24",
 )
-_NEVER: Final = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "169.254.0.0/16",
-        "fe80::/10",
-        "fd00:ec2::/32",
-        "224.0.0.0/4",
-        "ff00::/8",
-        "0.0.0.0/8",
-        "240.0.0.0/4",
-        "::/128",
-    )
-)
+"""Addresses that carry another one inside, or that nobody should use any more."""
+
+_NEVER: Final = _networks(
+    "169.254.0.0/16", "fe80::/10", "224.0.0.0/4", "ff00::/8", "0.0.0.0/8", "240.0.0.0/4", "::/128",
+    "fd00:ec2::/32", "fd20:ce::/32", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32",
+)  # fmt: skip
+"""Link-local, multicast, unspecified, broadcast; metadata of AWS, Google, Alibaba, Azure and Oracle."""
+
+_SPECIAL: Final = _networks("192.0.0.0/24", "2001::/23", "3fff::/20")
+"""Special-purpose ranges that not every Python release knows."""
+
+_UNICAST: Final = _networks("0.0.0.0/0", "2000::/3")
+"""Where public addresses are: of IPv6, no other part is allocated (RFC 4291, IANA)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """Opens connections. `allow_special` admits loopback and private addresses; link-local and metadata addresses never."""
+    """Opens connections. `allow_special` admits loopback and private addresses; link-local and metadata never."""
 
     allow_special: bool
     ca_file: str | None = None
@@ -49,20 +64,16 @@ class Connector:
         """Return the connected protocol, or the refusal that says why there is none."""
         try:
             async with asyncio.timeout(CONNECT_S):
-                address = await self._resolve(host, port)
-                if isinstance(address, Refusal):
-                    return address
-                # INVARIANT: the address dialled is the address judged; the name is not resolved again.
-                _, protocol = await asyncio.get_running_loop().create_connection(
-                    factory, address, port, ssl=self._context() if tls else None, server_hostname=host if tls else None
-                )
-        except (OSError, TimeoutError) as error:
-            return _unreachable(f"{host}:{port}: {error}")
-        return protocol
+                addresses = await self._resolve(host, port)
+                if isinstance(addresses, Refusal):
+                    return addresses
+                return await self._dial(factory, addresses, (host, port), tls=tls)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            return unreachable(f"{host}:{port}: {error or type(error).__name__}")
 
-    async def _resolve(self, host: str, port: int) -> str | Refusal:
+    async def _resolve(self, host: str, port: int) -> list[str] | Refusal:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         for address in addresses:
             if not admits(address, allow_special=self.allow_special):
                 return Refusal(
@@ -71,12 +82,37 @@ class Connector:
                     "The server's address is not one that may be called. Ask its owner to have the entry reviewed.",
                     f"{host} resolves to {address}",
                 )
-        return addresses[0] if addresses else _unreachable(f"{host} has no address")
+        return addresses or unreachable(f"{host} has no address")
 
-    def _context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
+    async def _dial(
+        self, factory: Callable[[], P], addresses: list[str], origin: tuple[str, int], *, tls: bool
+    ) -> P | Refusal:
+        host, port = origin
+        context = _context(self.ca_file, _stamp(self.ca_file)) if tls else None
+        failures: list[str] = []
+        for address in addresses:
+            try:
+                # INVARIANT: the address dialled is an address judged; the name is not resolved again.
+                _, protocol = await asyncio.get_running_loop().create_connection(
+                    factory, address, port, ssl=context, server_hostname=host if tls else None
+                )
+            except OSError as error:
+                failures.append(f"{address}: {error}")
+            else:
+                return protocol
+        return unreachable(f"{host}:{port}: {'; '.join(failures)}")
+
+
+@lru_cache(maxsize=64)
+def _context(ca_file: str | None, stamp: int) -> ssl.SSLContext:
+    del stamp  # reading the authorities takes milliseconds, so it is done once per version of the file
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _stamp(ca_file: str | None) -> int:
+    return 0 if ca_file is None else Path(ca_file).stat().st_mtime_ns
 
 
 def admits(address: str, *, allow_special: bool) -> bool:
@@ -86,17 +122,19 @@ def admits(address: str, *, allow_special: bool) -> bool:
         parsed = parsed.ipv4_mapped
     if _within(parsed, _NEVER):
         return False
-    loopback = parsed.is_loopback
-    if not loopback and _within(parsed, _TUNNELS):
+    if parsed.is_loopback:
+        return allow_special
+    if _within(parsed, _TUNNELS):
         return False
-    return allow_special or (parsed.is_global and not loopback)
+    return allow_special or (parsed.is_global and _within(parsed, _UNICAST) and not _within(parsed, _SPECIAL))
 
 
-def _within(address: _Address, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
+def _within(address: _Address, networks: tuple[_Network, ...]) -> bool:
     return any(address.version == network.version and address in network for network in networks)
 
 
-def _unreachable(detail: str) -> Refusal:
+def unreachable(detail: str) -> Refusal:
+    """Return the refusal for a server that no byte was sent to."""
     return Refusal(
         "upstream",
         (Reason.UPSTREAM_UNREACHABLE,),
