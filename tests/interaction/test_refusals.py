@@ -26,29 +26,26 @@ REFUSED: dict[str, tuple[str, dict[str, object], str, list[str]]] = {
     "the tool is unknown": ("nonsense", {}, "tool_unknown", []),
     "the tool is hidden": ("unreviewed", {"text": "x"}, "tool_unknown", []),
 }
-each_refusal = pytest.mark.parametrize("what", REFUSED)
 
 
-@requirement("tools:call:denied", "tools:call:arguments", "tools:call:approval", "record:denial:one-leaf")
-@each_refusal
+@requirement(
+    "tools:call:denied", "tools:call:arguments", "tools:call:approval", "tools:call:hidden-is-unknown", "record:denial:one-leaf"
+)
 @every_way
-async def test_a_refused_call_is_told_and_recorded_with_its_reason_and_never_sent(
-    stage: Stage, way: Way, what: str
-) -> None:
-    tool, arguments, reason, policies = REFUSED[what]
+async def test_a_refused_call_is_told_and_recorded_with_its_reason_and_never_sent(stage: Stage, way: Way) -> None:
     journal, record = stage.world.journal(way.server), stage.record()
     client = Legacy(stage, way.route, way.era)
     if not way.is_modern:
         await client.open()
-    before = journal.text()
-    start = await record.mark()
-    name = f"{way.prefix}{tool}"
-    answer = await (stage.call(way.route, name, arguments) if way.is_modern else client.call(name, arguments))
-    assert (answer.status_code, reasons_of(answer)) == (200, [reason])
+    before, start = journal.text(), await record.mark()
+    for place, (tool, arguments, reason, _) in enumerate(REFUSED.values(), start + 1):
+        name = f"{way.prefix}{tool}"
+        answer = await (stage.call(way.route, name, arguments) if way.is_modern else client.call(name, arguments))
+        assert (answer.status_code, reasons_of(answer), index_of(answer)) == (200, [reason], place)
     leaves = await record.since(start)
-    assert told(leaves) == [f"denial tools/call {reason}"]
-    refusal = msgspec.convert(leaves[0]["refusal"], Json)
-    assert (refusal["policies"], index_of(answer)) == (policies, start + 1)
+    assert told(leaves) == [f"denial tools/call {reason}" for _, _, reason, _ in REFUSED.values()]
+    refusals = [msgspec.convert(leaf["refusal"], Json) for leaf in leaves]
+    assert [refusal["policies"] for refusal in refusals] == [policies for *_, policies in REFUSED.values()]
     assert journal.text() == before
 
 

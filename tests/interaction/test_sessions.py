@@ -56,9 +56,9 @@ async def test_a_session_serves_no_route_but_the_one_that_opened_it(stage: Stage
 
 
 @requirement("session:binding:caller")
-@pytest.mark.parametrize("forged", ["", "abc", "A" * 200, "é", "../../etc"])
+@pytest.mark.parametrize("forged", ["", "abc", "A" * 200, "../../etc"])
 async def test_a_session_id_that_the_gateway_did_not_make_is_unknown(stage: Stage, era: str, forged: str) -> None:
-    headers = {"mcp-protocol-version": era, "mcp-method": None, "mcp-session-id": forged.encode().decode("latin-1")}
+    headers = {"mcp-protocol-version": era, "mcp-method": None, "mcp-session-id": forged}
     answer = await stage.post("servers/desk", "tools/list", headers=headers, body=_LIST)
     assert (answer.status_code, reasons_of(answer)) == (404, ["session_unknown"])
 
@@ -86,13 +86,14 @@ async def test_delete_ends_the_session_here_and_at_the_server(stage: Stage, era:
 @requirement("session:isolation:upstream")
 async def test_each_session_has_a_session_of_its_own_at_the_server(stage: Stage, era: str) -> None:
     journal = stage.world.journal("desk")
+    before = len(journal.entries("http"))
     first, second = await _opened(stage, era), await _opened(stage, era)
     for client, text in ((first, "one"), (second, "two"), (first, "three")):
         assert text_of(await client.call("echo", {"text": text})) == text
-    ids = [msgspec.convert(entry["headers"], dict[str, str]).get("mcp-session-id") for entry in journal.entries("http")]
-    assert len({*ids[-8:]} - {None}) == 2
-    assert first.session not in ids
-    assert second.session not in ids
+    sent = [msgspec.convert(entry["headers"], dict[str, str]) for entry in journal.entries("http")[before:]]
+    ids = {headers["mcp-session-id"] for headers in sent if "mcp-session-id" in headers}
+    assert len(ids) == 2
+    assert not ids & {first.session, second.session}
 
 
 @requirement("session:restart")

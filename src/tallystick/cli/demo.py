@@ -9,7 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 import anyio
 import click
@@ -33,7 +33,7 @@ INTERRUPTED: Final = 130
 )
 @click.option("--keep", is_flag=True, help="Move an earlier run aside instead of replacing it.")
 def demo(folder: Path, keep: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Run the demo bank behind the gateway: people, an agent, a verified record. Exit code 1: something did not hold."""
+    """Run the demo bank behind the gateway: people, an agent, a verified record. Exit code 1: not all held."""
     require_extra()
     from tallystick_demo_bank.demo import DemoError, run  # noqa: PLC0415 - only there with the extra
 
@@ -42,7 +42,8 @@ def demo(folder: Path, keep: bool) -> None:  # noqa: FBT001 - click passes flags
     try:
         held = anyio.run(partial(run, folder, keep=keep, say=click.echo, width=width))
     except* DemoError as group:
-        _give_up(group)
+        click.echo(f"tally demo: {_told(group)}", err=True)
+        sys.exit(_FAILED)
     except* KeyboardInterrupt:
         click.echo("tally demo: interrupted; everything that it started has ended", err=True)
         sys.exit(INTERRUPTED)
@@ -62,7 +63,7 @@ async def demo_bank() -> AsyncGenerator[tuple[Path, Path, tuple[str, ...]]]:
         async with stand(FOLDER, click.echo) as bank:
             yield bank.config, bank.state, bank.advice
     except* DemoError as group:
-        _give_up(group)
+        raise TallyError(code="unavailable", message=_told(group)) from None
 
 
 def require_extra() -> None:
@@ -70,7 +71,7 @@ def require_extra() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         message = f"the demo needs {', '.join(missing)}. Run: pip install 'tallystick[demo]'"
-        raise TallyError("not_found", message)
+        raise TallyError(code="not_found", message=message)
 
 
 def end_on_terminate() -> None:
@@ -83,8 +84,8 @@ def end_on_terminate() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
-def _give_up(group: BaseExceptionGroup[Exception]) -> NoReturn:
+def _told(group: BaseExceptionGroup[Exception]) -> str:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    raise TallyError("unavailable", str(error)) from None
+    return str(error)

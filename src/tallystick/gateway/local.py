@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import msgspec
+
 from tallystick import policy
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import Local, Routed
@@ -56,14 +58,15 @@ def _open(routed: Routed) -> Reply:
 
 
 def _capabilities(said: object) -> dict[str, object]:
-    if not isinstance(said, dict):
+    try:
+        capabilities = msgspec.convert(said, dict[str, dict[str, object]])
+    except msgspec.ValidationError:
         return {}
-    kept: dict[str, object] = {}
-    for name in _HONOURED:
-        capability: object = said.get(name)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType] - JSON
-        if isinstance(capability, dict):
-            kept[name] = {k: v for k, v in capability.items() if k not in _PROMISES}  # pyright: ignore[reportUnknownVariableType]
-    return kept
+    return {
+        name: {promise: value for promise, value in capabilities[name].items() if promise not in _PROMISES}
+        for name in _HONOURED
+        if name in capabilities
+    }
 
 
 def _list(routed: Routed) -> Reply:

@@ -56,6 +56,8 @@ class App:
 
 def route_of(path: str) -> str | None:
     """Return `servers/<name>` or `toolsets/<name>` for the path of an MCP endpoint, matched exactly."""
-    parts = path.split("/")
-    endpoint = len(parts) == 4 and not parts[0] and parts[1] in ("servers", "toolsets") and parts[3] == "mcp"  # noqa: PLR2004
-    return f"{parts[1]}/{parts[2]}" if endpoint and parts[2] else None
+    match path.split("/"):
+        case ["", "servers" | "toolsets" as kind, name, "mcp"] if name:
+            return f"{kind}/{name}"
+        case _:
+            return None

@@ -50,7 +50,7 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
     files = read(places.config)
     settings = settings_of(files)
     listener = socket.create_server((settings.gateway.listen_host, settings.gateway.listen_port), backlog=2048)
-    # Connections inherit it. Without it the second half of an answer waits up to 40 ms for the first one's acknowledgement.
+    # Connections inherit it. Without it an answer's second half waits up to 40 ms for the acknowledgement of its first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ephemeral = settings.gateway.listen_port == 0
     url = _url_of(settings.gateway.listen_host, listener) if ephemeral else settings.gateway.public_url

@@ -1,11 +1,12 @@
-"""What must hold over the whole run: counted at the servers, read from the record, proved offline with `tally audit`."""
+"""What must hold over the whole run: counted at the servers, read from the record, proved offline by `tally audit`."""
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+
+import msgspec
 
 from tallystick_demo_bank.demo.model import Check, Done
 from tallystick_demo_bank.demo.people import AGENT, Desk
@@ -14,7 +15,19 @@ from tallystick_demo_bank.demo.processes import tally
 from tallystick_demo_bank.demo.script import ANA, PETE, RITA
 
 _BANK = {"core-banking": "core_banking", "risk-database": "risk_database", "ticketing": "ticketing"}
-_LISTED = "none"
+_ENDINGS = {"answer": "done", "cancel": "cancelled", "kill": "cut off"}
+_HOW_CALLS_ENDED = """
+    SELECT coalesce(e.outcome, 'cut off') FROM calls c LEFT JOIN call_endings e ON e.call = c.sequence
+"""
+_NONE = "none"
+
+
+class _Report(msgspec.Struct):
+    """The part of `tally audit verify --json` that is told."""
+
+    size: int = 0
+    root: str = ""
+    opened: list[int] | None = None
 
 
 def at_the_servers(made: Installation, steps: Sequence[Done], leaves: Sequence[dict[str, object]]) -> list[Check]:
@@ -29,16 +42,11 @@ def at_the_servers(made: Installation, steps: Sequence[Done], leaves: Sequence[d
         checks.append(Check(f"calls that reached {server} are the allowed ones", _told(allowed), _told(arrived)))
         checks.append(Check(f"calls that reached {server} have an intent", _told(recorded), _told(arrived)))
         strays = _rows(made.database(name), "SELECT http_method, header FROM stray_credentials")
-        checks.append(Check(f"credentials that reached {server}", _LISTED, ", ".join(map(str, strays)) or _LISTED))
-    risk = made.database("risk_database")
-    wanted = Counter(_ENDINGS[done.step.turn] for done in steps if done.decision == "allow" and _tool(done, "risk-database"))
-    endings = "SELECT coalesce(e.outcome, 'cut off') FROM calls c LEFT JOIN call_endings e ON e.call = c.sequence"
-    found = Counter(str(outcome) for (outcome,) in _rows(risk, endings))
-    checks.append(Check("how the calls ended at risk-database", _told(wanted), _told(found)))
-    return checks
-
-
-_ENDINGS = {"answer": "done", "cancel": "cancelled", "kill": "cut off"}
+        checks.append(Check(f"credentials that reached {server}", _NONE, ", ".join(map(str, strays)) or _NONE))
+    called = [done for done in steps if done.decision == "allow" and _tool(done, "risk-database")]
+    wanted = Counter(_ENDINGS[done.step.turn] for done in called)
+    found = Counter(str(outcome) for (outcome,) in _rows(made.database("risk_database"), _HOW_CALLS_ENDED))
+    return [*checks, Check("how the calls ended at risk-database", _told(wanted), _told(found))]
 
 
 def of_the_callers(desk: Desk, steps: Sequence[Done]) -> list[Check]:
@@ -56,13 +64,13 @@ async def of_the_record(made: Installation, proved: int | None) -> tuple[list[Ch
     """Verify the log and prove one leaf, with the commands that an auditor uses; return the checks and what was run."""
     log, key = str(made.log), str(made.log / "vkey")
     status, text = await tally("audit", "verify", log, "--vkey", key, "--json")
-    report = json.loads(text) if text.lstrip().startswith("{") else {}
-    size = report.get("size", 0)
+    report = msgspec.json.decode(text, type=_Report) if text.lstrip().startswith("{") else _Report()
+    opened = "unknown" if report.opened is None else str(len(report.opened))
     checks = [
         Check("`tally audit verify` says that the log is whole", "exit status 0", f"exit status {status}"),
-        Check("intents without an outcome", "0", str(len(report.get("opened", ["unknown"])))),
+        Check("intents without an outcome", "0", opened),
     ]
-    told = [f"tally audit verify {log} --vkey {key}", f"  {size} leaves, root {report.get('root')}"]
+    told = [f"tally audit verify {log} --vkey {key}", f"  {report.size} leaves, root {report.root}"]
     proof, leaf = made.folder / "proof.txt", made.folder / "leaf.json"
     index = str(proved if proved is not None else 0)
     written, _ = await tally("audit", "proof", index, log, "-o", str(proof))
@@ -92,4 +100,4 @@ def _rows(database: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def _told(counted: dict[str, int] | dict[str, str] | Counter[str | None]) -> str:
-    return ", ".join(f"{name}: {held}" for name, held in sorted(counted.items(), key=str)) or _LISTED
+    return ", ".join(f"{name}: {held}" for name, held in sorted(counted.items(), key=str)) or _NONE

@@ -87,7 +87,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the record says about a step: the leaf with the decision, and the one with the outcome where there are two."""
+    """What the record says of a step: the leaf with the decision, and the one with the outcome where there are two."""
 
     index: int
     fields: dict[str, object]

@@ -1,4 +1,4 @@
-"""Signing in: people by authorization code and PKCE, the agent by client credentials, the agent for a person by exchange.
+"""Signing in: people by authorization code and PKCE, the agent by client credentials or, for a person, by exchange.
 
 The OAuth client is the SDK's own; only the browser is played: its one redirect is followed here, with a login hint.
 """
@@ -141,7 +141,7 @@ class Desk:
         }
         async with httpx2.AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:
             answer = await http.post(f"{self._issuer}/token", data=form, auth=(AGENT, self._secret(AGENT)))
-        if answer.status_code != httpx2.codes.OK:
+        if not answer.is_success:
             message = f"the development issuer refused the exchange: HTTP {answer.status_code} {answer.text[:200]}"
             raise DemoError(message)
         self._signed_in(f"{AGENT} for {who}", "token exchange")

@@ -65,15 +65,18 @@ def account(step: Step, seen: Seen, recorded: Recorded | None) -> Account:
     because = _texts(ending.get("reasons")) if ending.get("kind") == "outcome" else ()
     if not _agree(seen, recorded, outcome):
         outcome = f"{outcome} in the record, {seen.outcome} for the client: {seen.text[:200]}"
-    quoted = (lambda text: f'"{text}"') if step.tool is None else str
+
+    def is_there(text: str) -> bool:
+        return (f'"{text}"' if step.tool is None else text) in seen.text
+
     return Account(
         outcome,
         caller_of(recorded),
         _texts(decision.get("reasons")),
         tuple(sorted(_texts(decision.get("policies")))),
         because,
-        tuple(text for text in step.expected.shows if quoted(text) in seen.text),
-        tuple(text for text in step.expected.hides if quoted(text) not in seen.text),
+        tuple(text for text in step.expected.shows if is_there(text)),
+        tuple(text for text in step.expected.hides if not is_there(text)),
         seen.progress if step.expected.progress is not None else None,
     )
 

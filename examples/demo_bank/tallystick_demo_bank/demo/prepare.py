@@ -157,6 +157,17 @@ def checkout() -> Path | None:
     return root if (root / "examples" / "npm" / "package.json").exists() else None
 
 
+def put_policy(file: Path, text: str | None) -> None:
+    """Add a policy file to a configuration that is being served, or remove it where `text` is None."""
+    if text is None:
+        file.unlink(missing_ok=True)
+        return
+    # Renamed into place: the gateway never sees half of it.
+    unfinished = file.with_suffix(".new")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.rename(file)
+
+
 def _write_urls(made: Installation) -> None:
     config, ports = made.config, made.ports
     _replace(config / "tally.yaml", "listen_port: 8765", f"listen_port: {ports.gateway}")

@@ -176,9 +176,15 @@ async def tally(*arguments: str) -> tuple[int, str]:
 async def pin(made: Installation, say: Say) -> None:
     """Pin every server: what it says it is now is what will be served."""
     say("pinning: each server is asked once what it is and which tools it has")
-    status, text = await tally("pin", "--config", str(made.config))
-    if status != 0:
-        message = f"`tally pin` failed:\n{text}"
+    log = made.logs("pin")
+    command = [*TALLY, "pin", "--config", str(made.config)]
+    with log.open("wb") as errors:
+        async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=errors) as process:
+            if process.stdout is not None:
+                async for text in TextReceiveStream(process.stdout):
+                    for line in text.splitlines():
+                        say(f"  {line.split(' -> ')[0]}")
+    if process.returncode != 0:
+        last = "\n".join(log.read_text("utf-8", "replace").splitlines()[-5:])
+        message = f"`tally pin` failed (all of it: {log}):\n{last}"
         raise DemoError(message)
-    for line in text.splitlines():
-        say(f"  {line.split(' -> ')[0]}")

@@ -9,9 +9,9 @@ import httpx2
 from mcp.client.auth import OAuthFlowError
 
 from tallystick_demo_bank.demo import checks, play, tell
-from tallystick_demo_bank.demo.model import Account, Check, DemoError, Done, Say, Seen, Stage, Step
+from tallystick_demo_bank.demo.model import Account, DemoError, Done, Say, Seen, Stage, Step
 from tallystick_demo_bank.demo.people import AGENT, Desk
-from tallystick_demo_bank.demo.prepare import Installation, claimed, clear, free_ports, prepare
+from tallystick_demo_bank.demo.prepare import Installation, claimed, clear, free_ports, prepare, put_policy
 from tallystick_demo_bank.demo.processes import Programs, listening, pin, programs
 from tallystick_demo_bank.demo.record import Record
 from tallystick_demo_bank.demo.script import ANA, BROKEN, FREEZE, PETE, RITA, script
@@ -63,16 +63,15 @@ async def _open(show: "_Show", running: Programs) -> Desk:
 async def _close(show: "_Show", desk: Desk) -> bool:
     made, say, done = show.made, show.say, show.done
     found = [*checks.of_the_callers(desk, done), *checks.at_the_servers(made, done, Record(made.log).leaves())]
-    proved = next((d.recorded.outcome_index for d in done if d.recorded and d.step.who == PETE and d.decision == "allow"
-                   and d.recorded.outcome_index is not None), None)
-    of_record, told = await checks.of_the_record(made, proved)
+    of_record, told = await checks.of_the_record(made, _money_moved(done))
     found += of_record
     say("")
     for line in told:
         say(line)
     say("")
     for check in found:
-        say(tell.checked(check))
+        for line in tell.checked(check, show.table.width):
+            say(line)
     vkey = (made.log / "vkey").read_text("utf-8").strip() if (made.log / "vkey").exists() else ""
     account = summary(made, vkey, done, found)
     write(made.folder / "summary.json", account)
@@ -83,6 +82,12 @@ async def _close(show: "_Show", desk: Desk) -> bool:
     for line in _onwards(made):
         say(line)
     return ok
+
+
+def _money_moved(done: Sequence[Done]) -> int | None:
+    """Return the leaf that says how the first allowed transfer ended: the one to prove."""
+    transfers = (d.recorded for d in done if d.step.who == PETE and d.step.tool and d.decision == "allow")
+    return next((found.outcome_index for found in transfers if found is not None), None)
 
 
 def _onwards(made: Installation) -> list[str]:
@@ -118,7 +123,7 @@ class _Show:
         try:
             async with desk.connect(first.who, first.agent, first.era, first.route) as client:
                 for step in session:
-                    seen.append(await play.perform(client, step, risk_database.kill))
+                    seen.append(await play.perform(client, step, risk_database.kill))  # noqa: PERF401 - what was seen before a failure counts
         except ExceptionGroup as group:
             _give_up(seen, group)
         except (httpx2.HTTPError, OAuthFlowError) as error:
@@ -154,27 +159,24 @@ class _Show:
         elif stage == "break a policy":
             await self._change(running, policies / "misspelt.cedar", BROKEN)
         else:
-            (policies / "misspelt.cedar").unlink(missing_ok=True)
+            put_policy(policies / "misspelt.cedar", None)
             await self._change(running, policies / "change-freeze.cedar", None)
 
     async def _change(self, running: Programs, file: Path, text: str | None) -> None:
         gateway = running["gateway"]
         since = len(gateway.lines)
         began = anyio.current_time()
-        if text is None:
-            file.unlink(missing_ok=True)
-        else:
-            # Renamed into place: the gateway never sees half of it.
-            file.with_suffix(".new").write_text(text, encoding="utf-8")
-            file.with_suffix(".new").rename(file)
+        put_policy(file, text)
         self.say(f"{'removed' if text is None else 'added'}: policies/{file.name}")
-        answer = "is refused" if text == BROKEN else "is in force"
-        line = await gateway.said(answer, CHANGE_S, since)
+        line = await gateway.said("is refused" if text == BROKEN else "is in force", CHANGE_S, since)
         self.say(f"after {anyio.current_time() - began:.2f} s the gateway says: {line}")
+        if text == BROKEN:
+            self.say(f"  {await gateway.said(file.name, CHANGE_S, since)}")
 
 
-def _give_up(seen: list[Seen], error: BaseException) -> None:
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+def _give_up(seen: list[Seen], group: BaseException) -> None:
+    error: BaseException | BaseExceptionGroup[BaseException] = group
+    while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, DemoError):
         raise error

@@ -145,7 +145,7 @@ def _clerk() -> list[Step]:
 def _officer() -> list[Step]:
     desk = _Seat(RITA, _RISK)
     computes = "officers-run-computations"
-    stopped = desk.does("run a stress test, and cancel it", "run_stress_test", {**_STRESS, "pause_ms": 1000}, computes)
+    stopped = desk.does("run a stress test, and cancel it", "run_stress_test", {**_STRESS, "pause_ms": 300}, computes)
     broken = desk.does("rebuild the cache; its server is killed", "rebuild_exposure_cache", {"seconds": 60}, computes)
     again = desk.does("rebuild the cache again", "rebuild_exposure_cache", {"seconds": 0}, computes, "total_minor")
     return [
@@ -192,7 +192,7 @@ def _others(made: Installation) -> list[Step]:
     log: dict[str, object] = {**repository, "max_count": 1}
     return [
         desk.does("read the newest commit", "git_log", log, "staff-read-shared-tools", "ommit"),
-        desk.may_not("reset the index", "git_reset", {**repository}),
+        desk.may_not("commit", "git_commit", {**repository, "message": "Not asked for."}),
     ]
 
 

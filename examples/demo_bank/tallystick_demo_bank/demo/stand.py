@@ -50,5 +50,5 @@ def _advice(folder: Path, url: str) -> tuple[str, ...]:
         f'  claude mcp add --transport http credit-desk {endpoint} --header "Authorization: Bearer $({token})"',
         "VS Code, .vscode/mcp.json:",
         f'  {{"servers": {{"credit-desk": {{"type": "http", "url": "{endpoint}"}}}}}}',
-        f"Change a policy in {folder / 'config' / 'policies'} and it is in force within a second. Ctrl-C ends everything.",
+        f"A policy changed in {folder / 'config' / 'policies'} is in force within a second. Ctrl-C ends everything.",
     )

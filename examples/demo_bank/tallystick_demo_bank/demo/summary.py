@@ -4,9 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from tallystick_demo_bank.demo.model import Check, Done
 from tallystick_demo_bank.demo.people import AGENT
 from tallystick_demo_bank.demo.prepare import Installation
+
+
+class _Judged(msgspec.Struct):
+    expected: str
+    observed: str
 
 
 def summary(made: Installation, vkey: str, steps: Sequence[Done], checks: Sequence[Check]) -> dict[str, object]:
@@ -33,16 +40,11 @@ def write(file: Path, told: Mapping[str, object]) -> None:
 
 
 def _all_as_expected(entries: object) -> bool:
-    if not isinstance(entries, list) or not entries:
+    try:
+        judged = msgspec.convert(entries, list[_Judged])
+    except msgspec.ValidationError:
         return False
-    return all(_is_as_expected(entry) for entry in entries)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
-
-
-def _is_as_expected(entry: object) -> bool:
-    if not isinstance(entry, dict):
-        return False
-    expected, observed = entry.get("expected"), entry.get("observed")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - JSON
-    return isinstance(expected, str) and expected == observed
+    return bool(judged) and all(entry.expected == entry.observed for entry in judged)
 
 
 def _step(done: Done) -> dict[str, object]:

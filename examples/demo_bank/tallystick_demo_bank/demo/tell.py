@@ -11,6 +11,8 @@ from tallystick_demo_bank.demo.people import AGENT, CLIENT_NAME
 from tallystick_demo_bank.demo.script import TITLES
 
 _HEADS = ("STEP", "WHAT", "DECISION", "WHY", "OUTCOME", "RECORD")
+_FIXED = (4, 8, 17, 8)
+"""Widths of STEP, DECISION, OUTCOME and RECORD; WHAT and WHY share the rest."""
 _LEAST = 80
 _MOST = 150
 _GREEN, _RED, _BOLD, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
@@ -21,9 +23,9 @@ class Table:
 
     def __init__(self, width: int) -> None:
         self.width = max(_LEAST, min(_MOST, width))
-        left = self.width - 4 - 9 - 9 - 8 - 2 * 5
+        left = self.width - sum(_FIXED) - 2 * len(_FIXED) - 2
         what = left * 2 // 5
-        self._widths = (4, what, 9, left - what - 7, 16, 8)
+        self._widths = (_FIXED[0], what, _FIXED[1], left - what, *_FIXED[2:])
 
     def heading(self) -> list[str]:
         """Return the names of the columns."""
@@ -37,7 +39,8 @@ class Table:
         indices = () if recorded is None else (recorded.index, recorded.outcome_index)
         record = ", ".join(str(index) for index in indices if index is not None) or "none"
         progress = f", {observed.progress} progress reports" if observed.progress else ""
-        cells = (str(done.n), done.step.what + progress, done.decision, why, outcome, record)
+        decision = done.decision if done.decision in ("allow", "deny") else "refuse"
+        cells = (str(done.n), done.step.what + progress, decision, why, outcome, record)
         lines = self._wrapped(cells)
         if not done.ok:
             wrong = textwrap.wrap(f"expected {done.step.expected}; observed {observed}", self.width - 9)
@@ -71,11 +74,12 @@ def scenes(steps: tuple[Step, ...]) -> list[tuple[Step, ...]]:
     return [tuple(group) for _, group in groupby(steps, session)]
 
 
-def checked(check: Check) -> str:
-    """Return a check as one line."""
+def checked(check: Check, width: int) -> list[str]:
+    """Return a check as lines."""
     verdict = f"{_GREEN}ok{_PLAIN}    " if check.ok else f"{_RED}FAILED{_PLAIN}"
     told = check.observed if check.ok else f"expected {check.expected}, observed {check.observed}"
-    return f"  {verdict}  {check.what}: {told}"
+    first, *rest = textwrap.wrap(f"{check.what}: {told}", width - 8)
+    return [f"{verdict}  {first}", *(f"          {line}" for line in rest)]
 
 
 def verdict(*, ok: bool, steps: int, failed: int) -> str:

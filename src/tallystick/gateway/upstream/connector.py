@@ -1,4 +1,4 @@
-"""The one outbound connector: resolves a name once, judges every address it gives, and dials an address that was judged.
+"""The one outbound connector: resolves a name once, judges every address that it gives, and dials one that was judged.
 
 Special ranges: RFC 6890 and its registries, RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 8215 (NAT64), RFC 3879
 (site-local), and the addresses at which clouds give out credentials.

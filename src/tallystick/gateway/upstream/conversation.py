@@ -1,9 +1,11 @@
 """One request under way at a server: notifications as they come, then exactly one end, whatever the transport.
 
-The first 50 ms cost one future and one timer. Only a call that lasts longer pays for watching whether its client is still there.
+The first 50 ms of a silent call cost one future and one timer. Only a call that lasts longer, or that has something to
+tell, pays for watching whether its client is still there and still reads.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -66,7 +68,10 @@ class Cancellation:
 
 @dataclass(slots=True)
 class Outbound:
-    """One request to a server. `conversation` keys the upstream session in eras that have them; `params` belong to this call."""
+    """One request to a server. `conversation` keys the upstream session in eras that have them.
+
+    `params` belong to this call. `timeout_s` bounds each step of the way out and the wait for the answer, in seconds.
+    """
 
     era: Era
     method: str
@@ -83,7 +88,7 @@ class Upstream(Protocol):
     """A server that can be asked."""
 
     async def ask(self, outbound: Outbound) -> Reply | Refusal:
-        """Send one request and return its end. A refusal means that no answer came; the call may still have taken effect."""
+        """Send one request and return its end. A refusal means that no answer came; the call may have taken effect."""
         ...
 
     async def introduce(self, outbound: Outbound) -> Reply | Refusal:
@@ -98,11 +103,13 @@ class Upstream(Protocol):
 class Conversation:
     """What a connector tells about one request, and what the corridor hears of it."""
 
-    __slots__ = ("_end", "_events", "_slow", "_wake")
+    __slots__ = ("_backlog", "_end", "_events", "_relief", "_slow", "_wake")
 
-    def __init__(self) -> None:
-        """Start with nothing heard."""
-        self._events: list[bytes] = []
+    def __init__(self, relief: Callable[[], None] | None = None) -> None:
+        """Start with nothing heard. `relief` is called whenever the client has taken a notification."""
+        self._events: deque[bytes] = deque()
+        self._backlog = 0
+        self._relief = relief
         self._end: Reply | Refusal | None = None
         self._wake: asyncio.Future[None] | None = None
         self._slow = False
@@ -115,12 +122,13 @@ class Conversation:
     @property
     def backlog(self) -> int:
         """Bytes of notifications that the client has not taken yet."""
-        return sum(map(len, self._events))
+        return self._backlog
 
     def tell(self, notification: bytes) -> None:
         """Add a notification for the client."""
         if self._end is None:
             self._events.append(notification)
+            self._backlog += len(notification)
             self._stir()
 
     def end(self, reply: Reply | Refusal) -> None:
@@ -131,45 +139,51 @@ class Conversation:
             self._stir()
 
     async def follow(self, outbound: Outbound) -> Reply | Refusal:
-        """Pass on notifications until the end, the deadline or the client's cancellation, and return which it was."""
+        """Pass on notifications until the end, the deadline or the client's cancellation, and return which it was.
+
+        A client that does not take its notifications keeps the call open until the deadline and no longer.
+        """
         outbound.cancellation.heard_by(lambda: self.end(CANCELLED))
-        timer = asyncio.get_running_loop().call_later(min(PATIENCE_S, outbound.timeout_s), self._lose_patience)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + outbound.timeout_s
+        timer = loop.call_later(min(PATIENCE_S, outbound.timeout_s), self._lose_patience)
         try:
-            await self._hear(outbound.exchange)
+            while self._end is None and not self._slow and not self._events:
+                await self._stirred()
         finally:
             timer.cancel()
-        if self._end is None:
-            await self._follow_slowly(outbound)
-            await self._drain(outbound.exchange)
+        if self._end is None or self._events:
+            await self._follow_slowly(outbound.exchange, deadline)
         return self._end or TIMED_OUT
 
-    async def _follow_slowly(self, outbound: Outbound) -> None:
-        self._slow = False
+    async def _follow_slowly(self, exchange: Exchange, deadline: float) -> None:
         async with anyio.create_task_group() as watching:
-            watching.start_soon(self._watch, outbound.exchange)
-            with anyio.move_on_after(outbound.timeout_s - PATIENCE_S):
-                await self._hear(outbound.exchange)
-            self.end(TIMED_OUT)
+            watching.start_soon(self._watch, exchange, watching.cancel_scope)
+            watching.cancel_scope.deadline = deadline
+            await self._pass_on(exchange)
             watching.cancel_scope.cancel()
+        self.end(TIMED_OUT)
 
-    async def _watch(self, exchange: Exchange) -> None:
+    async def _watch(self, exchange: Exchange, following: anyio.CancelScope) -> None:
         await exchange.abandoned()
         self.end(CANCELLED)
+        following.cancel()
 
-    async def _hear(self, exchange: Exchange) -> None:
+    async def _pass_on(self, exchange: Exchange) -> None:
         while True:
-            await self._drain(exchange)
-            if self._end is not None or self._slow:
+            while self._events:
+                await exchange.emit(self._events[0])
+                self._backlog -= len(self._events.popleft())
+                if self._relief is not None:
+                    self._relief()
+            if self._end is not None:
                 return
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
-            self._wake = None
+            await self._stirred()
 
-    async def _drain(self, exchange: Exchange) -> None:
-        while self._events:
-            events, self._events = self._events, []
-            for event in events:
-                await exchange.emit(event)
+    async def _stirred(self) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        await self._wake
+        self._wake = None
 
     def _lose_patience(self) -> None:
         self._slow = True

@@ -1,14 +1,16 @@
 """HTTP/1.1 towards servers: keep-alive connections on httptools, callbacks only, no task and no future per request.
 
-RFC 9112. Redirects are never followed. A request is never repeated once a byte of it may have left.
+RFC 9112. Redirects are never followed. A request is never repeated once a byte of it may have left. What a server says
+unasked, or beyond its answer, closes the connection, so that no answer can reach another request.
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Final, Protocol
 
 import httptools
 
-from tallystick.gateway.upstream.connector import Connector
+from tallystick.gateway.upstream.connector import Connector, unreachable
 from tallystick.gateway.upstream.conversation import BROKEN_OFF
 from tallystick.terms import Reason, Refusal
 
@@ -21,7 +23,8 @@ HEADER_BYTES: Final = 64 << 10
 TOO_LARGE: Final = Refusal(
     "upstream",
     (Reason.UPSTREAM_TOO_LARGE,),
-    "The server's answer is larger than this server's limit. The call took effect; ask for less, or have the limit raised.",
+    "The server's answer is larger than this server's limit. The call may have taken effect; ask for less, or have the "
+    "limit raised.",
 )
 
 
@@ -53,11 +56,14 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._sink: Sink | None = None
         self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = 0
+        self._head_bytes = 0
+        self._in_head = True
+        self._until_close = False
+        self._paused = False
         self._transport: asyncio.Transport | None = None
         self.idle_since = 0.0
 
-    def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride] - a TCP loop gives no other kind of transport
+    def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride] - a TCP loop gives no other transport
         self, transport: asyncio.Transport
     ) -> None:
         """Keep the transport. It is not looked at: uvloop's is no subclass of asyncio's."""
@@ -72,8 +78,7 @@ class Connection(asyncio.Protocol):
     def send(self, request: bytes, sink: Sink) -> None:
         """Send a whole request; its response goes to `sink`."""
         self._sink = sink
-        self._headers = {}
-        self._header_bytes = 0
+        self._begin()
         if self._transport is not None:
             self._transport.write(request)
 
@@ -85,38 +90,54 @@ class Connection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading, because the client is slow."""
-        if self.usable and self._transport is not None:
+        if self.usable and self._transport is not None and not self._paused:
+            self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self.usable and self._transport is not None:
+        if self.usable and self._transport is not None and self._paused:
+            self._paused = False
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
+        if self._in_head:
+            # The parser collects a header of any length, so what it is fed is counted.
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(Refusal(BROKEN_OFF.code, BROKEN_OFF.reasons, BROKEN_OFF.public_text, f"not HTTP/1.1: {error}"))
+        if self._in_head and self._head_bytes > HEADER_BYTES:
+            self._fail(TOO_LARGE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail the request under way, if any."""
+        """End the request under way, if any: whole where the body was all that came until now, else failed."""
         self._pool.lose(self)
-        self._fail(BROKEN_OFF)
+        sink, self._sink = self._sink, None
+        if sink is not None and exc is None and self._until_close:
+            sink.complete()
+        elif sink is not None:
+            sink.fail(BROKEN_OFF)
+
+    def on_message_begin(self) -> None:
+        """Refuse a response that nothing asked for (httptools callback)."""
+        if self._sink is None:
+            self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header (httptools callback)."""
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > HEADER_BYTES:
-            self._fail(TOO_LARGE)
-            return
         self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """Hand over the head (httptools callback)."""
-        if self._sink is not None:
-            self._sink.head(self._parser.get_status_code(), self._headers)
+        if self._is_interim() or self._sink is None:
+            return
+        self._in_head = False
+        framed = b"content-length" in self._headers or b"transfer-encoding" in self._headers
+        self._until_close = not framed  # RFC 9112, section 6.3, rule 8
+        self._sink.head(self._parser.get_status_code(), self._headers)
 
     def on_body(self, piece: bytes) -> None:
         """Hand over a piece of the body (httptools callback)."""
@@ -125,13 +146,28 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand over the end, and be idle again where the server allows (httptools callback)."""
+        if self._is_interim():
+            self._begin()
+            return
         sink, self._sink = self._sink, None
-        if self._parser.should_keep_alive() and sink is not None:
+        self._begin()
+        if self._parser.should_keep_alive() and sink is not None and self.usable:
+            self.resume()
             self._pool.rest(self)
         elif self._transport is not None:
             self._transport.close()
         if sink is not None:
             sink.complete()
+
+    def _begin(self) -> None:
+        self._headers = {}
+        self._head_bytes = 0
+        self._in_head = True
+        self._until_close = False
+
+    def _is_interim(self) -> bool:
+        # 100 and 103 announce the response (RFC 9110, section 15.2); 101 is an error of the parser already.
+        return self._parser.get_status_code() < HTTPStatus.OK
 
     def _fail(self, refusal: Refusal) -> None:
         sink, self._sink = self._sink, None
@@ -150,19 +186,19 @@ class Pool:
         self._host, self._port, self._tls = host, port, tls
         self._idle: list[Connection] = []
 
-    async def send(self, request: bytes, sink: Sink) -> Connection | Refusal:
-        """Send a request over an idle or a new connection."""
+    async def acquire(self, within_s: float) -> Connection | Refusal:
+        """Return an idle or a new connection, which is the caller's until a request on it has ended."""
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
             if connection.usable and now - connection.idle_since < IDLE_S:
-                connection.send(request, sink)
                 return connection
             connection.abort()
-        opened = await self._connector.connect(lambda: Connection(self), self._host, self._port, tls=self._tls)
-        if isinstance(opened, Connection):
-            opened.send(request, sink)
-        return opened
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._connector.connect(lambda: Connection(self), self._host, self._port, tls=self._tls)
+        except TimeoutError:
+            return unreachable(f"{self._host}:{self._port}: not connected in {within_s:.1f} s")
 
     def rest(self, connection: Connection) -> None:
         """Take a connection back."""
