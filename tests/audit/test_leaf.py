@@ -155,3 +155,12 @@ def test_a_commitment_is_checked_with_the_record_key_alone() -> None:
 def test_call_ids_sort_by_time() -> None:
     assert audit.call_id(NOON, bytes(10)) < audit.call_id(NOON + 0.001, bytes(10))
     assert len(audit.call_id(NOON, b"\xff" * 10)) == 26
+
+
+def test_a_configuration_in_force_is_a_canonical_leaf_that_names_what_it_replaces() -> None:
+    first, second = (leaves.configured(BANK, "sha256:b", before, NOON) for before in (None, "sha256:a"))
+    assert all(rfc8785.dumps(json.loads(leaf)) == leaf for leaf in (first, second))
+    assert json.loads(first)["kind"] == "config"
+    assert "previous" not in json.loads(first)
+    assert json.loads(second)["previous"] == {"snapshot": "sha256:a"}
+    assert leaves.glance(second)[:2] == ("config", None)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import httpx2
 
-from tests.interaction.stage import Stage, new_http
+from tests.interaction.stage import Stage
 
 
 class Legacy:
@@ -48,5 +48,4 @@ class Legacy:
         }
         if self.session is not None:
             headers |= {"mcp-session-id": self.session, "mcp-protocol-version": self.era}
-        async with new_http() as http:
-            return await http.request(verb, self.stage.endpoint(self.route), content=body, headers=headers)
+        return await self.stage.http.request(verb, self.stage.endpoint(self.route), content=body, headers=headers)

@@ -86,6 +86,12 @@ def opening(tenant: TenantId, previous: tuple[str, int, str], at: float) -> byte
     return _encode(_Leaf(kind="open", ts=timestamp(at), tenant=tenant, previous=chained))
 
 
+def configured(tenant: TenantId, snapshot: str, replaced: str | None, at: float) -> bytes:
+    """Leaf of a configuration that is about to be in force: its snapshot's digest, and that of the one it replaces."""
+    previous: dict[str, str | int] | msgspec.UnsetType = _UNSET if replaced is None else {"snapshot": replaced}
+    return _encode(_Leaf(kind="config", ts=timestamp(at), tenant=tenant, snapshot=snapshot, previous=previous))
+
+
 def canonical(value: object) -> bytes | Refusal:
     """RFC 8785 bytes of a JSON value; one without such a form (an integer past 2^53, a lone surrogate) is refused."""
     try:

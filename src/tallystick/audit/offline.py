@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 PROOF_HEADER = "c2sp.org/tlog-proof@v1"
-_KINDS = {"intent", "outcome", "denial", "in_doubt", "open"}
+_KINDS = {"intent", "outcome", "denial", "in_doubt", "open", "config"}
 _CLOSING = {"outcome", "in_doubt"}
 
 

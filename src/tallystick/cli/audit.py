@@ -147,7 +147,7 @@ def _summary(fields: dict[str, object]) -> tuple[str, str, str, str, str]:
     caller = fields.get("caller")
     subject = str(caller.get("subject", "")) if offline.is_fields(caller) else ""
     target = "/".join(str(fields[name]) for name in ("server", "tool") if name in fields) or str(
-        fields.get("route", "")
+        fields.get("route", fields.get("snapshot", ""))
     )
     refusal = fields.get("refusal")
     result = str(fields.get("status", ""))

@@ -82,6 +82,8 @@ def end_on_terminate() -> None:
         signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGTERM, interrupt)
+    # A shell that starts a command in the background makes it ignore SIGINT: then it would never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _told(group: BaseExceptionGroup[Exception]) -> str:

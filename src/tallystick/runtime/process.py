@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -59,7 +59,7 @@ class ServerProcess:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError, RuntimeError) as error:
             raise TallyError(code="upstream", message="the server process has closed its input") from error
 
-    async def lines(self) -> AsyncIterator[Line | Refusal]:
+    async def lines(self) -> AsyncGenerator[Line | Refusal]:
         """Yield each whole line that the process writes, until it ends; a line over the cap ends it with a refusal."""
         stdout = self._process.stdout
         if stdout is None:

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.abc import TaskGroup
 
+from tallystick.audit import Unwritable
 from tallystick.audit.client import start_writer
+from tallystick.audit.leaf import configured
 from tallystick.gateway import Connector, Fetcher, HttpUpstream, Rooms, Sealer, StdioUpstream, Upstream
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.guard import Bulkhead
@@ -89,12 +91,25 @@ class Gateway:
             authenticator = self._authenticator.replace(trusted, frozenset(compiled.registry.tenants))
         except TallyError as error:
             return (Problem("issuers", "issuer", error.message, "correct the issuer's file"),)
+        refused = await self._record(compiled)
+        if refused is not None:
+            return (refused,)
         # INVARIANT: from here on nothing fails and nothing waits, so every call sees the old world or the new one.
         self.trusted, self._authenticator = trusted, authenticator
         self._near = frozenset(urlsplit(entry.issuer).hostname for entry in entries if entry.allow_special_addresses)
         self.upstreams = {name: self._upstream(server) for name, server in compiled.registry.servers.items()}
         self._servers = compiled.registry.servers
         return self.holder.accept(compiled)
+
+    async def _record(self, compiled: Snapshot) -> Problem | None:
+        """Record the change in every tenant's log; a change that cannot be recorded is not made."""
+        replaced = self.holder.current.digest if self.holder.current is not None else None
+        try:
+            for tenant in compiled.registry.tenants:
+                await self.rooms.recorder.append(tenant, configured(tenant, compiled.digest, replaced, clock()))
+        except Unwritable as failure:
+            return Problem("the record", "", failure.message, "repair the record and start again")
+        return None
 
     async def fetch(self, url: str) -> bytes | Refusal:
         """Read an issuer's document: from the embedded development issuer directly, from others over the connector."""

@@ -49,29 +49,27 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
     seen = settings_room.fingerprint(places.config)
     files = read(places.config)
     settings = settings_of(files)
-    listener = socket.create_server((settings.gateway.listen_host, settings.gateway.listen_port), backlog=2048)
-    # Connections inherit it. Without it an answer's second half waits up to 40 ms for the acknowledgement of its first.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    ephemeral = settings.gateway.listen_port == 0
-    url = _url_of(settings.gateway.listen_host, listener) if ephemeral else settings.gateway.public_url
-    async with assemble(settings, url, places.state) as gateway:
-        gateway.development = development_issuer(places, url)
-        offered = await gateway.offer(files)
-        if not isinstance(offered, Snapshot):
-            raise TallyError(code="invalid", message=told(offered))
-        front = Front(gateway.rooms, admission_of(settings, url))
-        ended = anyio.Event()
-        async with anyio.create_task_group() as running:
-            server = _server(App(gateway, front))
-            running.start_soon(_listen, server, listener, ended)
-            running.start_soon(_watch, gateway, places.config, seen)
-            try:
-                yield Served(url, gateway, gateway.development is not None, ended)
-            finally:
-                server.should_exit = True
-                with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S):
-                    await ended.wait()
-                running.cancel_scope.cancel()
+    with _bind(settings.gateway.listen_host, settings.gateway.listen_port) as listener:
+        ephemeral = settings.gateway.listen_port == 0
+        url = _url_of(settings.gateway.listen_host, listener) if ephemeral else settings.gateway.public_url
+        async with assemble(settings, url, places.state) as gateway:
+            gateway.development = development_issuer(places, url)
+            offered = await gateway.offer(files)
+            if not isinstance(offered, Snapshot):
+                raise TallyError(code="invalid", message=told(offered))
+            front = Front(gateway.rooms, admission_of(settings, url))
+            ended = anyio.Event()
+            async with anyio.create_task_group() as running:
+                server = _server(App(gateway, front))
+                running.start_soon(_listen, server, listener, ended)
+                running.start_soon(_watch, gateway, places.config, seen)
+                try:
+                    yield Served(url, gateway, gateway.development is not None, ended)
+                finally:
+                    server.should_exit = True
+                    with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S):
+                        await ended.wait()
+                    running.cancel_scope.cancel()
 
 
 def run(main: Coroutine[object, object, None]) -> None:
@@ -83,6 +81,17 @@ def admission_of(settings: Settings, url: str) -> Admission:
     """Return what the front lets in: the public URL's host, what settings add, and no web page but the named."""
     hosts = frozenset({urlsplit(url).netloc.lower(), *(host.lower() for host in settings.gateway.allowed_hosts)})
     return Admission(hosts, frozenset(settings.gateway.allowed_origins), settings.gateway.max_request_bytes)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        message = f"cannot listen at {host}:{port}: {error.strerror}. Stop what listens there, or change gateway.listen_port."
+        raise TallyError(code="unavailable", message=message) from error
+    # Connections inherit it. Without it an answer's second half waits up to 40 ms for the acknowledgement of its first.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _url_of(host: str, listener: socket.socket) -> str:

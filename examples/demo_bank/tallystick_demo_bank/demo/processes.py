@@ -103,7 +103,7 @@ class Programs:
     """All processes of a demo."""
 
     def __init__(self, made: Installation, group: TaskGroup) -> None:
-        self.group = group
+        self._group = group
         self._made = made
         self._all: dict[str, Program] = {}
 
@@ -113,7 +113,7 @@ class Programs:
 
     def add(self, name: str, *command: str) -> Program:
         """Return a new process, not yet started."""
-        program = self._all[name] = Program(name, command, self._made.logs(name), self.group)
+        program = self._all[name] = Program(name, command, self._made.logs(name), self._group)
         return program
 
     async def start_bank(self) -> None:

@@ -174,10 +174,10 @@ class _Show:
             self.say(f"  {await gateway.said(file.name, CHANGE_S, since)}")
 
 
-def _give_up(seen: list[Seen], group: BaseException) -> None:
-    error: BaseException | BaseExceptionGroup[BaseException] = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, DemoError):
+def _give_up(seen: list[Seen], error: BaseException) -> None:
+    if isinstance(error, BaseExceptionGroup):
+        _give_up(seen, error.exceptions[0])  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - a group of anything
+    elif isinstance(error, DemoError):
         raise error
-    seen.append(Seen("broken", f"{type(error).__name__}: {error}"))
+    else:
+        seen.append(Seen("broken", f"{type(error).__name__}: {error}"))

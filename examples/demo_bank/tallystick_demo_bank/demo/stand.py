@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from tallystick_demo_bank.demo.model import Say
 from tallystick_demo_bank.demo.prepare import claimed, default_ports, prepare
 from tallystick_demo_bank.demo.processes import keep_running, pin, programs
@@ -34,9 +36,14 @@ async def stand(folder: Path, say: Say) -> AsyncGenerator[Stand]:
             say("starting the bank's servers")
             await running.start_bank()
             await pin(made, say)
-            for name in ("core_banking", "risk_database"):
-                running.group.start_soon(keep_running, running[name], say)
-            yield Stand(folder / "config", folder / "state", _advice(folder, made.gateway))
+            async with anyio.create_task_group() as watching:
+                for name in ("core_banking", "risk_database"):
+                    watching.start_soon(keep_running, running[name], say)
+                try:
+                    yield Stand(folder / "config", folder / "state", _advice(folder, made.gateway))
+                finally:
+                    # Before the servers are ended: nobody may start them again.
+                    watching.cancel_scope.cancel()
 
 
 def _advice(folder: Path, url: str) -> tuple[str, ...]:

@@ -156,6 +156,11 @@ class Conversation:
             await self._follow_slowly(outbound.exchange, deadline)
         return self._end or TIMED_OUT
 
+    async def settle(self) -> None:
+        """Wait for the end of a conversation whose end does not matter, and which has no client."""
+        while self._end is None:
+            await self._stirred()
+
     async def _follow_slowly(self, exchange: Exchange, deadline: float) -> None:
         async with anyio.create_task_group() as watching:
             watching.start_soon(self._watch, exchange, watching.cancel_scope)

@@ -64,7 +64,7 @@ class Fetcher:
         self._connector = connector
 
     async def __call__(self, url: str) -> bytes | Refusal:
-        """Return the body of a 200 answer to GET `url` (https, or http where the connector admits special addresses)."""
+        """Return the body of a 200 answer to GET `url`: https, or http where the connector admits special addresses."""
         target = _target(url)
         if target is None or not (target.tls or self._connector.allow_special):
             return unavailable(f"{url!r} is not an https URL")

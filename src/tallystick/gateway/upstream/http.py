@@ -1,126 +1,58 @@
 """A server over Streamable HTTP, in both eras (2026-07-28 and 2025-11-25, basic/transports).
 
-What leaves is built here from nothing: no header of the client is copied, above all not its token.
+What leaves is built here from nothing: no header of the client is copied, above all not its token. Only `Mcp-Param-*`
+headers pass, because a server of the newer era compares them with its arguments.
 """
 
 import asyncio
+import re
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 from urllib.parse import urlsplit
 
 import anyio
+import msgspec
 
-from tallystick.gateway.upstream.connector import Connector
-from tallystick.gateway.upstream.conversation import BROKEN_OFF, CANCELLED, TIMED_OUT, Conversation, Exchange, Outbound
-from tallystick.gateway.upstream.http1 import TOO_LARGE, Connection, Pool
-from tallystick.terms import Reason, Refusal
-from tallystick.wire import ERAS, EventReader, Reply, encode, name_header, read_reply
+from tallystick.gateway.upstream.connector import CONNECT_S, Connector, unreachable
+from tallystick.gateway.upstream.conversation import BROKEN_OFF, CANCELLED, TIMED_OUT, Outbound
+from tallystick.gateway.upstream.http1 import Pool
+from tallystick.gateway.upstream.transfer import Transfer
+from tallystick.terms import Refusal
+from tallystick.wire import ERAS, Reply, encode, name_header
 
 SESSIONS: Final = 10_000
 """Upstream sessions kept at most; the one unused for longest is forgotten first, and opened again when needed."""
 
-BACKLOG_BYTES: Final = 256 << 10
-"""Notifications that a slow client may leave waiting before the server is no longer read."""
-
 LINGER_S: Final = 1.0
 """Seconds that a stream may stay open after its response."""
 
+NOTICE_S: Final = 5.0
+"""Seconds that a message without an answer gets."""
 
-class _Transfer:
-    """The sink of one response: JSON is collected, an event stream is told as it comes."""
+_GONE: Final = 404
+"""What a server says of a session that it does not know (2025-11-25, basic/transports)."""
 
-    def __init__(self, conversation: Conversation, request_id: int, limit: int) -> None:
-        self._conversation = conversation
-        self._request_id = request_id
-        self._left = limit
-        self._body: list[bytes] = []
-        self._events: EventReader | None = None
-        self.status = 0
-        self.headers: dict[bytes, bytes] = {}
-        self.whole = False
-        self.connection: Connection | None = None
-
-    def head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        self.status, self.headers = status, headers
-        if headers.get(b"content-type", b"").startswith(b"text/event-stream"):
-            self._events = EventReader(self._left)
-
-    def chunk(self, piece: bytes) -> None:
-        self._left -= len(piece)
-        if self._left < 0:
-            self._conversation.end(TOO_LARGE)
-        elif self._events is None:
-            self._body.append(piece)
-        else:
-            self._tell(self._events.feed(piece))
-
-    def complete(self) -> None:
-        self.whole = True
-        if self._events is not None:
-            self._conversation.end(BROKEN_OFF)
-        else:
-            self._conversation.end(self._read(b"".join(self._body)))
-
-    def fail(self, refusal: Refusal) -> None:
-        self._conversation.end(refusal)
-
-    def _tell(self, events: list[bytes] | Refusal) -> None:
-        if isinstance(events, Refusal):
-            self._conversation.end(events)
-            return
-        for event in events:
-            reply = read_reply(event)
-            if isinstance(reply, Refusal):
-                self._conversation.end(reply)
-            elif reply.kind == "notification":
-                self._conversation.tell(event)
-            elif reply.kind != "request":
-                self._conversation.end(self._matched(reply))
-        if self.connection is not None and self._conversation.backlog > BACKLOG_BYTES:
-            self.connection.pause()
-
-    def _read(self, body: bytes) -> Reply | Refusal:
-        if self.status == 202 and not body:  # noqa: PLR2004 - HTTP's own number
-            return Reply("result", None, b"{}")
-        reply = read_reply(body) if body[:1] == b"{" else BROKEN_OFF
-        if isinstance(reply, Refusal):
-            return Refusal(reply.code, reply.reasons, reply.public_text, f"HTTP status {self.status}: {reply.detail}")
-        return self._matched(reply)
-
-    def _matched(self, reply: Reply) -> Reply | Refusal:
-        # An error may carry no id: the server could not read the request (JSON-RPC 2.0, section 5).
-        if reply.id == self._request_id or (reply.kind == "rpc_error" and reply.id is None):
-            return reply
-        return Refusal(
-            BROKEN_OFF.code, BROKEN_OFF.reasons, BROKEN_OFF.public_text, "the response has another request's id"
-        )
-
-
-class _Pacing:
-    """The client's side, with the server read again once the client has caught up."""
-
-    def __init__(self, exchange: Exchange, transfer: _Transfer) -> None:
-        self._exchange = exchange
-        self._transfer = transfer
-
-    async def emit(self, message: bytes) -> None:
-        await self._exchange.emit(message)
-        if self._transfer.connection is not None:
-            self._transfer.connection.resume()
-
-    async def abandoned(self) -> None:
-        await self._exchange.abandoned()
+_field_name: Final = re.compile(r"mcp-param-[!#$%&'*+.^_`|~0-9a-z-]+", re.IGNORECASE).fullmatch
+_field_value: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
 
 @dataclass(slots=True)
 class _Session:
-    """An upstream session of one conversation; `id` is None while unopened, and "" at a server that keeps none."""
+    """An upstream session of one conversation.
+
+    `id` is None while unopened, and "" at a server that keeps none; `version` is what the server agreed to.
+    """
 
     opening: anyio.Lock = field(default_factory=anyio.Lock)
     id: str | None = None
-    said: Reply | None = None
+    version: str = ""
+
+
+class _Opened(msgspec.Struct):
+    protocolVersion: str  # noqa: N815 - the protocol's spelling
 
 
 class HttpUpstream:
@@ -135,21 +67,22 @@ class HttpUpstream:
         self._pool = Pool(connector, parts.hostname or "", parts.port or (443 if tls else 80), tls=tls)
         self._ids = count(1)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._said: Reply | None = None
 
     async def ask(self, outbound: Outbound) -> Reply | Refusal:
         """Send one request, opening or renewing the upstream session where the era has sessions."""
         if not outbound.era.sessions:
-            return await self._converse(outbound, None)
+            return (await self._transfer(outbound, None))[1]
         session = self._session(outbound.conversation)
         for _ in range(2):
             refusal = await self._open(session, outbound)
             if refusal is not None:
                 return refusal
             used = session.id
-            reply = await self._converse(outbound, used)
-            if reply is not _SESSION_GONE:
+            transfer, reply = await self._transfer(outbound, session)
+            if not used or transfer.status != _GONE or reply in (CANCELLED, TIMED_OUT):
                 return reply
-            # Nobody else may have renewed it meanwhile; 404 means that the request was not taken (2025-11-25, transports).
+            # 404 means that the request was not taken (2025-11-25, transports). Somebody else may have renewed already.
             if session.id == used:
                 session.id = None
         return BROKEN_OFF
@@ -157,23 +90,15 @@ class HttpUpstream:
     async def introduce(self, outbound: Outbound) -> Reply | Refusal:
         """Return the answer to `initialize` or `server/discover`."""
         if not outbound.era.sessions:
-            return await self._converse(outbound, None)
-        session = self._session(outbound.conversation)
-        return await self._open(session, outbound) or session.said or BROKEN_OFF
+            return await self.ask(outbound)
+        return await self._open(self._session(outbound.conversation), outbound) or self._said or BROKEN_OFF
 
     async def forget(self, conversation: str) -> None:
         """Tell the server that the conversation's session is over (HTTP DELETE); its answer does not matter."""
         session = self._sessions.pop(conversation, None)
-        if session is None or not session.id:
-            return
-        head = b"DELETE %b HTTP/1.1\r\nHost: %b\r\nMcp-Session-Id: %b\r\n\r\n" % (
-            self._target,
-            self._host,
-            session.id.encode(),
-        )
-        conversation_end = Conversation()
-        transfer = _Transfer(conversation_end, 0, 1 << 16)
-        await self._pool.send(head, transfer)
+        if session is not None and session.id:
+            lines = [b"DELETE %b HTTP/1.1\r\nHost: %b" % (self._target, self._host), *_session_lines(session)]
+            await self._say(b"\r\n".join([*lines, b"\r\n"]))
 
     def close(self) -> None:
         """Drop the idle connections."""
@@ -187,112 +112,112 @@ class HttpUpstream:
         return session
 
     async def _open(self, session: _Session, outbound: Outbound) -> Refusal | None:
-        async with session.opening:
-            if session.id is not None:
-                return None
-            opening = opening_of(outbound)
-            transfer, reply = await self._transfer(opening, None)
-            if isinstance(reply, Refusal):
-                return reply
-            if reply.kind != "result":
-                return Refusal(
-                    BROKEN_OFF.code, BROKEN_OFF.reasons, BROKEN_OFF.public_text, f"initialize: {reply.payload[:200]!r}"
-                )
-            session_id = transfer.headers.get(b"mcp-session-id", b"").decode("latin-1")
-            if not (session_id.isascii() and (session_id.isprintable() or not session_id)):
-                return BROKEN_OFF
-            await self._notify(outbound, "notifications/initialized", {}, session_id)
-            session.id, session.said = session_id, reply
+        if session.id is not None:
             return None
+        with anyio.move_on_after(outbound.timeout_s):
+            async with session.opening:
+                return None if session.id is not None else await self._initialize(session, outbound)
+        return unreachable(f"no session was opened in {outbound.timeout_s:.1f} s")
 
-    async def _converse(self, outbound: Outbound, session_id: str | None) -> Reply | Refusal:
-        transfer, reply = await self._transfer(outbound, session_id)
-        if session_id and transfer.status == 404:  # noqa: PLR2004 - HTTP's own number
-            return _SESSION_GONE
-        return reply
+    async def _initialize(self, session: _Session, outbound: Outbound) -> Refusal | None:
+        transfer, reply = await self._transfer(opening_of(outbound), None)
+        if isinstance(reply, Refusal):
+            return reply
+        session_id = transfer.headers.get(b"mcp-session-id", b"").decode("latin-1")
+        version = _agreed_version(reply)
+        if version is None or not _is_visible(session_id):
+            return unreachable(f"initialize: {session_id[:80]!r}: {reply.payload[:200]!r}")
+        opened = _Session(session.opening, session_id, version)
+        body = encode.request(None, "notifications/initialized", {})
+        said = await self._say(self._request(outbound, body, opened, "notifications/initialized"))
+        if said is not None:
+            # A server may refuse what comes before it has taken note, so its answer is waited for.
+            await said.conversation.settle()
+        session.version, session.id, self._said = version, session_id, reply
+        return None
 
-    async def _transfer(self, outbound: Outbound, session_id: str | None) -> tuple[_Transfer, Reply | Refusal]:
+    async def _transfer(self, outbound: Outbound, session: _Session | None) -> tuple[Transfer, Reply | Refusal]:
         request_id = next(self._ids)
-        conversation = Conversation()
-        transfer = _Transfer(conversation, request_id, outbound.result_bytes)
-        request = self._request(outbound, encode.request(request_id, outbound.method, outbound.params), session_id)
-        connection = await self._pool.send(request, transfer)
+        transfer = Transfer(request_id, outbound.result_bytes)
+        body = encode.request(request_id, outbound.method, outbound.params)
+        request = self._request(outbound, body, session, outbound.method)
+        connection = await self._pool.acquire(min(CONNECT_S, outbound.timeout_s))
         if isinstance(connection, Refusal):
             return transfer, connection
-        transfer.connection = connection
-        outbound_paced = outbound if transfer.whole else _paced(outbound, transfer)
-        reply = await conversation.follow(outbound_paced)
-        if not transfer.whole:
-            await self._leave(outbound, connection, transfer, reply, request_id, session_id)
+        if outbound.cancellation.said:
+            self._pool.rest(connection)
+            return transfer, CANCELLED
+        transfer.send(connection, request)
+        try:
+            reply = await transfer.conversation.follow(outbound)
+        except BaseException:
+            transfer.abandon()
+            raise
+        if isinstance(reply, Refusal):
+            transfer.abandon()
+        elif not transfer.whole:
+            asyncio.get_running_loop().call_later(LINGER_S, transfer.abandon)
+        if outbound.era.sessions and reply in (CANCELLED, TIMED_OUT):
+            # In an era where a closed stream does not cancel, the server must be told (2025-11-25, cancellation).
+            notice = encode.request(None, "notifications/cancelled", {"requestId": request_id})
+            await self._say(self._request(outbound, notice, session, "notifications/cancelled"))
         return transfer, reply
 
-    async def _leave(
-        self,
-        outbound: Outbound,
-        connection: Connection,
-        transfer: _Transfer,
-        reply: Reply | Refusal,
-        request_id: int,
-        session_id: str | None,
-    ) -> None:
-        if isinstance(reply, Refusal):
-            connection.abort()
-            if outbound.era.sessions and reply in (CANCELLED, TIMED_OUT):
-                # In an era where a closed stream does not cancel, the server must be told (2025-11-25, cancellation).
-                await self._notify(outbound, "notifications/cancelled", {"requestId": request_id}, session_id)
-            return
-        asyncio.get_running_loop().call_later(LINGER_S, lambda: None if transfer.whole else connection.abort())
+    async def _say(self, request: bytes) -> Transfer | None:
+        connection = await self._pool.acquire(NOTICE_S)
+        if isinstance(connection, Refusal):
+            return None
+        transfer = Transfer(None, 1 << 16)
+        transfer.send(connection, request)
+        asyncio.get_running_loop().call_later(NOTICE_S, transfer.abandon)
+        return transfer
 
-    async def _notify(self, outbound: Outbound, method: str, params: dict[str, object], session_id: str | None) -> None:
-        notice = Outbound(outbound.era, method, params, "", outbound.exchange, 5.0, 1 << 16)
-        conversation = Conversation()
-        transfer = _Transfer(conversation, 0, notice.result_bytes)
-        sent = await self._pool.send(self._request(notice, encode.request(None, method, params), session_id), transfer)
-        if isinstance(sent, Connection):
-            with anyio.move_on_after(notice.timeout_s):
-                await conversation.follow(notice)
-
-    def _request(self, outbound: Outbound, body: bytes, session_id: str | None) -> bytes:
+    def _request(self, outbound: Outbound, body: bytes, session: _Session | None, method: str) -> bytes:
         lines = [
-            b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream"
-            % (self._target, self._host),
-            b"MCP-Protocol-Version: %b" % outbound.era.version.encode(),
+            b"POST %b HTTP/1.1\r\nHost: %b" % (self._target, self._host),
+            b"Content-Type: application/json\r\nAccept: application/json, text/event-stream",
         ]
+        if session is not None:
+            lines.extend(_session_lines(session))
+        elif not outbound.era.sessions:
+            lines.append(b"MCP-Protocol-Version: %b" % outbound.era.version.encode())
         if outbound.era.mirrored:
-            lines.append(b"Mcp-Method: %b" % outbound.method.encode())
-            name = name_header(outbound.method, outbound.params)
+            lines.append(b"Mcp-Method: %b" % method.encode())
+            name = name_header(method, outbound.params)
             if name is not None:
                 lines.append(b"Mcp-Name: %b" % name.encode())
-            lines.extend(
-                b"%b: %b" % (name.encode(), value.encode("latin-1")) for name, value in outbound.param_headers.items()
-            )
-        if session_id:
-            lines.append(b"Mcp-Session-Id: %b" % session_id.encode())
+            lines.extend(_param_lines(outbound.param_headers))
         lines.append(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         return b"\r\n".join(lines)
 
 
-_SESSION_GONE: Final = Refusal(
-    "upstream", (Reason.UPSTREAM_BROKEN,), BROKEN_OFF.public_text, "the server ended the session"
-)
+def _session_lines(session: _Session) -> Iterator[bytes]:
+    yield b"MCP-Protocol-Version: %b" % session.version.encode()
+    if session.id:
+        yield b"Mcp-Session-Id: %b" % session.id.encode()
 
 
-def _paced(outbound: Outbound, transfer: _Transfer) -> Outbound:
-    return Outbound(
-        outbound.era,
-        outbound.method,
-        outbound.params,
-        outbound.conversation,
-        _Pacing(outbound.exchange, transfer),
-        outbound.timeout_s,
-        outbound.result_bytes,
-        outbound.param_headers,
-        outbound.cancellation,
-    )
+def _param_lines(headers: Mapping[str, str]) -> Iterator[bytes]:
+    for name, value in headers.items():
+        # INVARIANT: nothing that a client says can end a header line, or become another header than its own.
+        if _field_name(name) and _field_value(value):
+            yield b"%b: %b" % (name.encode(), value.encode("latin-1"))
+
+
+def _agreed_version(reply: Reply) -> str | None:
+    try:
+        version = msgspec.json.decode(reply.payload, type=_Opened).protocolVersion
+    except msgspec.DecodeError:
+        return None
+    return version if reply.kind == "result" and version and _is_visible(version) else None
+
+
+def _is_visible(text: str) -> bool:
+    return text.isascii() and (not text or text.isprintable()) and " " not in text
 
 
 def opening_of(outbound: Outbound) -> Outbound:
-    """Return the `initialize` that opens an upstream session for a request: the gateway names itself and claims no capability."""
+    """Return the `initialize` that opens an upstream session: the gateway names itself and claims no capability."""
     params: dict[str, object] = {
         "protocolVersion": outbound.era.version,
         "capabilities": {},

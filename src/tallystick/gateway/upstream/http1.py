@@ -15,7 +15,7 @@ from tallystick.gateway.upstream.conversation import BROKEN_OFF
 from tallystick.terms import Reason, Refusal
 
 IDLE_S: Final = 4.0
-"""Seconds after which an idle connection is not used again: most servers close theirs after 5 and would race a new request."""
+"""Seconds after which an idle connection is not used again: most servers close theirs after 5, and would race us."""
 
 HEADER_BYTES: Final = 64 << 10
 """Most bytes of response headers."""

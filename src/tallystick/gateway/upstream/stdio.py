@@ -1,29 +1,27 @@
-"""A server over stdio (2026-07-28 basic/transports/stdio, 2025-11-25 basic/transports): one process per era, shared by its callers.
+"""A server over stdio (2026-07-28 basic/transports/stdio, 2025-11-25 basic/transports): one process per era, shared.
 
-Ids and progress tokens are the gateway's own on the pipe, so that no caller can meet another's. The process is started when first
-asked, ends with the gateway, and after a failure is started again no sooner than the back-off allows.
+The process is started when first asked, ends with the gateway, and after a failure is started again no sooner than the
+back-off allows.
 """
 
 import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from itertools import count
-from typing import Final
+from typing import Final, TypeGuard
 
 import anyio
-import msgspec
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
-from tallystick.gateway.upstream.conversation import BROKEN_OFF, CANCELLED, TIMED_OUT, Conversation, Outbound
+from tallystick.gateway.upstream.connector import unreachable
+from tallystick.gateway.upstream.conversation import BROKEN_OFF, Outbound
 from tallystick.gateway.upstream.http import opening_of
-from tallystick.runtime import Capped, ServerProcess, start
-from tallystick.terms import Reason, Refusal, TallyError
-from tallystick.wire import Reply, encode, read_reply
+from tallystick.gateway.upstream.pipe import Pipe
+from tallystick.runtime import Capped, start
+from tallystick.terms import Refusal, TallyError
+from tallystick.wire import Reply
 
 BACK_OFF_S: Final = (0.0, 0.5, 2.0, 8.0, 30.0)
-"""Seconds to wait before the n-th start in a row that failed."""
-
-_PROGRESS: Final = "notifications/progress"
+"""Seconds to wait after the n-th failure in a row; a process that answered a request starts the row anew."""
 
 
 class StdioUpstream:
@@ -31,169 +29,100 @@ class StdioUpstream:
 
     def __init__(self, capped: Capped, supervising: TaskGroup) -> None:
         """Run the command's processes in the task group `supervising`."""
-        self._capped = capped
-        self._supervising = supervising
-        self._pipes: dict[bool, _Pipe] = {}
+        # The era belongs to the process (2026-07-28, stdio); eras with sessions share one, opened once.
+        self._by_sessions = {sessions: _Supervised(capped, supervising) for sessions in (False, True)}
 
     async def ask(self, outbound: Outbound) -> Reply | Refusal:
         """Send one request over the pipe of its era."""
-        return await self._pipe(outbound).ask(outbound)
+        return await self._by_sessions[outbound.era.sessions].ask(outbound)
 
     async def introduce(self, outbound: Outbound) -> Reply | Refusal:
         """Return the answer to `initialize` or `server/discover`."""
-        return await self._pipe(outbound).introduce(outbound)
+        return await self._by_sessions[outbound.era.sessions].introduce(outbound)
 
     async def forget(self, conversation: str) -> None:
         """Do nothing: the process outlives conversations."""
 
-    def _pipe(self, outbound: Outbound) -> "_Pipe":
-        # The era belongs to the process (2026-07-28, stdio); eras with sessions share one, opened once.
-        pipe = self._pipes.get(outbound.era.sessions)
-        if pipe is None:
-            pipe = self._pipes[outbound.era.sessions] = _Pipe(self._capped, self._supervising)
-        return pipe
 
-
-class _Pipe:
-    """One process and the requests that wait for it."""
+class _Supervised:
+    """The process of one era, whichever one runs at the moment."""
 
     def __init__(self, capped: Capped, supervising: TaskGroup) -> None:
         self._capped = capped
         self._supervising = supervising
-        self._ids = count(1)
-        self._waiting: dict[int, tuple[Conversation, object]] = {}
         self._starting = anyio.Lock()
-        self._server: ServerProcess | None = None
-        self._running = anyio.CancelScope()
+        self._pipe: Pipe | None = None
         self._said: Reply | None = None
         self._failures = 0
         self._not_before = -math.inf
 
     async def ask(self, outbound: Outbound) -> Reply | Refusal:
-        refusal = await self._ready(outbound)
-        if refusal is not None:
-            return refusal
-        return await self._converse(outbound)
+        pipe = await self._ready(outbound)
+        return pipe if isinstance(pipe, Refusal) else await pipe.converse(outbound)
 
     async def introduce(self, outbound: Outbound) -> Reply | Refusal:
         if not outbound.era.sessions:
             return await self.ask(outbound)
-        return await self._ready(outbound) or self._said or BROKEN_OFF
+        pipe = await self._ready(outbound)
+        return pipe if isinstance(pipe, Refusal) else self._said or BROKEN_OFF
 
-    async def _converse(self, outbound: Outbound) -> Reply | Refusal:
-        request_id, conversation = next(self._ids), Conversation()
-        params, token = _with_token(outbound.params, request_id)
-        self._waiting[request_id] = (conversation, token)
-        try:
-            sent = await self._send(encode.request(request_id, outbound.method, params))
-            if sent is not None:
-                return sent
-            reply = await conversation.follow(outbound)
-        finally:
-            del self._waiting[request_id]
-        if reply in (CANCELLED, TIMED_OUT):
-            await self._send(encode.request(None, "notifications/cancelled", {"requestId": request_id}))
-        if isinstance(reply, Reply) and len(reply.payload) > outbound.result_bytes:
-            return _too_large()
-        return reply
+    async def _ready(self, outbound: Outbound) -> Pipe | Refusal:
+        if self._pipe is not None and not self._pipe.ended:
+            return self._pipe
+        with anyio.move_on_after(outbound.timeout_s):
+            async with self._starting:
+                # Somebody else may have started it while this call waited for its turn.
+                if self._pipe is not None and not self._pipe.ended:
+                    return self._pipe
+                return await self._start(outbound)
+        return unreachable(f"the process did not start in {outbound.timeout_s:.1f} s")
 
-    async def _send(self, line: bytes) -> Refusal | None:
-        if self._server is None:
-            return BROKEN_OFF
+    async def _start(self, outbound: Outbound) -> Pipe | Refusal:
+        wait = self._not_before - anyio.current_time()
+        if wait > 0:
+            return unreachable(f"the process failed {self._failures} times and starts again in {wait:.1f} s")
         try:
-            await self._server.send(line)
+            pipe = await self._supervising.start(self._supervise)
         except TallyError as error:
-            return Refusal(BROKEN_OFF.code, BROKEN_OFF.reasons, BROKEN_OFF.public_text, error.message)
-        return None
+            self._fail()
+            return unreachable(error.message)
+        try:
+            refusal = await self._open(pipe, outbound) if outbound.era.sessions else None
+        except BaseException:
+            self._discard(pipe)
+            raise
+        if refusal is not None:
+            self._discard(pipe)
+            return refusal
+        self._pipe = pipe
+        if pipe.ended:
+            self._fail()
+        return pipe
 
-    async def _ready(self, outbound: Outbound) -> Refusal | None:
-        async with self._starting:
-            if self._server is not None:
-                return None
-            wait = self._not_before - anyio.current_time()
-            if wait > 0:
-                return _unreachable(f"the process failed {self._failures} times and starts again in {wait:.1f} s")
-            try:
-                self._server = await self._supervising.start(self._supervise)
-            except TallyError as error:
-                return _unreachable(error.message)
-            return await self._open(outbound) if outbound.era.sessions else None
-
-    async def _open(self, outbound: Outbound) -> Refusal | None:
-        reply = await self._converse(opening_of(outbound))
+    async def _open(self, pipe: Pipe, outbound: Outbound) -> Refusal | None:
+        reply = await pipe.converse(opening_of(outbound))
         if isinstance(reply, Reply) and reply.kind == "result":
             self._said = reply
-            return await self._send(encode.request(None, "notifications/initialized", {}))
-        self._running.cancel()
-        self._server = None
-        return reply if isinstance(reply, Refusal) else _unreachable(f"initialize: {reply.payload[:200]!r}")
+            return await pipe.note("notifications/initialized", {})
+        return reply if isinstance(reply, Refusal) else unreachable(f"initialize: {reply.payload[:200]!r}")
 
-    async def _supervise(self, *, task_status: anyio.abc.TaskStatus[ServerProcess]) -> None:
-        self._running = anyio.CancelScope()
-        with self._running:
-            async with start(self._capped) as server:
-                task_status.started(server)
-                async for line in server.lines():
-                    if isinstance(line, Refusal):
-                        break
-                    self._failures = 0
-                    self._deliver(line)
-        self._server = None
+    async def _supervise(self, *, task_status: TaskStatus[Pipe]) -> None:
+        async with start(self._capped) as server:
+            pipe = Pipe(server)
+            task_status.started(pipe)
+            await pipe.listen()
+            if self._pipe is pipe:
+                # Counted before the process is reaped, so that nobody waits for its last breath.
+                self._failures = 0 if pipe.served else self._failures
+                self._fail()
+
+    def _discard(self, pipe: Pipe) -> None:
+        pipe.stop()
+        self._fail()
+
+    def _fail(self) -> None:
         self._failures += 1
         self._not_before = anyio.current_time() + BACK_OFF_S[min(self._failures, len(BACK_OFF_S)) - 1]
-        for conversation, _ in list(self._waiting.values()):
-            conversation.end(BROKEN_OFF)
-
-    def _deliver(self, line: bytes) -> None:
-        reply = read_reply(line)
-        if isinstance(reply, Refusal):
-            return  # servers print stray lines; what is waited for runs into its deadline, not into a guess
-        if reply.kind == "notification":
-            self._deliver_progress(reply, line)
-        elif isinstance(reply.id, int) and reply.id in self._waiting and reply.kind != "request":
-            self._waiting[reply.id][0].end(reply)
-
-    def _deliver_progress(self, reply: Reply, line: bytes) -> None:
-        # Only progress names its request; any other notification cannot be given to one caller without a guess.
-        if reply.method != _PROGRESS:
-            return
-        try:
-            notice = msgspec.json.decode(line, type=_Progress)
-        except msgspec.DecodeError:
-            return
-        token = notice.params.get("progressToken")
-        waiting = self._waiting.get(token) if isinstance(token, int) else None
-        if waiting is not None and waiting[1] is not None:
-            waiting[0].tell(encode.request(None, _PROGRESS, {**notice.params, "progressToken": waiting[1]}))
-
-
-class _Progress(msgspec.Struct):
-    params: dict[str, object]
-
-
-def _with_token(params: dict[str, object], request_id: int) -> tuple[dict[str, object], object]:
-    meta = params.get("_meta")
-    if not isinstance(meta, dict) or "progressToken" not in meta:
-        return params, None
-    theirs: dict[str, object] = msgspec.convert(meta, dict[str, object])
-    return {**params, "_meta": {**theirs, "progressToken": request_id}}, theirs["progressToken"]
-
-
-def _unreachable(detail: str) -> Refusal:
-    return Refusal(
-        "upstream",
-        (Reason.UPSTREAM_UNREACHABLE,),
-        "The server does not run at the moment. Nothing was sent; try again later.",
-        detail,
-    )
-
-
-def _too_large() -> Refusal:
-    return Refusal(
-        "upstream",
-        (Reason.UPSTREAM_TOO_LARGE,),
-        "The server's answer is larger than this server's limit. The call took effect; ask for less, or have the limit raised.",
-    )
 
 
 @asynccontextmanager
@@ -208,11 +137,15 @@ async def supervision() -> AsyncGenerator[TaskGroup]:
                 yield group
             finally:
                 group.cancel_scope.cancel()
-    except BaseExceptionGroup as group_of_errors:
-        raise _only(group_of_errors) from None
+    except BaseExceptionGroup as errors:
+        raise _only(errors) from None
 
 
 def _only(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+    while _is_group(error) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
