@@ -1,1 +1,1 @@
-"""The benchmark: one governed call beside the same call made direct, through nginx and through another MCP proxy, in one run."""
+"""The benchmark: one governed call beside the same call made direct, through nginx and another MCP proxy, at once."""

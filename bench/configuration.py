@@ -1,4 +1,4 @@
-"""The configuration of the gateway that is measured: one tenant, one server, twenty policies, the development issuer."""
+"""The configuration of the measured gateway: one tenant, one server, twenty policies, the development issuer."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,8 @@ _TEAMS: Final = 16
 def write(config: Path, port: int, upstream_port: int) -> None:
     """Write the configuration, all but the pin. Its limits leave room for every connection of the load."""
     teams = [
-        _FURTHER.format(number=number, operation=("read", "write")[number % 2], server=SERVER) for number in range(_TEAMS)
+        _FURTHER.format(number=number, operation=("read", "write")[number % 2], server=SERVER)
+        for number in range(_TEAMS)
     ]
     reads = {"operation": "read", "risk": "low", "labels": ["tickets"]}
     writes = {"operation": "write", "risk": "medium", "labels": ["tickets"]}

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ _PIN_S: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One row of the table. `pid` is the root of the process tree that is charged; None where nothing stands between."""
+    """One row of the table. `pid` is the root of the process tree that is charged; None where there is none."""
 
     name: str
     endpoint: Endpoint
@@ -39,7 +39,7 @@ class Place:
 
 
 @contextmanager
-def upstream(folder: Path) -> Iterator[Place]:
+def upstream(folder: Path) -> Generator[Place]:
     """Run the upstream server in a fresh folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -66,7 +66,7 @@ def nginx(place: Place, stack: ExitStack) -> list[Contestant]:
 
 
 def fastmcp(place: Place, stack: ExitStack) -> list[Contestant]:
-    """Run the FastMCP proxy with one shared, connected client; measured in a session, the era that it was built around."""
+    """Run the FastMCP proxy with one shared, connected client; measured in a session, where it is faster."""
     if not PEERS.exists():
         raise RuntimeError(_absent("fastmcp", "scripts/bench-peers"))
     port = free_port()

@@ -1,4 +1,4 @@
-"""The FastMCP proxy over one shared, connected client: its fastest arrangement. Runs in var/bench/venv, where fastmcp is.
+"""The FastMCP proxy over one shared, connected client: its fastest form. Runs in var/bench/venv, where fastmcp is.
 
 `python bench/fastmcp_proxy.py UPSTREAM_URL PORT`.
 """
@@ -14,7 +14,8 @@ from fastmcp.server.providers.proxy import FastMCPProxy
 async def _serve(upstream: str, port: int) -> None:
     async with Client(upstream) as client:
         proxy = FastMCPProxy(client_factory=lambda: client, name="bench")
-        await proxy.run_http_async(host="127.0.0.1", port=port, path="/mcp", json_response=True, show_banner=False, log_level="error")
+        quiet = {"show_banner": False, "log_level": "error"}
+        await proxy.run_http_async(host="127.0.0.1", port=port, path="/mcp", json_response=True, **quiet)
 
 
 if __name__ == "__main__":

@@ -66,9 +66,7 @@ def measure(contestant: Contestant, connections: int, seconds: int, folder: Path
     used = _cpu(contestant) - before
     calls_per_s = found.calls / found.seconds
     cpu_us = None if contestant.pid is None else 1e6 * used / max(1, found.calls)
-    return Figure(
-        contestant.name, connections, calls_per_s, found.p50, found.p99, cpu_us, warm.errors + found.errors
-    )
+    return Figure(contestant.name, connections, calls_per_s, found.p50, found.p99, cpu_us, warm.errors + found.errors)
 
 
 def footprint(contestant: Contestant, sessions: int) -> Footprint | None:
@@ -103,7 +101,9 @@ def verify(log: Path) -> str:
     time.sleep(_SETTLE_S)
     report = offline.verify_log(log, offline.read_vkey(log))
     if not report.ok or report.opened:
-        message = f"the record of the run is not sound: {report.damage[:3]}, {len(report.opened)} intents without outcome"
+        message = (
+            f"the record of the run is not sound: {report.damage[:3]}, {len(report.opened)} intents without outcome"
+        )
         raise RuntimeError(message)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
     return f"{report.size} leaves, verified from the files: {kinds}"

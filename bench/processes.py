@@ -1,4 +1,4 @@
-"""Processes that are measured: started, asked for their CPU time and memory with all their children (proc(5)), and ended."""
+"""Measured processes: started, asked for CPU time and memory with all their children (proc(5)), and ended."""
 
 import http.client
 import os
@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,7 +18,7 @@ _STOP_S: Final = 10.0
 
 
 class Memory(NamedTuple):
-    """Memory of a process tree in MB (10^6 bytes): `pss` shares what is shared out among its holders, `rss` counts it for each."""
+    """Memory of a process tree in MB (10^6 bytes). `rss` counts what is shared for each holder, `pss` once."""
 
     rss: float
     pss: float
@@ -64,11 +64,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Iterator[int]:
-    """Run a program until the context is left; yields its process id once it answers. Raises RuntimeError with its last words."""
-    with log.open("wb") as written, subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=written, stderr=written, env=environment
-    ) as process:
+def running(command: Sequence[str], port: int, log: Path) -> Generator[int]:
+    """Run a program; yields its process id once it answers. Raises RuntimeError with its last words."""
+    with (
+        log.open("wb") as written,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=written, stderr=written) as process,
+    ):
         try:
             _await_answer(process, port, log)
             yield process.pid

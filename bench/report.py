@@ -18,8 +18,8 @@ ADDED_BAR_MS: Final = 1.0
 MEMORY_BAR_MB: Final = 150.0
 BUSY: Final = 64
 GOVERNED: Final = "Tallystick, governed"
-_BEGIN: Final = "<!-- Written by `make bench ARGS=--write`; changes by hand are lost. -->"
-_END: Final = "<!-- End of what `make bench` writes. -->"
+BEGIN: Final = "<!-- Written by `make bench ARGS=--write`; changes by hand are lost. -->"
+END: Final = "<!-- End of what `make bench` writes. -->"
 _PACKAGES: Final = ("uvicorn", "uvloop", "httptools", "msgspec", "cedarpy", "jsonschema-rs", "cryptography")
 
 
@@ -40,7 +40,7 @@ class Run:
 
 
 def quietest(figures: Iterable[Figure]) -> list[Figure]:
-    """Return the best of the repetitions: the least CPU per call, and where nothing is charged the most calls per second."""
+    """Return the best of the repetitions: the least CPU per call, or where nothing is charged the most calls."""
     best: dict[tuple[str, int], Figure] = {}
     for figure in figures:
         key = (figure.contestant, figure.connections)
@@ -79,9 +79,9 @@ def text(run: Run) -> str:
 
 def write(document: Path, run: Run) -> None:
     """Put the tables into the document, between its marks."""
-    before, _, rest = document.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    document.write_text(f"{before}{_BEGIN}\n\n{text(run)}\n\n{_END}{after}", encoding="utf-8")
+    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    document.write_text(f"{before}{BEGIN}\n\n{text(run)}\n\n{END}{after}", encoding="utf-8")
 
 
 def _machine(run: Run) -> str:
@@ -91,7 +91,10 @@ def _machine(run: Run) -> str:
     peers = [_said("wrk", "-v"), _said("nginx", "-v"), _said(str(PEERS), "-c", _FASTMCP_VERSION)]
     rows = [
         ("when", run.day),
-        ("machine", f"{os.cpu_count()} x {model[1] if model else platform.machine()}, {memory:.0f} GB, everything on it over loopback"),
+        (
+            "machine",
+            f"{os.cpu_count()} x {model[1] if model else platform.machine()}, {memory:.0f} GB, all on it over loopback",
+        ),
         ("system", f"Linux {platform.release()}, Python {platform.python_version()}"),
         ("libraries", packages),
         ("peers", "; ".join(peer for peer in peers if peer)),
@@ -109,12 +112,19 @@ def _said(*command: str) -> str:
     except OSError:
         return ""
     first = (done.stdout or done.stderr).strip().splitlines()[:1]
-    return first[0].partition(" [")[0].removeprefix("nginx version: ").replace("wrk debian", "wrk Debian") if first else ""
+    return (
+        first[0].partition(" [")[0].removeprefix("nginx version: ").replace("wrk debian", "wrk Debian") if first else ""
+    )
 
 
 def _bars(run: Run) -> str:
     rows = [
-        (sentence, f"{measured:.2f}" if bar < 10 else f"{measured:.0f}", f"{bar:.0f}", "held" if measured <= bar else "MISSED")
+        (
+            sentence,
+            f"{measured:.2f}" if bar == ADDED_BAR_MS else f"{measured:.0f}",
+            f"{bar:.0f}",
+            "held" if measured <= bar else "MISSED",
+        )
         for sentence, measured, bar in bars(run)
     ]
     return _table(("bar", "measured", "at most", ""), rows) if rows else ""

@@ -1,4 +1,4 @@
-"""`make bench`: the same tool call, on the same upstream server, through everybody in one run. Prints tables; --write keeps them."""
+"""`make bench`: the same tool call, on the same upstream server, through everybody in one run."""
 
 import argparse
 import shutil
@@ -26,6 +26,8 @@ def run(options: argparse.Namespace) -> report.Run:
     with ExitStack() as stack:
         place = stack.enter_context(who.upstream(options.folder))
         present, missing = _start(place, stack, options.only)
+        variants = [entry for entry in present if entry.name.startswith("Tallystick")]
+        present = [entry for entry in present if entry not in variants[options.variants :]]
         for contestant in present:
             if wrong := check(contestant):
                 message = f"{contestant.name}: {wrong} wrong answers in the sample"
@@ -110,8 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64], help="connections (default 1 16 64)")
     parser.add_argument("--sessions", type=int, default=1000, help="sessions opened to look at memory (default 1000)")
     parser.add_argument("--only", nargs="+", choices=_STARTERS, default=list(_STARTERS), help="who is measured")
+    parser.add_argument("--variants", type=int, default=9, help="kinds of call that Tallystick is measured with")
     parser.add_argument("--no-stages", action="store_true", help="leave out the stages of one call")
-    parser.add_argument("--folder", type=Path, default=ROOT / "var" / "bench" / "run", help="files of the run, made anew")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "var" / "bench" / "run", help="files of the run, made anew"
+    )
     return parser
 
 

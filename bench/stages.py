@@ -1,4 +1,4 @@
-"""What each stage of one governed call costs alone, warm, in microseconds of CPU: where to look before anything is made faster.
+"""What each stage of one governed call costs alone, warm, in microseconds of CPU: where to look first.
 
 The real functions on a real configuration and a real writer process; only the two sockets of a call are missing.
 `python -m bench.stages`.
@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import uvloop
 
@@ -36,6 +36,8 @@ from tallystick.snapshot import RoutedTool
 from tallystick.terms import Caller, ServerId, TenantId
 from tallystick.wire import ERAS, Message, Reply, admit, encode, parse, read_reply
 from tallystick.wiring import Places, pin, serve, token_for
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _ROUNDS: Final = 7
 _LOOPS: Final = 1000
@@ -83,6 +85,35 @@ class _Answering:
         del conversation
 
 
+class _Wire(asyncio.Transport):
+    """A connection to a server that answers at once."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        head, _, body = bytes(data).partition(b"\r\n\r\n")
+        asyncio.get_running_loop().call_soon(self._protocol.data_received, answer(b"\n" + head.lower(), body))
+
+    def abort(self) -> None:
+        pass
+
+
+class _Wired(Connector):
+    """Connects to such servers."""
+
+    async def connect(self, factory: Callable[[], P], host: str, port: int, *, tls: bool) -> P:
+        del host, port, tls
+        protocol = factory()
+        if isinstance(protocol, asyncio.Protocol):
+            protocol.connection_made(_Wire(protocol))
+        return protocol
+
+
 @dataclass(frozen=True, slots=True)
 class _Scene:
     """Everything that the stages of one call have at hand."""
@@ -120,12 +151,14 @@ async def _scene(rooms: Rooms, token: str) -> _Scene:
     endpoint, call = Endpoint(_PORT, f"/{_ROUTE}/mcp", MODERN, token), Call("tools/call", configuration.TOOL)
     body = endpoint.body(call.method, call.params, 17)
     told = {**endpoint.headers(call.method, call.tool), "Host": rooms.public_url.removeprefix("http://")}
-    pairs = [(name.lower().encode(), value.encode()) for name, value in (*told.items(), ("content-length", str(len(body))))]
+    pairs = [
+        (name.lower().encode(), value.encode()) for name, value in (*told.items(), ("content-length", str(len(body))))
+    ]
     headers, message = read_headers(pairs), parse(body)
     caller = await rooms.authenticator().authenticate(headers.authorization, rooms.audiences(_ROUTE))
     tools = [rooms.holder.resolve(_ROUTE, name, _TENANT) for name in (configuration.TOOL, configuration.READ_TOOL)]
     if not isinstance(message, Message) or not isinstance(caller, Caller):
-        raise RuntimeError(str((message, caller)))
+        raise TypeError(str((message, caller)))
     tool, reading = (found for found in tools if isinstance(found, RoutedTool))
     received = Received(message, ERAS[MODERN], headers, _ROUTE, _Alone(), Cancellation(), rooms.clock())
     response = answer(b"\nmcp-protocol-version: 2026-07-28", body).partition(b"\r\n\r\n")[2]
@@ -147,8 +180,6 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
     outcome = audit.Outcome(call_id, now, _TENANT, 1, "success", 500, 300, args_c)
     payload = read_reply(scene.response)
     result = payload.payload if isinstance(payload, Reply) else b""
-    http = HttpUpstream("http://127.0.0.1:1/mcp", Connector(allow_special=True))
-    outbound = Outbound(received.era, "tools/call", message.params, "", received.exchange, 1.0, 1 << 20)
     limits = scene.tool.server.limits
 
     def uncached() -> object:
@@ -181,7 +212,6 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
         "encode the intent": lambda: audit.encode(intent),
         "encode the outcome": lambda: audit.encode(outcome),
         "upstream body": lambda: encode.request(17, "tools/call", message.params),
-        "upstream head": lambda: http._request(outbound, scene.body, None),  # noqa: SLF001 - measured alone, on purpose
         "read the reply": lambda: read_reply(scene.response),
         "encode the answer": lambda: encode.message(17, "result", result),
     }
@@ -190,11 +220,15 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
 async def _corridor(scene: _Scene) -> dict[str, float]:
     reply = read_reply(scene.response)
     if not isinstance(reply, Reply):
-        raise RuntimeError(str(reply))
+        raise TypeError(str(reply))
     answering = {ServerId(configuration.SERVER): _Answering(reply)}
     rooms = replace(scene.rooms, recorder=_Instant(), upstreams=lambda: answering)
     listing = _listing(scene)
+    http = HttpUpstream("http://127.0.0.1:1/mcp", _Wired(allow_special=True))
+    received = scene.received
+    outbound = Outbound(received.era, "tools/call", received.message.params, "", received.exchange, 1.0, 1 << 20)
     return {
+        "upstream: ask over HTTP, answered at once": await _awaited_cost(lambda: http.ask(outbound)),
         "corridor of a call, record and server instant": await _awaited_cost(lambda: travel(rooms, scene.received)),
         "corridor of tools/list, record instant": await _awaited_cost(lambda: travel(rooms, listing)),
     }
@@ -203,7 +237,7 @@ async def _corridor(scene: _Scene) -> dict[str, float]:
 def _listing(scene: _Scene) -> Received:
     message = parse(Endpoint(_PORT, "", MODERN).body("tools/list", {}, 17))
     if not isinstance(message, Message):
-        raise RuntimeError(str(message))
+        raise TypeError(str(message))
     return scene.received._replace(message=message)
 
 

@@ -1,4 +1,4 @@
-"""The calls that are made: one request in each era, a load of it by wrk, a sample of it that is read closely, and open sessions."""
+"""The calls that are made: one request in each era, a load of it by wrk, a sample read closely, and open sessions."""
 
 import asyncio
 import http.client
@@ -29,7 +29,7 @@ ARGUMENTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where MCP is spoken, in which era. `session` is set where a session was opened; `token` is a bearer token or empty."""
+    """Where MCP is spoken, in which era. `session` is one that was opened, `token` a bearer token; or empty."""
 
     port: int
     path: str
@@ -107,7 +107,7 @@ class Load(msgspec.Struct, frozen=True):
 
 
 def load(url: str, request: Path, connections: int, seconds: int, *, limit: int, check: bool = False) -> Load:
-    """Load a URL with the request in a file, over `connections` connections, until the time or `limit` calls are over."""
+    """Load a URL with the request in a file until the time (seconds) or `limit` calls are over."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(_SCRIPT), url, "--"]
     done = subprocess.run(
         [*command, str(request), str(limit), *(["check"] if check else [])],
@@ -176,7 +176,7 @@ class Session:
     async def open(cls, endpoint: Endpoint, call: Call | None) -> "Session":
         """Open one. Raises RuntimeError when an answer is wrong."""
         reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
-        params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
+        params: dict[str, object] = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
         opening = Endpoint(endpoint.port, endpoint.path, LEGACY, endpoint.token)
         headers = await _exchange(reader, writer, opening, "initialize", params, 0)
         inside = Endpoint(endpoint.port, endpoint.path, LEGACY, endpoint.token, headers.get("mcp-session-id", ""))
@@ -186,7 +186,7 @@ class Session:
         return cls(inside.session, writer)
 
 
-async def _exchange(  # noqa: PLR0913 - one request has these parts
+async def _exchange(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     endpoint: Endpoint,

@@ -1,7 +1,7 @@
-"""The MCP server that every contestant calls: as cheap as Python can answer correctly, so that what is measured is the way to it.
+"""The MCP server that every contestant calls: as cheap as correct answers can be, so that the way to it is measured.
 
-MCP 2026-07-28 and 2025-11-25, Streamable HTTP: JSON answers with the id of the request. It knows no limits and trusts its
-callers: for measuring on loopback only. `python -m bench.upstream PORT`.
+MCP 2026-07-28 and 2025-11-25, Streamable HTTP: JSON answers with the id of the request. It knows no limits and trusts
+its callers: for measuring on loopback only. `python -m bench.upstream PORT`.
 """
 
 import asyncio
@@ -35,8 +35,10 @@ _NAMES: Final = (TOOL, READ_TOOL, "get_issue", "list_labels", "list_users", "get
 TOOLS: Final = [
     {"name": name, "description": f"{name.replace('_', ' ')} of the tracker", "inputSchema": _SCHEMA} for name in _NAMES
 ]
-_FOUND: Final = json.dumps({"total": 2, "items": ["settlement worker times out", "timeout in the settlement of card payments"]})
-_ANSWERS: Final = {
+_FOUND: Final = json.dumps(
+    {"total": 2, "items": ["settlement worker times out", "timeout in settlement of card payments"]}
+)
+_ANSWERS: Final[dict[str, dict[str, object]]] = {
     "tools/call": {"content": [{"type": "text", "text": _FOUND}], "isError": False},
     "tools/list": {"tools": TOOLS},
     "ping": {},
@@ -75,7 +77,8 @@ def answer(head: bytes, body: bytes) -> bytes:
     else:
         text = b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (bytes(request.id), result)
     session = b"Mcp-Session-Id: bench\r\n" if request.method == "initialize" else b""
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b" % (session, len(text), text)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n"
+    return head % (session, len(text)) + text
 
 
 class _Connection(asyncio.Protocol):

@@ -51,7 +51,7 @@ class Summary(msgspec.Struct):
     steps: list[Step]
     checks: list[dict[str, object]]
     skipped: dict[str, str]
-    log_dir: Path
+    log_dir: str
     vkey: str
     gateway: str
 
@@ -120,13 +120,13 @@ def test_a_changed_policy_decides_the_next_call(ran: Ran) -> None:
 
 def test_the_record_names_the_agent_that_acts_for_a_person(ran: Ran) -> None:
     step = next(step for step in ran.summary.steps if step.agent and step.who != step.agent)
-    _, leaf = next(offline.read_leaves(ran.summary.log_dir, range(step.record, step.record + 1)))
+    _, leaf = next(offline.read_leaves(Path(ran.summary.log_dir), range(step.record, step.record + 1)))
     caller = json.loads(leaf)["caller"]
     assert (caller["subject"], caller["actors"]) == ("ana.alvarez", ["nightly-reconciler"])
 
 
 def test_the_log_verifies_with_the_key_in_the_account(ran: Ran) -> None:
-    report = offline.verify_log(ran.summary.log_dir, ran.summary.vkey)
+    report = offline.verify_log(Path(ran.summary.log_dir), ran.summary.vkey)
     assert report.ok
     assert not report.opened
     numbers = [step.record for step in ran.summary.steps]

@@ -19,7 +19,7 @@ def _modern(method: str = "tools/call", **params: object) -> Message:
 def _headers(message: Message, **changed: str | None) -> Headers:
     name = name_header(message.method, message.params)
     headers = Headers(version=MODERN, method=message.method, name=name)
-    return dataclasses.replace(headers, **changed)  # pyright: ignore[reportArgumentType] - each test names its fields
+    return dataclasses.replace(headers, **changed)
 
 
 def _reason(answer: Era | Refusal) -> Reason | None:
@@ -113,12 +113,12 @@ def test_a_request_that_names_only_its_session_is_left_to_the_session() -> None:
     assert answer.sessions
 
 
+OTHERS: tuple[object, ...] = (MODERN, "2024-11-05", None, 5)
+
+
 @pytest.mark.parametrize(
     ("wanted", "agreed"),
-    [
-        *zip(SESSION_ERAS, SESSION_ERAS, strict=True),
-        *((other, "2025-11-25") for other in (MODERN, "2024-11-05", None, [])),
-    ],
+    [*((version, version) for version in SESSION_ERAS), *((other, "2025-11-25") for other in OTHERS)],
 )
 def test_initialize_agrees_on_a_version_with_sessions(wanted: object, agreed: str) -> None:
     answer = admit(Message("request", "initialize", 1, {"protocolVersion": wanted}), Headers())

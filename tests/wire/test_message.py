@@ -162,14 +162,15 @@ def test_what_is_forwarded_is_what_was_judged_to_the_last_digit(text: str) -> No
 
 
 def _value(chance: random.Random, depth: int) -> object:
-    simple: list[Callable[[], object]] = [
-        lambda: chance.choice([None, True, False, 0, -0.0, "", '\U0001f4b6 \\ " / \x7f \u2028']),
-        lambda: chance.randint(-(10 ** chance.randint(1, 60)), 10 ** chance.randint(1, 60)),
-        lambda: chance.uniform(-1, 1) * 10.0 ** chance.randint(-300, 300),
-        lambda: "".join(chr(chance.choice([9, 34, 92, 127, 0xE9, 0x1F600, *range(32, 126)])) for _ in range(9)),
-    ]
     if depth == 0 or chance.random() < 0.5:
-        return chance.choice(simple)()
+        size = 10 ** chance.randint(1, 60)
+        simple: list[object] = [
+            *(None, True, False, 0, -0.0, "", '\U0001f4b6 \\ " / \x7f \u2028'),
+            chance.randint(-size, size),
+            chance.uniform(-1, 1) * 10.0 ** chance.randint(-300, 300),
+            "".join(chr(chance.choice([9, 34, 92, 127, 0xE9, 0x1F600, *range(32, 126)])) for _ in range(9)),
+        ]
+        return chance.choice(simple)
     if chance.random() < 0.5:
         return [_value(chance, depth - 1) for _ in range(chance.randint(0, 4))]
     return {f"{chance.random()}\u00e9": _value(chance, depth - 1) for _ in range(chance.randint(0, 4))}

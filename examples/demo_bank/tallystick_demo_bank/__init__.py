@@ -1,7 +1,8 @@
 """The demo bank: three MCP servers on the official SDK over SQLite, and the configuration directory that governs them.
 
 Everything in it is invented: names, addresses, IBANs (valid check digits on bank codes that no bank has), LEIs,
-tickets. It must never import `tallystick`: the servers stand for software that knows nothing of a control plane.
+tickets. The servers must never import `tallystick`: they stand for software that knows nothing of a control plane.
+Only `demo`, which drives the whole as its users would, reads the record with it.
 
     python -m tallystick_demo_bank.core_banking  --port 0 --db core.sqlite
     python -m tallystick_demo_bank.risk_database --port 0 --db risk.sqlite

@@ -10,7 +10,7 @@ from tallystick.audit import offline
 from tallystick.terms import TallyError
 from tallystick_demo_bank.demo.model import Recorded, Step
 
-PATIENCE_S = 10
+PATIENCE_S = 5
 """Seconds until a leaf must be published; the writer publishes five times a second."""
 _LOOK_S = 0.05
 
@@ -68,5 +68,7 @@ def _is_about(fields: Mapping[str, object], step: Step) -> bool:
         return False
     if (fields.get("route"), fields.get("era"), fields.get("method")) != (step.route, step.era, step.method):
         return False
+    # A call of something that is not there is refused before it has the name of a tool.
+    nameless = fields["kind"] == "denial" and "tool" not in fields
     named = step.tool in (None, fields.get("tool"), f"{fields.get('server')}__{fields.get('tool')}")
-    return named and fields["kind"] in ("intent", "denial", "outcome")
+    return (named or nameless) and fields["kind"] in ("intent", "denial", "outcome")
