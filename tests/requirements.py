@@ -1,2 +1,221 @@
-def requirement(*names: str):
-    return lambda f: f
+"""What the gateway promises: each promise with an id (`area:feature:variant`), a sentence and where it comes from.
+
+`@requirement("id")` ties a test to its promises. `tests/interaction/test_requirements.py` sees that every promise has a test and
+every interaction test a promise. A promise that is not kept yet is an entry with `deferred`, which says why; it has no test.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+_MODERN: Final = "https://modelcontextprotocol.io/specification/2026-07-28/"
+_SESSIONS: Final = "https://modelcontextprotocol.io/specification/2025-11-25/"
+_TOOLS: Final = _MODERN + "server/tools"
+_TRANSPORT: Final = _MODERN + "basic/transports/streamable-http"
+_OLD_TRANSPORT: Final = _SESSIONS + "basic/transports#streamable-http"
+_AUTHORIZATION: Final = _MODERN + "basic/authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One promise. `source` is a specification's URL, an RFC, an advisory, a control, or `house`."""
+
+    sentence: str
+    source: str
+    deferred: str = ""
+
+
+def requirement(*names: str) -> Callable[[Test], Test]:
+    """Tie a test to promises; an unknown id fails at once."""
+    unknown = [name for name in names if name not in REQUIREMENTS or REQUIREMENTS[name].deferred]
+    if unknown or not names:
+        message = f"no promise that is kept is called {unknown}"
+        raise KeyError(message)
+
+    def tie(test: Test) -> Test:
+        return test
+
+    return tie
+
+
+_KEPT: Final[dict[str, tuple[str, str]]] = {
+    # lifecycle
+    "lifecycle:initialize:version": (
+        "initialize agrees on the version asked for, or on the newest with sessions, and opens a session.",
+        _SESSIONS + "basic/lifecycle#version-negotiation",
+    ),
+    "lifecycle:discover:pinned": (
+        "server/discover tells what the pinned server said, without promises of notifications that cannot be kept.",
+        _MODERN + "server/discover",
+    ),
+    "lifecycle:ping": ("ping is answered in the eras that have it.", _SESSIONS + "basic/utilities/ping"),
+    "lifecycle:era:closed-methods": ("A method of another era is unknown in this one.", _MODERN + "basic/versioning"),
+    # tools
+    "tools:list:same-decision": (
+        "tools/list holds exactly what the caller may call with some arguments, by the same decision as a call.",
+        "house",
+    ),
+    "tools:list:names": (
+        "A server's route keeps its tools' names; a toolset prefixes them with the server's, whatever is added later.",
+        "house",
+    ),
+    "tools:list:definition": ("A listed tool is the pinned definition.", "house"),
+    "tools:call:success": ("A call reaches its server once and its result comes back whole.", _TOOLS),
+    "tools:call:tool-error": (
+        "A tool's own error is passed on and recorded as a tool error.",
+        _TOOLS + "#error-handling",
+    ),
+    "tools:call:rpc-error": (
+        "A JSON-RPC error is passed on and recorded as one, however long it is and however it is framed.",
+        "https://www.jsonrpc.org/specification#error_object",
+    ),
+    "tools:call:progress": ("Progress arrives in order, before the result.", _MODERN + "basic/utilities/progress"),
+    "tools:call:cancelled": (
+        "A client's cancellation, in its era's way, stops the call at the server and is recorded.",
+        _MODERN + "basic/utilities/cancellation",
+    ),
+    "tools:call:disconnect-with-session": (
+        "In an era with sessions a lost connection does not cancel a call.",
+        _OLD_TRANSPORT,
+    ),
+    "tools:call:timeout": ("A call that outlasts its server's limit ends as a timeout; the server is told.", "house"),
+    "tools:call:too-large": ("A result over its server's limit is withheld and recorded as limited.", "house"),
+    "tools:call:in-flight": ("A call over its server's limit in flight is refused at once.", "house"),
+    "tools:call:upstream-broken": ("An answer that is not MCP, or not this call's, is an upstream failure.", "house"),
+    "tools:call:upstream-killed": (
+        "A server that dies in mid-call ends the call as an upstream failure; the next call uses its successor.",
+        "house",
+    ),
+    "tools:call:denied": ("A denied call is told and recorded with its reasons and never sent.", "house"),
+    "tools:call:approval": ("A call that needs an approval is refused as approval_required and never sent.", "house"),
+    "tools:call:arguments": (
+        "Arguments that do not fit the pinned schema are refused by place, never by value, and never sent.",
+        _TOOLS + "#security-considerations",
+    ),
+    "tools:call:argument-limited": ("A policy on arguments decides each call by its own arguments.", "house"),
+    "tools:call:hidden-is-unknown": ("A hidden tool is answered like one that does not exist.", "CVE-2026-76097"),
+    # other methods
+    "passing:allowed": ("Another method passes to a route's one server where policy allows it.", "house"),
+    "passing:denied": ("A method that no policy allows never reaches a server.", "GHSA-xhpw-65qw-wj6m"),
+    "passing:toolset": ("A toolset offers tools and no method that would need one server.", "house"),
+    "passing:notifications": ("A client's notification never reaches a server.", "house"),
+    "matrix:methods": (
+        "Every method has one answer and one record for every kind of caller and route.",
+        "CVE-2026-103758",
+    ),
+    # routes
+    "routes:exact": ("Only the exact path of an endpoint is one.", "GHSA-h4mf-84xq-q2fc"),
+    "routes:unknown:hidden": (
+        "Another tenant's route is answered like one that does not exist.",
+        "GHSA-g7j8-wp7h-wmgr",
+    ),
+    # sessions
+    "session:required": ("In an era with sessions a request needs one.", _OLD_TRANSPORT),
+    "session:binding:caller": ("A session serves only the caller who opened it.", "GHSA-hqg7-qjgg-q779"),
+    "session:binding:route": ("A session serves only the route that opened it.", "GHSA-mvgg-jvj2-4frq"),
+    "session:new-token": ("A renewed token of the same caller keeps the session.", "house"),
+    "session:delete": ("DELETE ends a session, here and at the server.", _OLD_TRANSPORT),
+    "session:isolation:upstream": (
+        "Each session has one of its own at the server, under an id that its client never sees.",
+        "GHSA-345p-7cg4-v4c7",
+    ),
+    "session:restart": ("A session survives a restart of the gateway.", "house"),
+    # envelope
+    "envelope:headers:repeat-the-body": (
+        "A header that contradicts the body is refused.",
+        _TRANSPORT + "#request-headers",
+    ),
+    "envelope:nothing-forwarded": ("What the envelope's checks refuse never reaches a server.", "GHSA-9v4w-3mqh-6vmm"),
+    "envelope:json:strict": ("A body with more than one reading is refused.", "GHSA-4gph-2hhr-5mwg"),
+    "envelope:json:canonical": ("What is forwarded is a canonical encoding of what was judged.", "GHSA-4gph-2hhr-5mwg"),
+    "envelope:size": ("A body over the limit is refused whole.", "RFC 9110, section 15.5.14"),
+    "envelope:host-and-origin": (
+        "Another Host and an Origin that was not named are refused.",
+        _TRANSPORT + "#security",
+    ),
+    "envelope:content-type": ("A content type other than JSON is refused.", _TRANSPORT),
+    "envelope:verbs": ("A verb other than POST and DELETE is not allowed.", _OLD_TRANSPORT),
+    "envelope:responses": ("A response that nobody asked for is refused.", _MODERN + "basic"),
+    # identity
+    "identity:token:refused": ("A bad token is refused with 401 and its reason, and recorded.", _AUTHORIZATION),
+    "identity:token:audience": ("A token for one route opens no other.", "RFC 8707; GHSA-w4fh-qvv9-3v23"),
+    "identity:metadata": ("A 401 leads to metadata of the resource, which names the issuer.", "RFC 9728"),
+    "secrets:token:never-forwarded": (
+        "No part of a client's token reaches a server.",
+        _AUTHORIZATION + "#access-token-privilege-restriction",
+    ),
+    # record
+    "record:call:two-leaves": ("A call leaves an intent and an outcome, in this order.", "SOC 2 CC7.2"),
+    "record:call:names": ("The leaves name caller, tool, pin, decision and snapshot.", "DORA, article 12; SOC 2 CC7.2"),
+    "record:denial:one-leaf": ("A refusal leaves one leaf with its reasons, and its answer quotes the index.", "house"),
+    "record:local:one-leaf": ("A request that the gateway answers leaves one leaf.", "house"),
+    "record:verifies": ("The published record verifies offline from its files and key.", "C2SP tlog-tiles"),
+    "record:in-doubt": ("After a restart exactly the intents without outcome are in doubt.", "house"),
+    "record:crash:acknowledged": ("A kill at any step loses nothing that was acknowledged.", "house"),
+    "record:crash:indices": ("No index is ever used twice.", "C2SP tlog-tiles"),
+    "record:fail-closed:nothing-forwarded": ("Without a durable intent no request reaches a server.", "house"),
+    "record:fail-closed:withheld": (
+        "An outcome that cannot be recorded is withheld, and the client is told so.",
+        "house",
+    ),
+    "record:fail-closed:refusals": ("A refusal stays a refusal when it cannot be recorded.", "house"),
+    "record:fail-closed:health": ("A gateway that cannot record says that it refuses calls.", "house"),
+    "secrets:arguments:only-commitments": (
+        "Arguments and results are in the record as keyed commitments only.",
+        "GDPR, article 5(1)(c)",
+    ),
+    # configuration
+    "reload:enforced": ("A changed configuration decides the next call.", "house"),
+    "reload:refused": ("A broken change is refused with a message and the old configuration stays.", "house"),
+    "reload:in-flight": ("A call under way ends as it was decided.", "house"),
+    "reload:start": ("A gateway never starts on a broken configuration.", "house"),
+    "reload:tokens": ("Tokens of an issuer that is no longer trusted stop at once.", "house"),
+    # corridor
+    "corridor:types:whole": ("The corridor type-checks.", "house"),
+    "corridor:types:skipped": ("A corridor without one of its rooms does not type-check.", "house"),
+}
+
+_DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
+    "bridge:eras": (
+        "A client of one era reaches a server of another.",
+        _MODERN + "basic/versioning",
+        "client and server have to speak the same era until eras are bridged",
+    ),
+    "lifecycle:subscriptions": (
+        "A client is told when lists or resources change.",
+        _MODERN + "basic/utilities/subscriptions",
+        "such methods are refused and not announced",
+    ),
+    "lifecycle:server-requests": (
+        "A server may ask its client (sampling, elicitation, roots).",
+        _SESSIONS + "client/elicitation",
+        "such requests are not forwarded",
+    ),
+    "transport:resumption": (
+        "A broken stream may be resumed.",
+        _OLD_TRANSPORT,
+        "no event ids are sent",
+    ),
+    "envelope:param-headers": (
+        "Mcp-Param-* headers that contradict the arguments are refused.",
+        _TRANSPORT + "#request-headers",
+        "they are passed on as they came; the server compares them",
+    ),
+    "tools:call:timeout:stdio": (
+        "A call over stdio that outlasts its limit ends as a timeout.",
+        "house",
+        "tested beside the pipe: a limit short enough for a test is shorter than an SDK server's start",
+    ),
+    "session:delete:replicas": (
+        "A session that was ended stays ended after a restart and at other replicas.",
+        "house",
+        "ended sessions are remembered in memory only; they run out by age",
+    ),
+}
+
+REQUIREMENTS: Final[dict[str, Requirement]] = {
+    **{name: Requirement(sentence, source) for name, (sentence, source) in _KEPT.items()},
+    **{name: Requirement(*entry) for name, entry in _DEFERRED.items()},
+}

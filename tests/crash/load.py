@@ -56,7 +56,12 @@ class Caller:
         body = modern("tools/call", params)
         headers = {**envelope("tools/call", params), "authorization": f"Bearer {self.token}"}
         lines = [f"{name}: {value}" for name, value in headers.items()]
-        head = ["POST /servers/counting/mcp HTTP/1.1", f"host: 127.0.0.1:{self.port}", *lines, f"content-length: {len(body)}"]
+        head = [
+            "POST /servers/counting/mcp HTTP/1.1",
+            f"host: 127.0.0.1:{self.port}",
+            *lines,
+            f"content-length: {len(body)}",
+        ]
         return "\r\n".join([*head, "", ""]).encode() + body
 
 

@@ -193,14 +193,6 @@ def test_an_earlier_run_is_moved_aside_when_it_is_to_be_kept(tmp_path: Path) -> 
     assert said == [f"the earlier run is kept in {tmp_path / 'bank.1'}"]
 
 
-def test_without_the_extra_the_demo_says_what_to_install() -> None:
-    lines = ["import sys", "sys.modules['mcp_server_git'] = None", "sys.argv = ['tally', 'demo']"]
-    program = "; ".join([*lines, "from tallystick.cli import main", "main()"])
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr == "tally: the demo needs mcp_server_git. Run: pip install 'tallystick[demo]'\n"
-
-
 def test_the_table_fits_the_terminal() -> None:
     heading = Table(80).heading()[-1].replace("\x1b[1m", "").replace("\x1b[0m", "")
     assert len(heading) <= 80

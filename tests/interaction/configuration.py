@@ -71,7 +71,9 @@ def write_configuration(config: Path, journals: Path, origin: str) -> None:
     _write(config, "tally.yaml", "gateway: {listen_host: 127.0.0.1, listen_port: 0, max_request_bytes: 65536}\n")
     _write(config, "tenants/bank.yaml", "title: Bank\n")
     _write(config, "tenants/branch.yaml", "title: Branch\n")
-    _write(config, "issuers/test.yaml", f"issuer: {origin}/issuer\ntenant_claim: tenant\nallow_special_addresses: true\n")
+    _write(
+        config, "issuers/test.yaml", f"issuer: {origin}/issuer\ntenant_claim: tenant\nallow_special_addresses: true\n"
+    )
     _write(config, "policies/bank.cedar", POLICIES)
     for name in DESKS:
         way = stdio(journals / f"{name}.jsonl") if name.endswith("line") else http(f"{origin}/desk/mcp")

@@ -30,7 +30,6 @@ def new_http(headers: Mapping[str, str] | None = None) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(headers=headers, timeout=60, verify=_TLS)
 
 
-
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A running gateway and the world around it."""
@@ -114,7 +113,9 @@ def envelope(method: str, params: Mapping[str, object]) -> dict[str, str | None]
 def modern(method: str, params: Mapping[str, object], request_id: int = 1) -> bytes:
     """Return the body of a 2026-07-28 request."""
     meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
-    return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": {**params, "_meta": meta}}).encode()
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": request_id, "method": method, "params": {**params, "_meta": meta}}
+    ).encode()
 
 
 def error_of(answer: httpx2.Response) -> Json:

@@ -12,7 +12,7 @@ from tests.interaction.legacy import Legacy
 from tests.interaction.record import Record, told_of_calls
 from tests.interaction.stage import Json, Stage, error_of, reasons_of
 from tests.interaction.waiting import BOUND_S, until
-from tests.interaction.ways import Way, every_era, every_way, over_each_transport, with_sessions
+from tests.interaction.ways import Way, every_era, every_way, every_way_at_once, over_each_transport, with_sessions
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -63,15 +63,17 @@ async def test_a_call_reaches_the_server_once_and_its_two_leaves_say_all_of_it(s
 
 
 @requirement("tools:call:tool-error")
-@every_way
-async def test_a_tool_error_is_passed_on_and_recorded_as_one(stage: Stage, way: Way) -> None:
+@every_way_at_once
+async def test_a_tool_error_is_passed_on_and_recorded_as_one(stage: Stage, ways: list[Way]) -> None:
     record = stage.record()
     start = await record.mark()
-    async with stage.client(way.route, way.era) as client:
-        result = await client.call_tool(f"{way.prefix}fail", {"text": "no such customer"})
-    assert result.is_error
-    assert "no such customer" in _text(result)
-    assert told_of_calls(await record.since(start)) == ["intent tools/call", "outcome tool_error"]
+    for way in ways:
+        async with stage.client(way.route, way.era) as client:
+            result = await client.call_tool(f"{way.prefix}fail", {"text": "no such customer"})
+        assert result.is_error, way
+        assert "no such customer" in _text(result), way
+    lines = told_of_calls(await record.since(start))
+    assert lines == ["intent tools/call", "outcome tool_error"] * len(ways)
 
 
 @requirement("tools:call:rpc-error")
@@ -114,18 +116,19 @@ async def test_progress_arrives_in_order_and_before_the_result(stage: Stage, way
 
 
 @requirement("tools:call:cancelled")
-@every_way
-async def test_a_cancelled_call_stops_at_the_server_and_is_recorded_as_cancelled(stage: Stage, way: Way) -> None:
-    journal, record = stage.world.journal(way.server), stage.record()
-    key = f"cancel {way}"
+@every_way_at_once
+async def test_a_cancelled_call_stops_at_the_server_and_is_recorded_as_cancelled(stage: Stage, ways: list[Way]) -> None:
+    record = stage.record()
     start = await record.mark()
-    async with stage.client(way.route, way.era) as client, anyio.create_task_group() as group:
-        group.start_soon(client.call_tool, f"{way.prefix}hold", {"key": key})
-        await until(lambda: journal.entries("holding", key=key))
-        # The SDK closes the stream in the era where that cancels, and sends notifications/cancelled in the others.
-        group.cancel_scope.cancel()
-    await until(lambda: journal.entries("cancelled", key=key))
-    await _recorded(record, start, "outcome cancelled")
+    for way in ways:
+        journal, key = stage.world.journal(way.server), f"cancel {way}"
+        async with stage.client(way.route, way.era) as client, anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, f"{way.prefix}hold", {"key": key})
+            await until(lambda: journal.entries("holding", key=key))  # noqa: B023 - done with before the next way
+            # The SDK closes the stream in the era where that cancels, and sends notifications/cancelled in the others.
+            group.cancel_scope.cancel()
+        await until(lambda: journal.entries("cancelled", key=key))  # noqa: B023 - done with before the next way
+    await _recorded(record, start, *["outcome cancelled"] * len(ways))
 
 
 @requirement("tools:call:disconnect-with-session")
@@ -148,7 +151,9 @@ async def test_in_an_era_with_sessions_a_lost_connection_cancels_nothing(stage: 
 
 @requirement("tools:call:timeout")
 @every_era
-async def test_a_call_that_outlasts_its_servers_limit_is_answered_and_recorded_as_timeout(stage: Stage, era: str) -> None:
+async def test_a_call_that_outlasts_its_servers_limit_is_answered_and_recorded_as_timeout(
+    stage: Stage, era: str
+) -> None:
     journal, record, key = stage.world.journal("hasty"), stage.record(), f"timeout {era}"
     start = await record.mark()
     async with stage.client("servers/hasty", era) as client:

@@ -31,9 +31,24 @@ METHODS: dict[str, Json] = {
     "made/up": {},
 }
 ANSWERED_HERE = {"server/discover", "tools/list"}
-CLOSED = {"initialize", "ping", "logging/setLevel", "resources/subscribe", "subscriptions/listen", "tasks/list", "tasks/result"}
+CLOSED = {
+    "initialize",
+    "ping",
+    "logging/setLevel",
+    "resources/subscribe",
+    "subscriptions/listen",
+    "tasks/list",
+    "tasks/result",
+}
 """Of another era, or not offered yet."""
-PERMITTED = {"tools/call", "resources/list", "resources/templates/list", "resources/read", "prompts/list", "prompts/get"}
+PERMITTED = {
+    "tools/call",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "prompts/list",
+    "prompts/get",
+}
 """What some policy permits to clerks."""
 ROUTES = ("servers/desk", "toolsets/desks", "servers/nobodys")
 CALLERS = ("nobody", "wrong audience", "other tenant", "denied", "allowed")
@@ -85,7 +100,10 @@ async def test_every_method_has_one_answer_and_one_record_for_every_kind_of_call
         params = _params(route, method)
         answer = await stage.post(route, method, params, headers={"authorization": _authorization(stage, caller)})
         status, reason = _expected(method, route, caller)
-        got = answer.status_code, "" if "result" in msgspec.json.decode(answer.content, type=Json) else reasons_of(answer)[0]
+        got = (
+            answer.status_code,
+            "" if "result" in msgspec.json.decode(answer.content, type=Json) else reasons_of(answer)[0],
+        )
         assert (method, caller, *got) == (method, caller, status, reason)
         expected[_tenant(route, caller)] += _leaves(method, reason)
     for tenant, record in records.items():
@@ -98,7 +116,9 @@ async def test_no_method_of_a_refused_caller_reaches_a_server(stage: Stage) -> N
     for caller in CALLERS[:-1]:
         for method in METHODS:
             authorization = _authorization(stage, caller)
-            await stage.post("servers/desk", method, _params("servers/desk", method), headers={"authorization": authorization})
+            await stage.post(
+                "servers/desk", method, _params("servers/desk", method), headers={"authorization": authorization}
+            )
     assert stage.world.journal("desk").text() == before
 
 

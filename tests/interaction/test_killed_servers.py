@@ -74,7 +74,9 @@ async def test_a_server_killed_in_mid_call_ends_the_call_and_one_in_its_place_is
     async with _desk(journal, 0) as port:
         config = copy_configuration(world.config, world.folder / "frail" / "config")
         entry = config / "servers" / "desk.yaml"
-        entry.write_text(entry.read_text().replace(http(f"{world.origin}/desk/mcp"), http(f"http://127.0.0.1:{port}/mcp")))
+        entry.write_text(
+            entry.read_text().replace(http(f"{world.origin}/desk/mcp"), http(f"http://127.0.0.1:{port}/mcp"))
+        )
         async with open_stage(world, config, world.folder / "frail" / "state") as stage:
             asking = _Asking(stage, "servers/desk")
             await _killed_in_mid_call(asking, journal, "kill the server")

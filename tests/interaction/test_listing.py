@@ -9,7 +9,7 @@ from tests.interaction.configuration import copy_configuration, write_toolset
 from tests.interaction.legacy import Legacy
 from tests.interaction.record import told
 from tests.interaction.stage import MODERN, Json, Stage, new_http, open_stage, reasons_of
-from tests.interaction.ways import Way, every_era, every_way, with_sessions
+from tests.interaction.ways import Way, every_era, every_way, every_way_at_once, with_sessions
 from tests.interaction.world import World
 from tests.requirements import requirement
 
@@ -24,18 +24,20 @@ async def _names(client: Client) -> list[str]:
 
 
 @requirement("tools:list:same-decision", "record:local:one-leaf")
-@every_way
-async def test_the_list_holds_what_the_caller_may_call_and_nothing_else(stage: Stage, way: Way) -> None:
+@every_way_at_once
+async def test_the_list_holds_what_the_caller_may_call_and_nothing_else(stage: Stage, ways: list[Way]) -> None:
     record = stage.record()
     start = await record.mark()
-    async with stage.client(way.route, way.era) as client:
-        names = await _names(client)
-    assert [name for name in names if name.startswith(way.prefix)][: len(MAY)] == [f"{way.prefix}{name}" for name in MAY]
-    assert not any("wipe" in name or "unreviewed" in name for name in names)
-    opening = [] if way.is_modern else ["local initialize success"]
-    assert told(await record.since(start)) == [*opening, "local tools/list success"]
-    async with stage.client(way.route, way.era, stage.token("eve", groups=[])) as client:
-        assert await _names(client) == []
+    for way in ways:
+        async with stage.client(way.route, way.era) as client:
+            names = await _names(client)
+        own = [name for name in names if name.startswith(way.prefix)][: len(MAY)]
+        assert own == [f"{way.prefix}{name}" for name in MAY]
+        assert not any("wipe" in name or "unreviewed" in name for name in names), way
+        async with stage.client(way.route, way.era, stage.token("eve", groups=[])) as client:
+            assert await _names(client) == []
+    opening = [] if ways[0].is_modern else ["local initialize success"]
+    assert told(await record.since(start)) == [*opening, "local tools/list success"] * 2 * len(ways)
 
 
 @requirement("tools:list:names")
@@ -54,9 +56,11 @@ async def test_published_names_stay_when_a_toolset_grows(world: World, stage: St
     write_toolset(config, "desks", "odd", "desk", "risk", "line")
     async with stage.client("toolsets/desks", MODERN) as client:
         before = await _names(client)
-    async with open_stage(world, config, world.folder / "grown" / "state") as grown:
-        async with grown.client("toolsets/desks", MODERN) as client:
-            after = await _names(client)
+    async with (
+        open_stage(world, config, world.folder / "grown" / "state") as grown,
+        grown.client("toolsets/desks", MODERN) as client,
+    ):
+        after = await _names(client)
     assert len(after) > len(before)
     assert set(before) < set(after)
 
@@ -84,7 +88,9 @@ async def test_discover_tells_the_pinned_capabilities_and_no_promise_of_notifica
     assert (result["supportedVersions"], result["cacheScope"]) == ([MODERN], "private")
     capabilities = msgspec.convert(result["capabilities"], Json)
     expected: Json = {"tools": {}} if route.startswith("toolsets") else {"tools": {}, "resources": {}, "prompts": {}}
-    assert {name: value for name, value in capabilities.items() if name in ("tools", "resources", "prompts")} == expected
+    assert {
+        name: value for name, value in capabilities.items() if name in ("tools", "resources", "prompts")
+    } == expected
 
 
 @requirement("lifecycle:discover:pinned")

@@ -37,7 +37,10 @@ async def test_a_resource_and_a_prompt_pass_where_policy_allows_them(stage: Stag
 async def test_a_method_that_no_policy_allows_never_reaches_the_server(stage: Stage, way: Way) -> None:
     journal, record = stage.world.journal(way.server), stage.record()
     start = await record.mark()
-    asked = len(journal.entries("request", method="resources/read")), len(journal.entries("request", method="prompts/get"))
+    asked = (
+        len(journal.entries("request", method="resources/read")),
+        len(journal.entries("request", method="prompts/get")),
+    )
     async with stage.client(way.route, way.era) as client:
         with pytest.raises(MCPError, match="Policy does not allow"):
             await client.read_resource("desk://rates/secret")

@@ -11,7 +11,7 @@ from tests.interaction.legacy import Legacy
 from tests.interaction.record import told
 from tests.interaction.stage import Json, Stage, error_of, index_of, reasons_of
 from tests.interaction.waiting import until
-from tests.interaction.ways import Way, every_way
+from tests.interaction.ways import Way, every_way, every_way_at_once
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -29,24 +29,35 @@ REFUSED: dict[str, tuple[str, dict[str, object], str, list[str]]] = {
 
 
 @requirement(
-    "tools:call:denied", "tools:call:arguments", "tools:call:approval", "tools:call:hidden-is-unknown", "record:denial:one-leaf"
+    "tools:call:denied",
+    "tools:call:arguments",
+    "tools:call:approval",
+    "tools:call:hidden-is-unknown",
+    "record:denial:one-leaf",
 )
-@every_way
-async def test_a_refused_call_is_told_and_recorded_with_its_reason_and_never_sent(stage: Stage, way: Way) -> None:
-    journal, record = stage.world.journal(way.server), stage.record()
-    client = Legacy(stage, way.route, way.era)
-    if not way.is_modern:
+@every_way_at_once
+async def test_a_refused_call_is_told_and_recorded_with_its_reason_and_never_sent(
+    stage: Stage, ways: list[Way]
+) -> None:
+    record = stage.record()
+    clients = [Legacy(stage, way.route, way.era) for way in ways]
+    for client in clients if not ways[0].is_modern else []:
         await client.open()
-    before, start = journal.text(), await record.mark()
-    for place, (tool, arguments, reason, _) in enumerate(REFUSED.values(), start + 1):
+    before, start = _seen(stage, ways), await record.mark()
+    cases = [(way, client, *refused) for way, client in zip(ways, clients, strict=True) for refused in REFUSED.values()]
+    for place, (way, client, tool, arguments, reason, _) in enumerate(cases, start + 1):
         name = f"{way.prefix}{tool}"
         answer = await (stage.call(way.route, name, arguments) if way.is_modern else client.call(name, arguments))
-        assert (answer.status_code, reasons_of(answer), index_of(answer)) == (200, [reason], place)
+        assert (way, answer.status_code, reasons_of(answer), index_of(answer)) == (way, 200, [reason], place)
     leaves = await record.since(start)
-    assert told(leaves) == [f"denial tools/call {reason}" for _, _, reason, _ in REFUSED.values()]
+    assert told(leaves) == [f"denial tools/call {reason}" for *_, reason, _ in cases]
     refusals = [msgspec.convert(leaf["refusal"], Json) for leaf in leaves]
-    assert [refusal["policies"] for refusal in refusals] == [policies for *_, policies in REFUSED.values()]
-    assert journal.text() == before
+    assert [refusal["policies"] for refusal in refusals] == [policies for *_, policies in cases]
+    assert _seen(stage, ways) == before
+
+
+def _seen(stage: Stage, ways: list[Way]) -> list[str]:
+    return [stage.world.journal(way.server).text() for way in ways]
 
 
 @requirement("tools:call:argument-limited")

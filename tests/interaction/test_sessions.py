@@ -43,7 +43,10 @@ async def test_a_session_serves_nobody_but_the_caller_who_opened_it(
     for answer in (await client.call("echo", {"text": "stolen"}), await client.end()):
         assert (answer.status_code, reasons_of(answer)) == (404, ["session_unknown"])
     assert stage.world.journal("desk").text() == before
-    assert told(await record.since(start)) == ["denial tools/call session_unknown", "denial session/end session_unknown"]
+    assert told(await record.since(start)) == [
+        "denial tools/call session_unknown",
+        "denial session/end session_unknown",
+    ]
 
 
 @requirement("session:binding:route")

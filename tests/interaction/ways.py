@@ -51,5 +51,7 @@ every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.era}-{wa
 over_each_transport = pytest.mark.parametrize(
     "way", [way for way in WAYS if way.kind == "server"], ids=lambda way: f"{way.era}-{way.transport}"
 )
+every_way_at_once = pytest.mark.parametrize("ways", [[way for way in WAYS if way.era == era] for era in ERAS], ids=ERAS)
+"""All ways of an era in one test: for tests whose time is spent waiting until the record is published."""
 with_sessions = pytest.mark.parametrize("era", ERAS[1:])
 every_era = pytest.mark.parametrize("era", ERAS)

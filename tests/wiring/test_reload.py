@@ -58,7 +58,9 @@ async def test_a_changed_policy_decides_the_next_call_in_open_sessions_too(stage
     old = policies.read_text()
     async with stage.client(ROUTE, "2025-11-25") as client:
         assert (await client.call_tool(*CALL)).is_error is False
-        await _changed(stage, "policies/bank.cedar", old + '@id("stop") forbid (principal, action in Action::"read", resource);\n')
+        await _changed(
+            stage, "policies/bank.cedar", old + '@id("stop") forbid (principal, action in Action::"read", resource);\n'
+        )
         denied = await stage.call(ROUTE, *CALL)
         assert reasons_of(denied) == ["policy_forbids"]
         assert "echo" not in [tool.name for tool in (await client.list_tools()).tools]

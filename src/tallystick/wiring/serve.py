@@ -87,7 +87,9 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), backlog=2048)
     except OSError as error:
-        message = f"cannot listen at {host}:{port}: {error.strerror}. Stop what listens there, or change gateway.listen_port."
+        message = (
+            f"cannot listen at {host}:{port}: {error.strerror}. Stop what listens there, or change gateway.listen_port."
+        )
         raise TallyError(code="unavailable", message=message) from error
     # Connections inherit it. Without it an answer's second half waits up to 40 ms for the acknowledgement of its first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

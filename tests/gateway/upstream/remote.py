@@ -109,7 +109,7 @@ async def remote(handler: Handler) -> AsyncGenerator[Remote]:
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as serving,
     ):
-        server = Remote(int(listener.extra(SocketAttribute.local_port)))
+        server = Remote(int(listener.extra(SocketAttribute.local_port)))  # noqa: S610 - a socket's attribute, no SQL
 
         async def serve(stream: SocketStream) -> None:
             server.connections += 1
@@ -154,14 +154,18 @@ def notice(number: int, size: int = 0) -> bytes:
 
 
 class Client:
-    """The client's side of a call. `told` is what it took; while `reading` is unset it takes nothing."""
+    """The client's side of a call. `told` is what it took; while `reading` is unset it takes nothing.
+
+    `stalled` is set when it was offered something that it did not take, `watched` when somebody waits for it to go.
+    """
 
     def __init__(self) -> None:
-        self.told: list[dict[str, object]] = []
+        self.told: list[dict[str, dict[str, object]]] = []
         self.stalled = anyio.Event()
         self.reading = anyio.Event()
         self.reading.set()
         self.gone = anyio.Event()
+        self.watched = anyio.Event()
 
     def stall(self) -> None:
         """Stop reading until `reading` is set again."""
@@ -176,17 +180,13 @@ class Client:
 
     async def abandoned(self) -> None:
         """Return when the client has gone."""
+        self.watched.set()
         await self.gone.wait()
 
     @property
     def progress(self) -> list[object]:
         """The progress values told, in order."""
-        numbers: list[object] = []
-        for message in self.told:
-            params = message["params"]
-            assert isinstance(params, dict)
-            numbers.append(params["progress"])
-        return numbers
+        return [message["params"]["progress"] for message in self.told]
 
 
 @dataclass(slots=True)

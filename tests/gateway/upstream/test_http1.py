@@ -10,8 +10,8 @@ from tests.gateway.upstream.remote import LOCAL, Ask, Asked, Wire, remote, resul
 pytestmark = pytest.mark.anyio
 
 
-async def _ask(upstream: HttpUpstream, **changed: int) -> Reply | Refusal:
-    return await upstream.ask(Ask(**changed).outbound())
+async def _ask(upstream: HttpUpstream) -> Reply | Refusal:
+    return await upstream.ask(Ask().outbound())
 
 
 async def _answer(asked: Asked, wire: Wire) -> None:
@@ -84,7 +84,7 @@ async def test_a_request_on_a_connection_that_breaks_is_not_repeated_on_another(
 
 FRAMES = {
     "a length": "Content-Length: {length}\r\n\r\n{body}",
-    "chunks": "Transfer-Encoding: chunked\r\n\r\n5\r\n{first}\r\n{rest_length:x};x=y\r\n{rest}\r\n0\r\nTrailer: t\r\n\r\n",
+    "chunks": "Transfer-Encoding: chunked\r\n\r\n5\r\n{first}\r\n{rest_length:x};x\r\n{rest}\r\n0\r\nLate: t\r\n\r\n",
     "the end of the connection": "Connection: close\r\n\r\n{body}",
 }
 

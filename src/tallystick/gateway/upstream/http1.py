@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(Refusal(BROKEN_OFF.code, BROKEN_OFF.reasons, BROKEN_OFF.public_text, f"not HTTP/1.1: {error}"))
         if self._in_head and self._head_bytes > HEADER_BYTES:
             self._fail(TOO_LARGE)
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
         self._until_close = False
 
     def _is_interim(self) -> bool:
-        # 100 and 103 announce the response (RFC 9110, section 15.2); 101 is an error of the parser already.
+        # 100 and 103 announce the response (RFC 9110, section 15.2); 101, which was not asked for, fails in the parser.
         return self._parser.get_status_code() < HTTPStatus.OK
 
     def _fail(self, refusal: Refusal) -> None:
