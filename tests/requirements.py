@@ -1,7 +1,7 @@
 """What the gateway promises: each promise with an id (`area:feature:variant`), a sentence and where it comes from.
 
-`@requirement("id")` ties a test to its promises. `tests/interaction/test_requirements.py` sees that every promise has a test and
-every interaction test a promise. A promise that is not kept yet is an entry with `deferred`, which says why; it has no test.
+`@requirement("id")` ties a test to its promises. `tests/interaction/test_requirements.py` sees that every promise has a
+test and every interaction test a promise. A promise that is not kept yet has `deferred`, which says why, and no test.
 """
 
 from collections.abc import Callable
@@ -44,14 +44,14 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     # lifecycle
     "lifecycle:initialize:version": (
         "initialize agrees on the version asked for, or on the newest with sessions, and opens a session.",
-        _SESSIONS + "basic/lifecycle#version-negotiation",
+        _SESSIONS + "basic/lifecycle",
     ),
     "lifecycle:discover:pinned": (
         "server/discover tells what the pinned server said, without promises of notifications that cannot be kept.",
         _MODERN + "server/discover",
     ),
     "lifecycle:ping": ("ping is answered in the eras that have it.", _SESSIONS + "basic/utilities/ping"),
-    "lifecycle:era:closed-methods": ("A method of another era is unknown in this one.", _MODERN + "basic/versioning"),
+    "lifecycle:era:closed-methods": ("A method of another era is unknown in this one.", _MODERN + "basic/index"),
     # tools
     "tools:list:same-decision": (
         "tools/list holds exactly what the caller may call with some arguments, by the same decision as a call.",
@@ -65,7 +65,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "tools:call:success": ("A call reaches its server once and its result comes back whole.", _TOOLS),
     "tools:call:tool-error": (
         "A tool's own error is passed on and recorded as a tool error.",
-        _TOOLS + "#error-handling",
+        _TOOLS,
     ),
     "tools:call:rpc-error": (
         "A JSON-RPC error is passed on and recorded as one, however long it is and however it is framed.",
@@ -92,7 +92,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "tools:call:approval": ("A call that needs an approval is refused as approval_required and never sent.", "house"),
     "tools:call:arguments": (
         "Arguments that do not fit the pinned schema are refused by place, never by value, and never sent.",
-        _TOOLS + "#security-considerations",
+        _TOOLS,
     ),
     "tools:call:argument-limited": ("A policy on arguments decides each call by its own arguments.", "house"),
     "tools:call:hidden-is-unknown": ("A hidden tool is answered like one that does not exist.", "CVE-2026-76097"),
@@ -125,7 +125,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     # envelope
     "envelope:headers:repeat-the-body": (
         "A header that contradicts the body is refused.",
-        _TRANSPORT + "#request-headers",
+        _TRANSPORT,
     ),
     "envelope:nothing-forwarded": ("What the envelope's checks refuse never reaches a server.", "GHSA-9v4w-3mqh-6vmm"),
     "envelope:json:strict": ("A body with more than one reading is refused.", "GHSA-4gph-2hhr-5mwg"),
@@ -133,7 +133,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "envelope:size": ("A body over the limit is refused whole.", "RFC 9110, section 15.5.14"),
     "envelope:host-and-origin": (
         "Another Host and an Origin that was not named are refused.",
-        _TRANSPORT + "#security",
+        _TRANSPORT,
     ),
     "envelope:content-type": ("A content type other than JSON is refused.", _TRANSPORT),
     "envelope:verbs": ("A verb other than POST and DELETE is not allowed.", _OLD_TRANSPORT),
@@ -144,7 +144,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "identity:metadata": ("A 401 leads to metadata of the resource, which names the issuer.", "RFC 9728"),
     "secrets:token:never-forwarded": (
         "No part of a client's token reaches a server.",
-        _AUTHORIZATION + "#access-token-privilege-restriction",
+        _AUTHORIZATION,
     ),
     # record
     "record:call:two-leaves": ("A call leaves an intent and an outcome, in this order.", "SOC 2 CC7.2"),
@@ -180,12 +180,12 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
 _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
     "bridge:eras": (
         "A client of one era reaches a server of another.",
-        _MODERN + "basic/versioning",
+        _MODERN + "basic/index",
         "client and server have to speak the same era until eras are bridged",
     ),
     "lifecycle:subscriptions": (
         "A client is told when lists or resources change.",
-        _MODERN + "basic/utilities/subscriptions",
+        _MODERN + "basic/patterns/subscriptions",
         "such methods are refused and not announced",
     ),
     "lifecycle:server-requests": (
@@ -200,7 +200,7 @@ _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "envelope:param-headers": (
         "Mcp-Param-* headers that contradict the arguments are refused.",
-        _TRANSPORT + "#request-headers",
+        _TRANSPORT,
         "they are passed on as they came; the server compares them",
     ),
     "tools:call:timeout:stdio": (

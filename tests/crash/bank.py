@@ -1,4 +1,4 @@
-"""What a crash test runs: the counting server and issuer in this process, `tally up` as a process, callers with tokens."""
+"""What a crash test runs: counting server and issuer in this process, `tally up` as a process, callers with tokens."""
 
 import os
 import signal

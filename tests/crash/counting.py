@@ -1,4 +1,4 @@
-"""A server that counts what reaches it and, while its gate is closed, answers nobody; and the issuer beside it, on one listener."""
+"""A server that counts what reaches it and answers nobody while its gate is closed; the issuer listens there too."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Call = tuple[str, int]
 
 _SCHEMA = {"type": "object", "properties": {"who": {"type": "string"}, "number": {"type": "integer"}}}
 _TOOLS = [{"name": name, "inputSchema": _SCHEMA} for name in ("count", "forbidden")]
-_SAID = {
+_SAID: dict[str, object] = {
     "capabilities": {"tools": {}},
     "supportedVersions": ["2026-07-28"],
     "protocolVersion": "2025-11-25",

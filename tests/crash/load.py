@@ -26,7 +26,10 @@ class Asked:
 
 @dataclass(slots=True)
 class Caller:
-    """One subject with a token. `asked` is every call that it ever sent, in order; `answered` is told at once of each answer."""
+    """One subject with a token.
+
+    `asked` is every call that it ever sent, in order; `answered` is told at once of each answer.
+    """
 
     subject: str
     token: str

@@ -1,6 +1,9 @@
-"""kill -9 under load, at every step of a call: nothing acknowledged is lost, no index is used twice, the in-doubt set is exact."""
+"""kill -9 under load, at every step of a call.
 
-from collections.abc import Callable
+Nothing acknowledged is lost, no index is used twice, the in-doubt set is exact.
+"""
+
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -62,7 +65,7 @@ async def _live(bank: Bank, point: str, victim: str, after: int) -> None:
     await bank.bury()
 
 
-async def _crash(folder: Path, rounds: list[tuple[str, str]], seed: int) -> Account:
+async def _crash(folder: Path, rounds: Sequence[tuple[str, str]], seed: int) -> Account:
     random = Random(seed)  # noqa: S311 - the same rounds every time
     async with founded(folder) as bank:
         account = Account(bank)

@@ -1,4 +1,4 @@
-"""A room that is skipped does not type-check: pyright on short corridors, one of them whole, each other one without a room."""
+"""A skipped room does not type-check: pyright on short corridors, one of them whole, each other one without a room."""
 
 import json
 import subprocess

@@ -1,1 +1,1 @@
-"""Real SDK clients through a real gateway to real SDK servers, in every era, over every transport, on every kind of route."""
+"""Real SDK clients through a real gateway to real SDK servers: every era, every transport, every kind of route."""

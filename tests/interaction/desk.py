@@ -6,8 +6,8 @@
 import argparse
 import socket
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import uvicorn
@@ -18,6 +18,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel
 
 from tests.interaction.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HIDDEN = "unreviewed"
 """A tool that the server has and no configuration classifies."""
@@ -111,12 +114,12 @@ def build(name: str, journal: Journal) -> MCPServer:
         server.add_tool(tool)
 
     @server.resource("desk://rates/{name}", name="rates")
-    def rates(name: str) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    def rates(name: str) -> str:
         """Return a rate."""
         return f"rate of {name}"
 
     @server.prompt("greet")
-    def greet(name: str) -> str:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+    def greet(name: str) -> str:
         """Greet somebody."""
         return f"Good morning, {name}"
 

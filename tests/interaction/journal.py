@@ -1,4 +1,4 @@
-"""What a server under test saw, as lines of JSON in a file: the same to read whether the server is a task or a process."""
+"""What a server under test saw, as lines of JSON in a file: read alike whether the server is a task or a process."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """A server written to the byte: it answers as no SDK does, to see what the gateway makes of every framing.
 
-The tool's name says how: `plain`, `error_json`, `error_sse`, `garbage`, `cut_off`, `other_id`. `length` pads the answer.
+The tool's name says how: `plain`, `error_json`, `error_sse`, `garbage`, `cut_off`, `other_id`. `length` pads it.
 """
 
 import json

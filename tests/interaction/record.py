@@ -56,14 +56,14 @@ class Record:
 def told(leaves: list[Leaf]) -> list[str]:
     """Return the leaves in short: what each says of one request.
 
-    `intent tools/call`, `outcome success`, `denial tools/call policy_forbids`; a request that the gateway answered itself
-    has no intent: `local tools/list success`.
+    `intent tools/call`, `outcome success`, `denial tools/call policy_forbids`. A request that the gateway answered
+    itself has no intent: `local tools/list success`.
     """
     return [_short(leaf) for leaf in leaves]
 
 
 def told_of_calls(leaves: list[Leaf]) -> list[str]:
-    """Return the same without the requests that the gateway answered itself: what opening and listing leave is their own test's."""
+    """Return the same without the requests that the gateway answered itself: those have tests of their own."""
     return [line for line in told(leaves) if not line.startswith("local ")]
 
 

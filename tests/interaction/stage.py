@@ -64,7 +64,7 @@ class Stage:
         """Connect the SDK's client of one protocol version."""
         headers = {"Authorization": f"Bearer {token or self.token()}"}
         with pytest.MonkeyPatch.context() as patch:
-            # The SDK's own client always asks for the newest version with sessions; an older client asks for an older one.
+            # The SDK's client always asks for the newest version with sessions; an older client asks for an older one.
             patch.setattr("mcp.client.session.LATEST_HANDSHAKE_VERSION", "2025-11-25" if era == MODERN else era)
             async with (
                 new_http(headers) as http,
@@ -85,8 +85,12 @@ class Stage:
         headers: Mapping[str, str | None] | None = None,
         body: bytes | None = None,
     ) -> httpx2.Response:
-        """Send one 2026-07-28 request as it should be, but for the `headers` (None removes one) and the `body` given."""
-        given = envelope(method, params or {}) | {"authorization": f"Bearer {token or self.token()}"} | (headers or {})
+        """Send one 2026-07-28 request as it should be, but for the `headers` (None removes one) and `body` given."""
+        given = {
+            **envelope(method, params or {}),
+            "authorization": f"Bearer {token or self.token()}",
+            **(headers or {}),
+        }
         sent = {name: value for name, value in given.items() if value is not None}
         content = body if body is not None else modern(method, params or {})
         return await self.http.post(self.endpoint(route), content=content, headers=sent)
@@ -112,7 +116,7 @@ def envelope(method: str, params: Mapping[str, object]) -> dict[str, str | None]
 
 def modern(method: str, params: Mapping[str, object], request_id: int = 1) -> bytes:
     """Return the body of a 2026-07-28 request."""
-    meta = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    meta: Json = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
     return json.dumps(
         {"jsonrpc": "2.0", "id": request_id, "method": method, "params": {**params, "_meta": meta}}
     ).encode()

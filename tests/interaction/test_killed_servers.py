@@ -1,4 +1,7 @@
-"""A server that dies with calls in flight: the client learns that nobody knows how it ended, the record too, and the next call works."""
+"""A server that dies with calls in flight.
+
+Client and record learn that nobody knows how the calls ended, and the next call works.
+"""
 
 import os
 import signal
@@ -6,9 +9,9 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 import anyio
-import httpx2
 import pytest
 
 from tests.interaction.configuration import ROOT, copy_configuration, http
@@ -19,6 +22,9 @@ from tests.interaction.stage import MODERN, Stage, open_stage, reasons_of, text_
 from tests.interaction.waiting import until
 from tests.interaction.world import World
 from tests.requirements import requirement
+
+if TYPE_CHECKING:
+    import httpx2
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +45,8 @@ class _Asking:
         self.answers.clear()
         async with anyio.create_task_group() as group:
             for era in (MODERN, self.legacy.era):
-                group.start_soon(self._one, era, tool, {name: f"{value} {era}" for name, value in arguments.items()})
+                own: dict[str, object] = {name: f"{value} {era}" for name, value in arguments.items()}
+                group.start_soon(self._one, era, tool, own)
 
     async def _one(self, era: str, tool: str, arguments: dict[str, object]) -> None:
         asked = self.stage.call(self.route, tool, arguments) if era == MODERN else self.legacy.call(tool, arguments)

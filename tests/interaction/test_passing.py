@@ -1,4 +1,4 @@
-"""Methods other than tools: passed to the one server of a server's route where policy allows, and decided like calls."""
+"""Methods other than tools: passed to the one server of a server's route where policy allows, decided like calls."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Promises and tests agree: every promise that is kept has a test, every test of the gateway as a whole has a promise."""
+"""Promises and tests agree: every promise that is kept has a test, every test of the whole gateway has a promise."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What must never be where: the caller's token at a server, arguments and results in the record, one in another's answer."""
+"""What must never be where: the caller's token at a server, arguments and results in the record."""
 
 import pytest
 from mcp import Client, MCPError

@@ -11,5 +11,5 @@ BOUND_S = 20.0
 async def until(condition: Callable[[], object]) -> None:
     """Return as soon as `condition` holds; raises TimeoutError when it never does."""
     with anyio.fail_after(BOUND_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - another process gives no event
             await anyio.sleep(0.005)

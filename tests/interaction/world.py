@@ -1,4 +1,4 @@
-"""What stands around a gateway in these tests: MCP servers, an identity provider that signs real tokens, a configuration."""
+"""What stands around a gateway in these tests: MCP servers, an issuer that signs real tokens, a configuration."""
 
 import socket
 from collections.abc import AsyncGenerator, Mapping

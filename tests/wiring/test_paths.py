@@ -45,7 +45,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> Non
     file = tmp_path / "key"
     secret(file)
     file.chmod(mode)
-    with pytest.raises(TallyError, match="may be read by others. Run: chmod 600"):
+    with pytest.raises(TallyError, match=r"may be read by others\. Run: chmod 600"):
         secret(file)
 
 

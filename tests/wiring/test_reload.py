@@ -133,7 +133,7 @@ async def test_a_server_that_is_added_and_taken_away_comes_and_goes(stage: Stage
 async def test_a_gateway_never_starts_on_a_broken_configuration(world: World, tmp_path: Path) -> None:
     config = copy_configuration(world.config, tmp_path / "config")
     (config / "policies" / "bank.cedar").write_text("permit (")
-    with pytest.raises(TallyError, match="bank.cedar"):
+    with pytest.raises(TallyError, match=r"bank\.cedar"):
         async with open_stage(world, config, tmp_path / "state"):
             pytest.fail("it started")
 
@@ -151,6 +151,6 @@ async def test_a_port_that_is_taken_is_named(world: World, tmp_path: Path) -> No
     config = copy_configuration(world.config, tmp_path / "config")
     port = int(world.origin.rpartition(":")[2])
     (config / "tally.yaml").write_text(f"gateway: {{listen_port: {port}}}\n")
-    with pytest.raises(TallyError, match=f"cannot listen at 127.0.0.1:{port}: Address already in use"):
+    with pytest.raises(TallyError, match=rf"cannot listen at 127\.0\.0\.1:{port}: Address already in use"):
         async with open_stage(world, config, tmp_path / "state"):
             pytest.fail("it started")

@@ -4,7 +4,7 @@ Each step takes the ticket of the step before, so a room that is skipped does no
 refusal goes straight to the last room, where it is recorded and told. There is no second corridor.
 """
 
-from tallystick.gateway import steps
+from tallystick.gateway import answer, steps
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import Answer, Received
 from tallystick.terms import Refusal
@@ -14,22 +14,22 @@ async def travel(rooms: Rooms, received: Received) -> Answer:
     """Take one received message through identity, snapshot, policy, approvals, audit, upstream and answer."""
     identified = await steps.identify(rooms, received)
     if isinstance(identified, Refusal):
-        return await steps.refuse(rooms, received, identified)
+        return await answer.refuse(rooms, received, identified)
     routed = steps.route(rooms, identified)
     if isinstance(routed, Refusal):
-        return await steps.refuse(rooms, received, routed, identified.caller)
+        return await answer.refuse(rooms, identified, routed)
     authorized = steps.authorize(rooms, routed)
     if isinstance(authorized, Refusal):
-        return await steps.refuse(rooms, received, authorized, identified.caller, routed)
+        return await answer.refuse(rooms, routed, authorized)
     try:
         cleared = steps.clear(authorized)
         if isinstance(cleared, Refusal):
-            return await steps.refuse(rooms, received, cleared, identified.caller, routed)
+            return await answer.refuse(rooms, routed, cleared)
         intended = await steps.intend(rooms, cleared)
         if isinstance(intended, Refusal):
-            return await steps.refuse(rooms, received, intended, identified.caller, routed)
+            return await answer.refuse(rooms, routed, intended)
         answered = await steps.send(rooms, intended)
-        return await steps.answer(rooms, answered)
+        return await answer.answer(rooms, answered)
     finally:
         if authorized.admission is not None:
             authorized.admission.release()

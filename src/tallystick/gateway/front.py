@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import anyio
 
 from tallystick import audit
-from tallystick.gateway import steps
+from tallystick.gateway.answer import INTERNAL, owner_of, record_denial
 from tallystick.gateway.corridor import travel
 from tallystick.gateway.local import END
 from tallystick.gateway.rooms import Rooms
@@ -40,12 +40,6 @@ _ROUTING: Final = frozenset(
 )
 
 _log: Final = logging.getLogger(__name__)
-
-INTERNAL: Final = Refusal(
-    "internal",
-    (Reason.INTERNAL,),
-    "The gateway failed on this request. Tell the operator, and look before you repeat it: it may have taken effect.",
-)
 
 
 class Admission(NamedTuple):
@@ -84,7 +78,7 @@ class Front:
         received = Received(message, era, headers, route, exchange, Cancellation(), self._rooms.clock())
         try:
             answer = await travel(self._rooms, received)
-        except Exception:  # the translation point of the MCP surface: told as "internal", detailed to the operator
+        except Exception:  # noqa: BLE001 - the translation point of the MCP surface: "internal" outside, detail inside
             _log.exception("a request on %s failed", route)
             answer = await self._refuse(route, INTERNAL, message.id)
         await exchange.finish(answer)
@@ -98,9 +92,9 @@ class Front:
     async def _refuse(self, route: str, refused: Refusal, request_id: int | str | None) -> Answer:
         rooms, now = self._rooms, self._rooms.clock()
         denial = audit.Denial(
-            audit.call_id(now, os.urandom(10)), now, steps.owner_of(rooms, route), audit.Target(route), refused, 0
+            audit.call_id(now, os.urandom(10)), now, owner_of(rooms, route), audit.Target(route), refused, 0
         )
-        status, body = encode.refusal(refused, request_id, None, await steps.record_denial(rooms, denial))
+        status, body = encode.refusal(refused, request_id, None, await record_denial(rooms, denial))
         return Answer(status, body)
 
 

@@ -78,6 +78,6 @@ class Sealer:
 
 
 def binding_of(caller: Caller) -> str:
-    """Return what ties a session to its caller: the whole identity, but not the rights, which a new token may change."""
+    """Return what ties a session to its caller: the whole identity, but not rights: a new token may change those."""
     parts = (caller.issuer, caller.tenant, caller.subject, caller.client, *caller.actors)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -5,10 +5,10 @@ from typing import Final
 
 from tallystick import approvals, audit, policy
 from tallystick.gateway import local
+from tallystick.gateway.answer import INTERNAL, UNWRITABLE, aim, given
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.session import Session, binding_of
 from tallystick.gateway.tickets import (
-    Answer,
     Answered,
     Authorized,
     Cleared,
@@ -23,10 +23,9 @@ from tallystick.gateway.tickets import (
 )
 from tallystick.gateway.upstream import Outbound
 from tallystick.guard import Admission, check_arguments
-from tallystick.identity import challenge, metadata_url
 from tallystick.snapshot import Route
 from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
-from tallystick.wire import ERAS, Era, Message, Reply, encode
+from tallystick.wire import ERAS, Era, Message, Reply
 
 _LOCAL: Final = {
     "initialize": Local("open"),
@@ -39,20 +38,9 @@ _LOCAL: Final = {
 _NOT_YET: Final = frozenset({"resources/subscribe", "resources/unsubscribe", "subscriptions/listen"})
 """Methods that would promise notifications which this gateway cannot deliver yet (docs/divergences.md)."""
 
-UNWRITABLE: Final = Refusal(
-    "unavailable",
-    (Reason.RECORD_UNWRITABLE,),
-    "Calls cannot be recorded at the moment, so none is made. Tell the operator, who starts with `tally audit verify`.",
-)
-EXECUTED_UNRECORDED: Final = Refusal(
-    "unavailable",
-    (Reason.RECORD_UNWRITABLE,),
-    "The call was made but its outcome could not be recorded, so it is withheld. Do not repeat it; tell the operator.",
-)
-
 
 async def identify(rooms: Rooms, received: Received) -> Identified | Refusal:
-    """2, identity: the token becomes a caller, and a session id proves to be this caller's on this route."""
+    """2, identity: the token becomes a caller. There is no empty caller."""
     authenticator, audiences = rooms.authenticator(), rooms.audiences(received.route)
     authorization = received.headers.authorization
     caller = authenticator.lookup(authorization, audiences)
@@ -61,8 +49,14 @@ async def identify(rooms: Rooms, received: Received) -> Identified | Refusal:
         if isinstance(found, Refusal):
             return found
         caller = found
+    return Identified(received, caller, None)
+
+
+def _enter_session(rooms: Rooms, identified: Identified) -> Identified | Refusal:
+    """Return the ticket with its session, where the era has sessions: it must be this caller's, on this route."""
+    received, caller = identified.received, identified.caller
     if not received.era.sessions or received.message.method == received.era.opening:
-        return Identified(received, caller, None)
+        return identified
     session_id = received.headers.session
     if session_id is None:
         return Refusal(
@@ -91,11 +85,14 @@ def _in_session(received: Received, caller: Caller, session: Session) -> Identif
 
 def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
     """3, snapshot: the published route and name become a server and a pinned tool. Hidden is unknown."""
-    received, tenant = identified.received, identified.caller.tenant
+    entered = _enter_session(rooms, identified)
+    if isinstance(entered, Refusal):
+        return entered
+    received, tenant = entered.received, entered.caller.tenant
     snapshot = rooms.holder.current
     found = rooms.holder.find_route(received.route, tenant)
     if isinstance(found, Refusal) or snapshot is None:
-        return found if isinstance(found, Refusal) else UNWRITABLE
+        return found if isinstance(found, Refusal) else INTERNAL
     if not any(ERAS[version].sessions == received.era.sessions for version in found.eras):
         return Refusal(
             "invalid",
@@ -103,7 +100,7 @@ def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
             "The server behind this route speaks another protocol era, and eras are not bridged yet. Use the other.",
         )
     target = _target(rooms, received.message, received.era, found, tenant)
-    return target if isinstance(target, Refusal) else Routed(identified, snapshot, found, target)
+    return target if isinstance(target, Refusal) else Routed(entered, snapshot, found, target)
 
 
 def _target(rooms: Rooms, message: Message, era: Era, found: Route, tenant: TenantId) -> Target | Refusal:
@@ -113,11 +110,11 @@ def _target(rooms: Rooms, message: Message, era: Era, found: Route, tenant: Tena
     if message.kind == "notification":
         return Local("end" if method == local.END else "note")
     answer = _LOCAL.get(method)
-    if method in era.closed_methods or method in _NOT_YET or (answer is None and found.server is None):
-        return Refusal("invalid", (Reason.METHOD_UNKNOWN,), f"The method {method[:80]!r} is not offered on this route.")
-    if answer is not None:
+    if answer is not None and method not in era.closed_methods:
         return answer
-    return ServerTarget(found.server) if found.server is not None else UNWRITABLE
+    if found.server is None or method in era.closed_methods or method in _NOT_YET:
+        return Refusal("invalid", (Reason.METHOD_UNKNOWN,), f"The method {method[:80]!r} is not offered on this route.")
+    return ServerTarget(found.server)
 
 
 def _tool_target(rooms: Rooms, message: Message, found: Route, tenant: TenantId) -> ToolTarget | Refusal:
@@ -159,6 +156,7 @@ def _denied(decision: Decision) -> Refusal:
         decision.reasons,
         "Policy does not allow this call. Ask the owner of the server or of the policy, and quote the record number.",
         policy_ids=decision.policy_ids,
+        decision=decision,
     )
 
 
@@ -182,8 +180,7 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
     if isinstance(routed.target, Local):
         return Intended(cleared, call_id, None)
     identified = routed.identified
-    given = _given(routed)
-    arguments = audit.canonical(given)
+    arguments = audit.canonical(given(identified.received))
     if isinstance(arguments, Refusal):
         return arguments
     intent = audit.Intent(
@@ -191,7 +188,7 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
         now,
         identified.caller.tenant,
         identified.caller,
-        _aim(identified.received, routed),
+        aim(identified.received, routed),
         authorized.decision,
         audit.commit(rooms.commitment_key, call_id, "args", arguments),
         len(arguments),
@@ -203,25 +200,6 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
     except audit.Unwritable as failure:
         return Refusal(UNWRITABLE.code, UNWRITABLE.reasons, UNWRITABLE.public_text, failure.message)
     return Intended(cleared, call_id, index)
-
-
-def _given(routed: Routed) -> dict[str, object]:
-    """Return what the caller asked for: a tool's arguments, or the parameters of any other method."""
-    target = routed.target
-    return target.arguments if isinstance(target, ToolTarget) else routed.identified.received.message.params
-
-
-def _aim(received: Received, routed: Routed | None) -> audit.Target:
-    if routed is None:
-        return audit.Target(received.route, received.message.method, received.era.version)
-    target, digest = routed.target, routed.snapshot.digest
-    if isinstance(target, ToolTarget):
-        tool, server = target.routed.tool, target.routed.server
-        return audit.Target(
-            received.route, "tools/call", received.era.version, server.name, tool.id, tool.digest, digest
-        )
-    server_name = target.server.name if isinstance(target, ServerTarget) else None
-    return audit.Target(received.route, received.message.method, received.era.version, server_name, snapshot=digest)
 
 
 async def send(rooms: Rooms, intended: Intended) -> Answered:
@@ -279,83 +257,3 @@ def _status(reply: Reply | Refusal) -> audit.Status:
     if isinstance(reply, Refusal):
         return _STATUS_BY_REASON.get(reply.reasons[0], "upstream_failure")
     return "success" if reply.kind == "result" else "tool_error" if reply.kind == "tool_error" else "rpc_error"
-
-
-async def answer(rooms: Rooms, answered: Answered) -> Answer:
-    """8, answer: the outcome is durable before the client learns it."""
-    intended, reply = answered.intended, answered.reply
-    routed = intended.cleared.authorized.routed
-    received = routed.identified.received
-    if received.message.id is None:
-        return Answer(204 if received.message.method == local.END else 202, b"")
-    try:
-        index = await rooms.recorder.append(routed.identified.caller.tenant, audit.encode(_outcome(rooms, answered)))
-    except audit.Unwritable as failure:
-        withheld = EXECUTED_UNRECORDED if intended.leaf is not None else UNWRITABLE
-        reply = Refusal(withheld.code, withheld.reasons, withheld.public_text, failure.message)
-        index = None
-    if isinstance(reply, Refusal):
-        status, body = encode.refusal(reply, received.message.id, received.era, index)
-        return Answer(status, body)
-    member = "error" if reply.kind == "rpc_error" else "result"
-    return Answer(200, encode.message(received.message.id, member, reply.payload), local.headers_of(rooms, routed))
-
-
-def _outcome(rooms: Rooms, answered: Answered) -> audit.Outcome:
-    intended, reply = answered.intended, answered.reply
-    authorized = intended.cleared.authorized
-    identified, now = authorized.routed.identified, rooms.clock()
-    outside = intended.leaf is None
-    told = None if isinstance(reply, Refusal) else reply.payload
-    return audit.Outcome(
-        intended.call_id,
-        now,
-        identified.caller.tenant,
-        intended.leaf,
-        answered.status,
-        max(0, int((now - identified.received.started) * 1e6)),
-        0 if told is None else len(told),
-        None if told is None else audit.commit(rooms.commitment_key, intended.call_id, "result", told),
-        None if isinstance(reply, Refusal) else reply.rpc_code,
-        reply.reasons if isinstance(reply, Refusal) else (),
-        _aim(identified.received, authorized.routed) if outside else None,
-        identified.caller if outside else None,
-        authorized.decision if outside else None,
-    )
-
-
-async def refuse(
-    rooms: Rooms, received: Received, refusal: Refusal, caller: Caller | None = None, routed: Routed | None = None
-) -> Answer:
-    """8, answer: a refusal from any room is recorded, then told. It is told even where the record cannot be written."""
-    now = rooms.clock()
-    denial = audit.Denial(
-        audit.call_id(now, os.urandom(10)),
-        now,
-        caller.tenant if caller is not None else owner_of(rooms, received.route),
-        _aim(received, routed),
-        refusal,
-        0,
-        caller,
-    )
-    index = await record_denial(rooms, denial)
-    status, body = encode.refusal(refusal, received.message.id, received.era, index)
-    if refusal.code == "unauthenticated":
-        where = metadata_url(rooms.resource(received.route))
-        return Answer(status, body, ((b"www-authenticate", challenge(where, refusal).encode("latin-1", "replace")),))
-    return Answer(status, body)
-
-
-async def record_denial(rooms: Rooms, denial: audit.Denial) -> int | None:
-    """Record a refusal; return its index, or None where it cannot be written (nothing was done, so nothing is lost)."""
-    try:
-        return await rooms.recorder.append(denial.tenant, audit.encode(denial))
-    except audit.Unwritable:
-        return None
-
-
-def owner_of(rooms: Rooms, route_key: str) -> TenantId:
-    """Return the tenant whose log tells about a route: its owner, or the platform for a route that nobody has."""
-    snapshot = rooms.holder.current
-    found = snapshot.routes.get(route_key) if snapshot is not None else None
-    return rooms.platform if found is None else found.tenant

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tallystick.terms.decision import Decision
 from tallystick.terms.reason import Reason
 
 Code = Literal[
@@ -24,7 +25,7 @@ class Refusal:
     """A "no" that travels as a value to the one place where it is recorded and told.
 
     `public_text` is shown to the caller: it says what was refused and what to do next, and never carries inner detail.
-    `detail` is for the operator (logs, record) and never leaves.
+    `detail` is for the operator (logs, record) and never leaves. `decision` is set where policy was asked and said no.
     """
 
     code: Code
@@ -32,6 +33,7 @@ class Refusal:
     public_text: str
     detail: str = ""
     policy_ids: tuple[str, ...] = ()
+    decision: Decision | None = None
 
 
 class TallyError(Exception):

@@ -129,15 +129,13 @@ def test_an_address_that_does_not_answer_gives_way_to_the_next_of_the_same_answe
     assert isinstance(_run(loop, "localhost", Connector(allow_special=True)), asyncio.Protocol)
 
 
-@pytest.mark.parametrize(
-    "name", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "127.1", "[::1]", "::ffff:127.0.0.1"]
-)
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "127.1", "::1", "::ffff:127.0.0.1"])
 def test_no_spelling_of_this_machine_gets_past_a_connector_for_the_public(name: str) -> None:
     refusal = asyncio.run(_dial(name, Connector(allow_special=False)))
     assert isinstance(refusal, Refusal)
 
 
-@pytest.mark.parametrize("name", ["", "a..b", "x" * 64 + ".example", "caf\u00e9..x", "a\0b", "has space.example"])
+@pytest.mark.parametrize("name", ["", "a..b", "x" * 64 + ".example", "caf\u00e9..x", "a\0b"])
 def test_a_name_that_cannot_be_one_is_unreachable(name: str) -> None:
     refusal = asyncio.run(_dial(name, Connector(allow_special=False), 1))
     assert isinstance(refusal, Refusal)
@@ -149,7 +147,8 @@ def _certificate(folder: Path, name: str) -> Path:
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime(2026, 1, 1, tzinfo=UTC)
     certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), now)
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
         .not_valid_after(now + timedelta(days=36_500))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

@@ -1,0 +1,145 @@
+"""Step 8 of the corridor: every exit is recorded, and then told."""
+
+import os
+from typing import Final
+
+from tallystick import audit
+from tallystick.gateway import local
+from tallystick.gateway.rooms import Rooms
+from tallystick.gateway.tickets import Answer, Answered, Identified, Received, Routed, ServerTarget, ToolTarget
+from tallystick.identity import challenge, metadata_url
+from tallystick.terms import Caller, Reason, Refusal, TenantId, ToolId
+from tallystick.wire import encode
+
+INTERNAL: Final = Refusal(
+    "internal",
+    (Reason.INTERNAL,),
+    "The gateway failed on this request. Tell the operator, and look before you repeat it: it may have taken effect.",
+)
+UNWRITABLE: Final = Refusal(
+    "unavailable",
+    (Reason.RECORD_UNWRITABLE,),
+    "Calls cannot be recorded at the moment, so none is made. Tell the operator, who starts with `tally audit verify`.",
+)
+EXECUTED_UNRECORDED: Final = Refusal(
+    "unavailable",
+    (Reason.RECORD_UNWRITABLE,),
+    "The call was made but its outcome could not be recorded, so it is withheld. Do not repeat it; tell the operator.",
+)
+
+
+async def answer(rooms: Rooms, answered: Answered) -> Answer:
+    """8, answer: the outcome is durable before the client learns it."""
+    intended, reply = answered.intended, answered.reply
+    routed = intended.cleared.authorized.routed
+    received = routed.identified.received
+    if received.message.id is None:
+        return Answer(204 if received.message.method == local.END else 202, b"")
+    try:
+        index = await rooms.recorder.append(routed.identified.caller.tenant, audit.encode(_outcome(rooms, answered)))
+    except audit.Unwritable as failure:
+        withheld = EXECUTED_UNRECORDED if intended.leaf is not None else UNWRITABLE
+        reply = Refusal(withheld.code, withheld.reasons, withheld.public_text, failure.message)
+        index = None
+    if isinstance(reply, Refusal):
+        status, body = encode.refusal(reply, received.message.id, received.era, index)
+        return Answer(status, body)
+    member = "error" if reply.kind == "rpc_error" else "result"
+    return Answer(200, encode.message(received.message.id, member, reply.payload), local.headers_of(rooms, routed))
+
+
+def _outcome(rooms: Rooms, answered: Answered) -> audit.Outcome:
+    intended, reply = answered.intended, answered.reply
+    authorized = intended.cleared.authorized
+    identified, now = authorized.routed.identified, rooms.clock()
+    outside = intended.leaf is None
+    told = None if isinstance(reply, Refusal) else reply.payload
+    return audit.Outcome(
+        intended.call_id,
+        now,
+        identified.caller.tenant,
+        intended.leaf,
+        answered.status,
+        max(0, int((now - identified.received.started) * 1e6)),
+        0 if told is None else len(told),
+        None if told is None else audit.commit(rooms.commitment_key, intended.call_id, "result", told),
+        None if isinstance(reply, Refusal) else reply.rpc_code,
+        reply.reasons if isinstance(reply, Refusal) else (),
+        aim(identified.received, authorized.routed) if outside else None,
+        identified.caller if outside else None,
+        authorized.decision if outside else None,
+    )
+
+
+async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: Refusal) -> Answer:
+    """8, answer: a refusal from any room is recorded, then told. It is told even where the record cannot be written."""
+    received, caller, routed = _known(ticket)
+    now = rooms.clock()
+    call_id = audit.call_id(now, os.urandom(10))
+    # Only a known caller's arguments are worth a commitment: nobody else makes the gateway work for them.
+    arguments = audit.canonical(given(received)) if caller is not None else None
+    body = arguments if isinstance(arguments, bytes) else None
+    session = routed.identified.session if routed is not None else None
+    denial = audit.Denial(
+        call_id,
+        now,
+        caller.tenant if caller is not None else owner_of(rooms, received.route),
+        aim(received, routed),
+        refusal,
+        len(body or b""),
+        caller,
+        refusal.decision,
+        None if body is None else audit.commit(rooms.commitment_key, call_id, "args", body),
+        session.key if session is not None else None,
+    )
+    index = await record_denial(rooms, denial)
+    status, told = encode.refusal(refusal, received.message.id, received.era, index)
+    if refusal.code == "unauthenticated":
+        where = metadata_url(rooms.resource(received.route))
+        return Answer(status, told, ((b"www-authenticate", challenge(where, refusal).encode("latin-1", "replace")),))
+    return Answer(status, told)
+
+
+def _known(ticket: Received | Identified | Routed) -> tuple[Received, Caller | None, Routed | None]:
+    match ticket:
+        case Received():
+            return ticket, None, None
+        case Identified():
+            return ticket.received, ticket.caller, None
+        case Routed():
+            return ticket.identified.received, ticket.identified.caller, ticket
+
+
+async def record_denial(rooms: Rooms, denial: audit.Denial) -> int | None:
+    """Record a refusal; return its index, or None where it cannot be written (nothing was done, so nothing is lost)."""
+    try:
+        return await rooms.recorder.append(denial.tenant, audit.encode(denial))
+    except audit.Unwritable:
+        return None
+
+
+def owner_of(rooms: Rooms, route_key: str) -> TenantId:
+    """Return the tenant whose log tells about a route: its owner, or the platform for a route that nobody has."""
+    snapshot = rooms.holder.current
+    found = snapshot.routes.get(route_key) if snapshot is not None else None
+    return rooms.platform if found is None else found.tenant
+
+
+def given(received: Received) -> dict[str, object]:
+    """Return what the caller asked for: a tool's arguments, or the parameters of any other method."""
+    message = received.message
+    return message.arguments if message.method == "tools/call" else message.params
+
+
+def aim(received: Received, routed: Routed | None) -> audit.Target:
+    """Return what the record says of a request's aim; where the name led nowhere, the name that was asked for."""
+    method, era = received.message.method, received.era.version
+    if routed is None:
+        asked = received.message.params.get("name")
+        return audit.Target(received.route, method, era, tool=ToolId(asked) if isinstance(asked, str) else None)
+    target, digest = routed.target, routed.snapshot.digest
+    if isinstance(target, ToolTarget):
+        tool, server = target.routed.tool, target.routed.server
+        return audit.Target(received.route, method, era, server.name, tool.id, tool.digest, digest)
+    server_name = target.server.name if isinstance(target, ServerTarget) else None
+    return audit.Target(received.route, method, era, server_name, snapshot=digest)

@@ -1,0 +1,310 @@
+"""A server over stdio: one process, many callers who never meet, and every way that it can end."""
+
+import json
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from tallystick.gateway import StdioUpstream
+from tallystick.gateway.upstream.stdio import supervision
+from tallystick.runtime import Capped
+from tallystick.terms import Reason, Refusal, TallyError
+from tallystick.wire import Reply
+from tests.gateway.upstream.remote import BOUND_S, SESSIONS, Ask
+
+pytestmark = pytest.mark.anyio
+
+PROGRAM = str(Path(__file__).with_name("stdio_server.py"))
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server under supervision and what it has seen."""
+
+    upstream: StdioUpstream
+    log: Path
+
+    @property
+    def seen(self) -> list[dict[str, object]]:
+        """The messages that it read, in order, of all its processes."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line != "started"]
+
+    @property
+    def starts(self) -> int:
+        """How many processes were started."""
+        return self.log.read_text().splitlines().count("started")
+
+    def methods(self) -> list[object]:
+        """The methods that it read, in order."""
+        return [message.get("method") for message in self.seen]
+
+    async def ask(self, tool: str, ask: Ask | None = None, **params: object) -> Reply | Refusal:
+        """Call a tool."""
+        ask = ask or Ask()
+        ask.params = {**params, "name": tool}
+        return await self.upstream.ask(ask.outbound())
+
+
+@asynccontextmanager
+async def served(folder: Path, behaviour: str = "", line_bytes: int = 8 << 20) -> AsyncGenerator[Served]:
+    """Serve the scripted program, under a bound for the whole test."""
+    log = folder / "log"
+    log.touch()
+    command = (sys.executable, "-I", PROGRAM, str(log), behaviour)
+    with anyio.fail_after(BOUND_S):
+        async with supervision() as supervising:
+            yield Served(StdioUpstream(Capped(command, {}, line_bytes=line_bytes), supervising), log)
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Run on the loop that serves; the tests of `runtime` try processes on both."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a process that failed end and start again without waiting."""
+    monkeypatch.setattr("tallystick.gateway.upstream.stdio.BACK_OFF_S", (0.0,))
+    monkeypatch.setattr("tallystick.runtime.process.GRACE_S", 0.05)
+
+
+def _result(reply: Reply | Refusal) -> dict[str, object]:
+    assert isinstance(reply, Reply), reply
+    return json.loads(reply.payload)
+
+
+def _reason(reply: Reply | Refusal) -> Reason:
+    assert isinstance(reply, Refusal), reply
+    return reply.reasons[0]
+
+
+async def test_a_process_is_started_when_first_asked_and_then_kept(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        assert server.starts == 0
+        for number in range(3):
+            assert _result(await server.ask("echo", n=number)) == {"params": {"n": number, "name": "echo"}}
+        assert server.starts == 1
+        assert [message["id"] for message in server.seen] == [1, 2, 3]
+
+
+async def test_calls_that_come_together_start_one_process(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        async with anyio.create_task_group() as calling:
+            for version in ("2026-07-28", SESSIONS) * 5:
+                calling.start_soon(server.ask, "echo", Ask(version=version))
+        assert server.starts == 2, "one process for each kind of era"
+        assert server.methods().count("initialize") == 1
+
+
+async def test_answers_reach_the_callers_they_belong_to_in_any_order(tmp_path: Path) -> None:
+    answers: dict[int, object] = {}
+    async with served(tmp_path) as server:
+
+        async def call(number: int) -> None:
+            answers[number] = _result(await server.ask("hold", n=number))["n"]
+
+        async with anyio.create_task_group() as calling:
+            for number in range(10):
+                calling.start_soon(call, number)
+            await _seen(server, 10)
+            await server.ask("release")
+    assert answers == {number: number for number in range(10)}
+
+
+async def _seen(server: Served, messages: int) -> None:
+    """Return when the server has read so many messages."""
+    while len(server.seen) < messages:
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_callers_with_the_same_progress_token_hear_only_their_own(tmp_path: Path) -> None:
+    asks = [Ask(), Ask()]
+    tokens: list[object] = []
+    async with served(tmp_path) as server:
+
+        async def call(ask: Ask) -> None:
+            tokens.append(_result(await server.ask("progress", ask, _meta={"progressToken": "mine", "x": 1}))["token"])
+
+        async with anyio.create_task_group() as calling:
+            for ask in asks:
+                calling.start_soon(call, ask)
+    assert sorted(map(str, tokens)) == ["1", "2"], "the server sees the gateway's own tokens"
+    for ask in asks:
+        assert ask.client.progress == [0, 1, 2]
+        assert {message["params"]["progressToken"] for message in ask.client.told} == {"mine"}
+
+
+async def test_a_caller_that_asked_for_no_progress_hears_none(tmp_path: Path) -> None:
+    ask = Ask()
+    async with served(tmp_path) as server:
+        assert _result(await server.ask("progress", ask)) == {"token": None}
+    assert ask.client.told == []
+
+
+async def test_what_names_no_request_under_way_is_left_out_and_harms_nobody(tmp_path: Path) -> None:
+    ask = Ask()
+    async with served(tmp_path) as server:
+        assert _result(await server.ask("noise", ask, _meta={"progressToken": 1})) == {"right": True}
+        assert _result(await server.ask("echo"))
+        assert server.starts == 1
+    assert ask.client.told == []
+
+
+async def test_a_question_of_the_server_is_answered_and_claims_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        assert _result(await server.ask("ask")) == {"answered": True}
+        answers = {str(message["id"]): message for message in server.seen if "method" not in message}
+    assert answers["ping-1"]["result"] == {}
+    assert isinstance(answers["2"]["error"], dict)
+
+
+@pytest.mark.parametrize("how", ["timeout", "said", "gone"])
+@pytest.mark.parametrize("version", ["2026-07-28", SESSIONS])
+async def test_a_request_given_up_is_cancelled_at_the_server_by_name(tmp_path: Path, how: str, version: str) -> None:
+    ask = Ask(version=version)
+    async with served(tmp_path) as server:
+        await server.ask("echo", Ask(version=version))
+        before = len(server.seen)
+        async with anyio.create_task_group() as calling:
+            ask.timeout_s = 0.1 if how == "timeout" else BOUND_S
+            calling.start_soon(server.ask, "hold", ask)
+            await _seen(server, before + 1)
+            if how == "said":
+                ask.cancellation.say()
+            elif how == "gone":
+                ask.client.gone.set()
+        await _seen(server, before + 2)
+        held, notice = server.seen[before:]
+    assert notice["method"] == "notifications/cancelled"
+    assert notice["params"] == {"requestId": held["id"]}
+
+
+async def test_a_call_cancelled_before_it_was_sent_is_not_sent(tmp_path: Path) -> None:
+    ask = Ask()
+    ask.cancellation.say()
+    async with served(tmp_path) as server:
+        assert _reason(await server.ask("echo", ask)) is Reason.CANCELLED
+        await server.ask("echo")
+        assert len(server.seen) == 1
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_process_that_dies_ends_every_call_and_the_next_one_starts_it_again(tmp_path: Path) -> None:
+    reasons: list[Reason] = []
+    async with served(tmp_path) as server:
+
+        async def call(tool: str) -> None:
+            reasons.append(_reason(await server.ask(tool)))
+
+        async with anyio.create_task_group() as calling:
+            for _ in range(3):
+                calling.start_soon(call, "hold")
+            await _seen(server, 3)
+            calling.start_soon(call, "die")
+        assert reasons == [Reason.UPSTREAM_BROKEN] * 4
+        assert _result(await server.ask("echo"))
+        assert server.starts == 2
+
+
+async def test_a_process_that_keeps_failing_is_not_started_again_at_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        refusals = [await server.ask("die") for _ in range(4)]
+        assert server.starts == 2, "once at once, then only after a while"
+    assert [_reason(refusal) for refusal in refusals[:2]] == [Reason.UPSTREAM_BROKEN] * 2
+    assert [_reason(refusal) for refusal in refusals[2:]] == [Reason.UPSTREAM_UNREACHABLE] * 2
+    assert isinstance(refusals[3], Refusal)
+    assert "starts again in" in refusals[3].detail
+
+
+async def test_a_process_that_answered_starts_the_row_of_failures_anew(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        for _ in range(4):
+            assert _result(await server.ask("echo"))
+            assert _reason(await server.ask("die")) is Reason.UPSTREAM_BROKEN
+        assert server.starts == 4
+
+
+@pytest.mark.parametrize("behaviour", ["refuses", "dies"])
+async def test_a_server_that_does_not_initialize_is_ended_and_sent_nothing(tmp_path: Path, behaviour: str) -> None:
+    async with served(tmp_path, behaviour) as server:
+        refusals = [await server.ask("echo", Ask(version=SESSIONS)) for _ in range(4)]
+        assert all(isinstance(refusal, Refusal) for refusal in refusals)
+        assert set(server.methods()) == {"initialize"}
+        assert server.starts == 2, "a failed opening counts as a failure"
+    assert _reason(refusals[3]) is Reason.UPSTREAM_UNREACHABLE
+
+
+async def test_a_command_that_is_not_there_is_a_refusal_that_backs_off(tmp_path: Path) -> None:
+    with anyio.fail_after(BOUND_S):
+        async with supervision() as supervising:
+            missing = StdioUpstream(Capped((str(tmp_path / "missing"),), {}), supervising)
+            nowhere = StdioUpstream(Capped((sys.executable,), {}, "/no/such/directory"), supervising)
+            for upstream in (missing, nowhere):
+                for version in ("2026-07-28", SESSIONS):
+                    refusals = [await upstream.ask(Ask(version=version).outbound()) for _ in range(4)]
+                    assert all(isinstance(refusal, Refusal) for refusal in refusals)
+                    assert _reason(refusals[3]) is Reason.UPSTREAM_UNREACHABLE
+
+
+async def test_the_session_is_opened_once_in_the_gateways_name(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        for conversation in ("a", "b"):
+            reply = await server.upstream.introduce(Ask(version=SESSIONS, conversation=conversation).outbound())
+            assert _result(reply)["protocolVersion"] == SESSIONS
+            await server.ask("echo", Ask(version=SESSIONS, conversation=conversation))
+            await server.upstream.forget(conversation)
+        assert server.methods() == ["initialize", "notifications/initialized", "tools/call", "tools/call"]
+        params = server.seen[0]["params"]
+    assert isinstance(params, dict)
+    assert params["capabilities"] == {}
+
+
+async def test_an_answer_over_the_callers_limit_is_cut_off_and_the_process_lives(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        assert _reason(await server.ask("long", Ask(result_bytes=1000))) is Reason.UPSTREAM_TOO_LARGE
+        assert _result(await server.ask("long"))
+        assert server.starts == 1
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_line_over_the_cap_ends_the_process_and_is_told_where_it_can_only_be_one_call(tmp_path: Path) -> None:
+    reasons: list[Reason] = []
+    async with served(tmp_path, line_bytes=100_000) as server:
+        assert _reason(await server.ask("long")) is Reason.UPSTREAM_TOO_LARGE
+
+        async def call(tool: str) -> None:
+            reasons.append(_reason(await server.ask(tool)))
+
+        async with anyio.create_task_group() as calling:
+            calling.start_soon(call, "hold")
+            await _seen(server, 2)
+            calling.start_soon(call, "long")
+        assert reasons == [Reason.UPSTREAM_BROKEN] * 2
+        assert _result(await server.ask("echo"))
+        assert server.starts == 3
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_process_that_does_not_read_holds_no_caller_longer_than_the_deadline(tmp_path: Path) -> None:
+    ask = Ask(timeout_s=0.2)
+    async with served(tmp_path, "deaf") as server:
+        assert _reason(await server.ask("echo", ask, text="x" * (4 << 20))) is Reason.UPSTREAM_TIMEOUT
+        assert _reason(await server.ask("echo", Ask(timeout_s=0.1))) is Reason.UPSTREAM_TIMEOUT
+        while server.starts < 2:  # what it did not read would pile up, so it was replaced
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_an_error_in_the_supervising_body_comes_out_as_itself() -> None:
+    async def fail() -> None:
+        async with supervision():
+            raise TallyError(code="internal", message="one error")
+
+    with pytest.raises(TallyError, match="one error"):
+        await fail()
