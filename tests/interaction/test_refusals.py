@@ -53,6 +53,9 @@ async def test_a_refused_call_is_told_and_recorded_with_its_reason_and_never_sen
     assert told(leaves) == [f"denial tools/call {reason}" for *_, reason, _ in cases]
     refusals = [msgspec.convert(leaf["refusal"], Json) for leaf in leaves]
     assert [refusal["policies"] for refusal in refusals] == [policies for *_, policies in cases]
+    assert all({"tool", "args_c", "caller"} <= leaf.keys() for leaf in leaves)
+    asked = {"no_policy_allows", "policy_forbids", "approval_required"}
+    assert ["decision" in leaf for leaf in leaves] == [reason in asked for *_, reason, _ in cases]
     assert _seen(stage, ways) == before
 
 

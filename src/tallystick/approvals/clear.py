@@ -13,4 +13,5 @@ def clear(decision: Decision) -> Refusal | None:
         (Reason.APPROVAL_REQUIRED,),
         "This call needs a human's approval, and approvals cannot be given here yet. Ask the owner of the policy.",
         policy_ids=waiting,
+        decision=decision,
     )
