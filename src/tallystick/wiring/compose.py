@@ -32,8 +32,8 @@ PLATFORM: Final = TenantId("platform")
 """The tenant whose log holds what belongs to no tenant, such as a request to a route that nobody has."""
 
 LINE_ROOM: Final = 8 << 20
-"""Bytes that a line of a server over stdio may have beyond the limit of a result. One caller's result that is too large is
-withheld from that caller; only a line without measure ends the process, which all callers share."""
+"""Bytes that a line of a server over stdio may have beyond the limit of a result. One caller's result that is too large
+is withheld from that caller; only a line without measure ends the process, which all callers share."""
 
 clock = time.time  # noqa: TID251 - the one place where the real clock enters
 
