@@ -12,7 +12,7 @@ import pytest
 from tests.requirements import requirement
 from tests.rules.plant import ROOT
 
-_HEAD = """from tallystick.gateway import Rooms, steps
+_HEAD = """from tallystick.gateway import Rooms, answer, steps
 from tallystick.gateway.tickets import (
     Answer, Answered, Authorized, Cleared, Identified, Intended, Received, Routed, ServerTarget, ToolTarget
 )
@@ -36,7 +36,7 @@ _STRAIGHT = """    a: Identified | Refusal = await steps.identify(rooms, receive
     d: Cleared | Refusal = steps.clear(authorized)
     e: Intended | Refusal = await steps.intend(rooms, cleared)
     f: Answered = await steps.send(rooms, intended)
-    g: Answer = await steps.answer(rooms, answered)
+    g: Answer = await answer.answer(rooms, answered)
     print(a, b, c, d, e, f, g)
 """
 SKIPS = {
@@ -46,7 +46,7 @@ SKIPS = {
     "approvals": "    await steps.intend(rooms, authorized)\n",
     "the intent": "    await steps.send(rooms, cleared)\n",
     "policy, approvals and the intent": "    await steps.send(rooms, routed)\n",
-    "the server": "    await steps.answer(rooms, intended)\n",
+    "the server": "    await answer.answer(rooms, intended)\n",
     "the look at a refusal": "    found = await steps.identify(rooms, received)\n    steps.route(rooms, found)\n",
     "who asks": "    Identified(received, None, None)\n",
     "the decision": "    Authorized(routed, None, None)\n",

@@ -1,11 +1,12 @@
 """Tool calls through the whole corridor: how each one ends for the client, at the server and in the record."""
 
+from contextlib import AsyncExitStack
 from itertools import product
 
 import anyio
 import msgspec
 import pytest
-from mcp import MCPError
+from mcp import Client, MCPError
 from mcp_types import CallToolResult, TextContent
 
 from tests.interaction.legacy import Legacy
@@ -120,15 +121,23 @@ async def test_progress_arrives_in_order_and_before_the_result(stage: Stage, way
 async def test_a_cancelled_call_stops_at_the_server_and_is_recorded_as_cancelled(stage: Stage, ways: list[Way]) -> None:
     record = stage.record()
     start = await record.mark()
-    for way in ways:
-        journal, key = stage.world.journal(way.server), f"cancel {way}"
-        async with stage.client(way.route, way.era) as client, anyio.create_task_group() as group:
-            group.start_soon(client.call_tool, f"{way.prefix}hold", {"key": key})
-            await until(lambda: journal.entries("holding", key=key))  # noqa: B023 - done with before the next way
-            # The SDK closes the stream in the era where that cancels, and sends notifications/cancelled in the others.
-            group.cancel_scope.cancel()
-        await until(lambda: journal.entries("cancelled", key=key))  # noqa: B023 - done with before the next way
-    await _recorded(record, start, *["outcome cancelled"] * len(ways))
+    # The clients stay open until all is recorded: the gateway answers a cancelled call too, and the SDK's client does not
+    # take an answer while it closes.
+    async with AsyncExitStack() as open_clients:
+        for way in ways:
+            client = await open_clients.enter_async_context(stage.client(way.route, way.era))
+            await _cancelled_in_mid_call(stage, way, client)
+        await _recorded(record, start, *["outcome cancelled"] * len(ways))
+
+
+async def _cancelled_in_mid_call(stage: Stage, way: Way, client: Client) -> None:
+    journal, key = stage.world.journal(way.server), f"cancel {way}"
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.call_tool, f"{way.prefix}hold", {"key": key})
+        await until(lambda: journal.entries("holding", key=key))
+        # The SDK closes the stream in the era where that cancels, and sends notifications/cancelled in the others.
+        group.cancel_scope.cancel()
+    await until(lambda: journal.entries("cancelled", key=key))
 
 
 @requirement("tools:call:disconnect-with-session")

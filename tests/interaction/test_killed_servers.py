@@ -99,6 +99,8 @@ async def _desk(journal: Journal, port: int) -> AsyncGenerator[int]:
     command = [sys.executable, "-m", "tests.interaction.desk", "--journal", str(journal.file), "--port", str(port)]
     async with await anyio.open_process(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=None) as process:
         assert process.stdout is not None
-        yield int(await process.stdout.receive())
-        with suppress(ProcessLookupError):
-            process.kill()
+        try:
+            yield int(await process.stdout.receive())
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()

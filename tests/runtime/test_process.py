@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tallystick.runtime import Capped, ServerProcess, start
 from tallystick.terms import Reason, Refusal, TallyError
@@ -151,10 +154,27 @@ async def _send_on(server: ServerProcess) -> None:
         await server.send(b"x" * 10_000)
 
 
-async def _ended(path: Path) -> None:
-    """Wait until every holder of a pipe's other end is gone."""
-    async with await anyio.open_file(path, "rb") as pipe:
-        assert await pipe.read() == b""
+@dataclass(frozen=True, slots=True)
+class Lifeline:
+    """A pipe that processes hold open as long as they live."""
+
+    path: str
+    end: int
+
+    async def let_go(self) -> None:
+        """Return when no process holds the pipe any more."""
+        await anyio.wait_readable(self.end)
+        assert os.read(self.end, 1) == b""
+
+
+@pytest.fixture
+def lifeline(tmp_path: Path) -> Iterator[Lifeline]:
+    """Make a pipe in the file system."""
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    yield Lifeline(path, end)
+    os.close(end)
 
 
 # Holds the pipe for writing as long as it lives, and ignores every polite request to end.
@@ -176,25 +196,21 @@ if len(sys.argv) == 2:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_at_the_end_the_whole_group_is_gone_even_what_ignores_the_signal(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    command = (sys.executable, "-c", STUBBORN.format(then=WITH_CHILD), str(pipe))
+async def test_at_the_end_the_whole_group_is_gone_even_what_ignores_the_signal(lifeline: Lifeline) -> None:
+    command = (sys.executable, "-c", STUBBORN.format(then=WITH_CHILD), lifeline.path)
     with anyio.fail_after(BOUND_S):
-        async with anyio.create_task_group() as waiting, start(Capped(command, {})) as server:
-            waiting.start_soon(_ended, pipe)
+        async with start(Capped(command, {})) as server:
             assert await _first_of(server) == b"ready"
+        await lifeline.let_go()
 
 
-async def test_a_grandchild_is_gone_although_its_parent_ended_politely(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    grandchild = (sys.executable, "-c", STUBBORN.format(then=""), str(pipe))
+async def test_a_grandchild_is_gone_although_its_parent_ended_politely(lifeline: Lifeline) -> None:
+    grandchild = (sys.executable, "-c", STUBBORN.format(then=""), lifeline.path)
     code = f"import subprocess, sys\nsubprocess.Popen({grandchild!r}, stdin=subprocess.DEVNULL)\nsys.stdin.read()"
     with anyio.fail_after(BOUND_S):
-        async with anyio.create_task_group() as waiting, start(_python(code)) as server:
-            waiting.start_soon(_ended, pipe)
+        async with start(_python(code)) as server:
             assert await _first_of(server) == b"ready"
+        await lifeline.let_go()
 
 
 async def test_a_polite_process_may_finish_when_its_input_ends(tmp_path: Path) -> None:
@@ -230,17 +246,11 @@ anyio.run(main)
 """
 
 
-async def test_a_killed_gateway_takes_its_servers_with_it(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    command = [sys.executable, "-c", GATEWAY, STUBBORN.format(then=""), str(pipe)]
+async def test_a_killed_gateway_takes_its_servers_with_it(lifeline: Lifeline) -> None:
+    command = [sys.executable, "-c", GATEWAY, STUBBORN.format(then=""), lifeline.path]
     with anyio.fail_after(BOUND_S):
-        async with (
-            await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as gateway,
-            anyio.create_task_group() as waiting,
-        ):
-            waiting.start_soon(_ended, pipe)
+        async with await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=None) as gateway:
             assert gateway.stdout is not None
-            assert await gateway.stdout.receive() == b"ready\n"
+            assert await BufferedByteReceiveStream(gateway.stdout).receive_until(b"\n", 99) == b"ready"
             gateway.send_signal(signal.SIGKILL)
-            await gateway.wait()
+            await lifeline.let_go()
