@@ -69,7 +69,15 @@ def measure(contestant: Contestant, connections: int, seconds: int, folder: Path
     used = _cpu(contestant) - before
     calls_per_s = found.calls / found.seconds
     cpu_us = None if contestant.pid is None else 1e6 * used / max(1, found.calls)
-    return Figure(contestant.name, connections, calls_per_s, found.p50, found.p99, cpu_us, warm.errors + (found.errors if seconds > 1 else 0))
+    return Figure(
+        contestant.name,
+        connections,
+        calls_per_s,
+        found.p50,
+        found.p99,
+        cpu_us,
+        warm.errors + (found.errors if seconds > 1 else 0),
+    )
 
 
 def footprint(contestant: Contestant, sessions: int) -> Footprint | None:

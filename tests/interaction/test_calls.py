@@ -121,8 +121,8 @@ async def test_progress_arrives_in_order_and_before_the_result(stage: Stage, way
 async def test_a_cancelled_call_stops_at_the_server_and_is_recorded_as_cancelled(stage: Stage, ways: list[Way]) -> None:
     record = stage.record()
     start = await record.mark()
-    # The clients stay open until all is recorded: the gateway answers a cancelled call too, and the SDK's client does not
-    # take an answer while it closes.
+    # The clients stay open until all is recorded: the gateway answers a cancelled call too, and the SDK cannot take an
+    # answer while it closes.
     async with AsyncExitStack() as open_clients:
         for way in ways:
             client = await open_clients.enter_async_context(stage.client(way.route, way.era))

@@ -68,9 +68,14 @@ def _run(coroutine: Coroutine[object, object, None]) -> None:
 
 
 async def _up(config: Path, state: Path, advice: tuple[str, ...] = ()) -> None:
-    from tallystick.wiring import Places, serve  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick.wiring import (  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+        Places,
+        serve,
+        settle_memory,
+    )
 
     async with serve(Places(config, state)) as served:
+        settle_memory()
         click.echo(f"Tallystick listens at {served.url}")
         if served.development:
             click.echo("DEVELOPMENT ISSUER: anybody on this machine can sign in as anybody in development-people.yaml.")

@@ -21,7 +21,7 @@ PROGRESS_KEY: Final = "progressToken"
 
 
 def _folded(*names: str) -> Mapping[str, str]:
-    return {name.casefold(): name for name in names}
+    return {name: name.casefold() for name in names}
 
 
 _ENVELOPE: Final = _folded("jsonrpc", "id", "method", "params", "result", "error")
@@ -176,7 +176,7 @@ def _is_plain(method: str) -> bool:
 
 def _has_case_variant(value: dict[str, object], known: Mapping[str, str]) -> bool:
     # `casefold` also catches the long s and the Kelvin sign, which some parsers fold into ASCII.
-    return any(known.get(key.casefold(), key) != key for key in value)
+    return any(key not in known and key.casefold() in known.values() for key in value)
 
 
 def _malformed(what: str) -> Refusal:

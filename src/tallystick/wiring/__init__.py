@@ -7,6 +7,18 @@ a room.
 from tallystick.wiring.compose import Gateway, assemble
 from tallystick.wiring.configure import Places, check, token_for
 from tallystick.wiring.pin import Pinned, pin
-from tallystick.wiring.serve import Served, run, serve
+from tallystick.wiring.serve import Served, run, serve, settle_memory
 
-__all__ = ["Gateway", "Pinned", "Places", "Served", "assemble", "check", "pin", "run", "serve", "token_for"]
+__all__ = [
+    "Gateway",
+    "Pinned",
+    "Places",
+    "Served",
+    "assemble",
+    "check",
+    "pin",
+    "run",
+    "serve",
+    "settle_memory",
+    "token_for",
+]

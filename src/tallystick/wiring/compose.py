@@ -97,7 +97,13 @@ class Gateway:
         # INVARIANT: from here on nothing fails and nothing waits, so every call sees the old world or the new one.
         self.trusted, self._authenticator = trusted, authenticator
         self._near = frozenset(urlsplit(entry.issuer).hostname for entry in entries if entry.allow_special_addresses)
-        self.upstreams = {name: self._upstream(server) for name, server in compiled.registry.servers.items()}
+        before, self.upstreams = (
+            self.upstreams,
+            {name: self._upstream(server) for name, server in compiled.registry.servers.items()},
+        )
+        for name, upstream in before.items():
+            if self.upstreams.get(name) is not upstream:
+                upstream.close()
         self._servers = compiled.registry.servers
         return self.holder.accept(compiled)
 
@@ -124,7 +130,7 @@ class Gateway:
     def _upstream(self, server: Server) -> Upstream:
         known = self._servers.get(server.name)
         # An unchanged way to a server keeps its connections, sessions and process.
-        if known is not None and known.transport == server.transport:
+        if known is not None and (known.transport, known.limits) == (server.transport, server.limits):
             return self.upstreams[server.name]
         return upstream_of(server, self.settings, self._supervising)
 

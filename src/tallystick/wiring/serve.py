@@ -60,7 +60,6 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
                 raise TallyError(code="invalid", message=told(offered))
             front = Front(gateway.rooms, admission_of(settings, url))
             ended = anyio.Event()
-            _settle_memory()
             async with anyio.create_task_group() as running:
                 server = _server(App(gateway, front))
                 running.start_soon(_listen, server, listener, ended)
@@ -79,9 +78,10 @@ def run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-def _settle_memory() -> None:
-    # What was made until now stays until the end, and a call makes no cycles: looking for garbage every 700 objects costs
-    # more than anything that it finds.
+def settle_memory() -> None:
+    """Tell the collector, in a process that only serves, that what lives now will live on."""
+    # What was made until now stays until the end, and a call makes no cycles: looking for garbage every 700 objects
+    # costs more than anything that it finds.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

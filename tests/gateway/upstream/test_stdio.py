@@ -213,6 +213,20 @@ async def test_a_process_that_dies_ends_every_call_and_the_next_one_starts_it_ag
         assert server.starts == 2
 
 
+async def test_a_way_that_is_closed_ends_its_calls_and_its_process(tmp_path: Path) -> None:
+    reasons: list[Reason] = []
+    async with served(tmp_path) as server:
+
+        async def call() -> None:
+            reasons.append(_reason(await server.ask("hold")))
+
+        async with anyio.create_task_group() as calling:
+            calling.start_soon(call)
+            await _seen(server, 1)
+            server.upstream.close()
+        assert reasons == [Reason.UPSTREAM_BROKEN]
+
+
 async def test_a_process_that_keeps_failing_is_not_started_again_at_once(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         refusals = [await server.ask("die") for _ in range(4)]
@@ -293,10 +307,10 @@ async def test_a_line_over_the_cap_ends_the_process_and_is_told_where_it_can_onl
 
 @pytest.mark.usefixtures("at_once")
 async def test_a_process_that_does_not_read_holds_no_caller_longer_than_the_deadline(tmp_path: Path) -> None:
-    ask = Ask(timeout_s=0.2)
+    ask = Ask(timeout_s=0.5)
     async with served(tmp_path, "deaf") as server:
         assert _reason(await server.ask("echo", ask, text="x" * (4 << 20))) is Reason.UPSTREAM_TIMEOUT
-        assert _reason(await server.ask("echo", Ask(timeout_s=0.1))) is Reason.UPSTREAM_TIMEOUT
+        assert _reason(await server.ask("echo", Ask(timeout_s=0.5))) is Reason.UPSTREAM_TIMEOUT
         while server.starts < 2:  # what it did not read would pile up, so it was replaced
             await anyio.lowlevel.checkpoint()
 

@@ -99,6 +99,10 @@ class Upstream(Protocol):
         """End the upstream session of a conversation, if there is one."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections and processes, because the configuration no longer has this way to the server."""
+        ...
+
 
 class Conversation:
     """What a connector tells about one request, and what the corridor hears of it."""

@@ -43,6 +43,11 @@ class StdioUpstream:
     async def forget(self, conversation: str) -> None:
         """Do nothing: the process outlives conversations."""
 
+    def close(self) -> None:
+        """End the processes; calls under way are told that the server broke off."""
+        for supervised in self._by_sessions.values():
+            supervised.stop()
+
 
 class _Supervised:
     """The process of one era, whichever one runs at the moment."""
@@ -55,6 +60,10 @@ class _Supervised:
         self._said: Reply | None = None
         self._failures = 0
         self._not_before = -math.inf
+
+    def stop(self) -> None:
+        if self._pipe is not None:
+            self._pipe.stop()
 
     async def ask(self, outbound: Outbound) -> Reply | Refusal:
         pipe = await self._ready(outbound)
