@@ -34,6 +34,7 @@ class Run:
     stages: Mapping[str, float]
     missing: Sequence[str]
     day: str
+    busy: float
     command: str
     seconds: int
     rounds: int
@@ -97,6 +98,7 @@ def _machine(run: Run) -> str:
         ),
         ("system", f"Linux {platform.release()}, Python {platform.python_version()}"),
         ("libraries", packages),
+        ("others", f"load average {run.busy:.2f} before the run: the lower, the more the figures are worth"),
         ("peers", "; ".join(peer for peer in peers if peer)),
         ("command", f"`{run.command}`: {run.seconds} s for each figure, the quietest of {run.rounds}"),
     ]

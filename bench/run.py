@@ -1,6 +1,7 @@
 """`make bench`: the same tool call, on the same upstream server, through everybody in one run."""
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ _STARTERS: Final = {"direct": who.direct, "nginx": who.nginx, "fastmcp": who.fas
 
 def run(options: argparse.Namespace) -> report.Run:
     """Measure. Raises RuntimeError when Tallystick cannot be measured or anything answers wrongly."""
+    busy = os.getloadavg()[0]
     with ExitStack() as stack:
         place = stack.enter_context(who.upstream(options.folder))
         present, missing = _start(place, stack, options.only)
@@ -40,7 +42,8 @@ def run(options: argparse.Namespace) -> report.Run:
     stages = {} if options.no_stages else measure_stages(options.folder / "stages")
     command = f"make bench{' ARGS=--write' if options.write else ''}"
     day = datetime.fromtimestamp(options.folder.stat().st_mtime, UTC).date().isoformat()
-    return report.Run(figures, memories, left, record, stages, missing, day, command, options.seconds, options.rounds)
+    told = (stages, missing, day, busy, command, options.seconds, options.rounds)
+    return report.Run(figures, memories, left, record, *told)
 
 
 def _start(place: Place, stack: ExitStack, only: Sequence[str]) -> tuple[list[Contestant], list[str]]:

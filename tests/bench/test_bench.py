@@ -24,7 +24,17 @@ def _figure(cpu_us: float | None, *, name: str = report.GOVERNED, connections: i
 def _run(figures: list[Figure]) -> report.Run:
     footprints = {report.GOVERNED: Footprint(Memory(90, 50), 1000, Memory(160, 70))}
     return report.Run(
-        figures, footprints, Trace(2.0, 1000.0), "2 leaves", {}, ["nginx: missing"], "2026-01-01", "make bench", 1, 1
+        figures,
+        footprints,
+        Trace(2.0, 1000.0),
+        "2 leaves",
+        {},
+        ["nginx: missing"],
+        "2026-01-01",
+        0.1,
+        "make bench",
+        1,
+        1,
     )
 
 
