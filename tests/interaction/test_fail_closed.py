@@ -1,6 +1,7 @@
 """No durable intent, no call; no durable outcome, no answer: what happens when the record cannot be written."""
 
 import os
+import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -52,6 +53,26 @@ async def test_without_a_writer_no_request_reaches_a_server_and_the_client_is_to
         assert (answer.status_code, reasons_of(answer)) == (503, ["record_unwritable"])
         assert "none is made" in str(error_of(answer)["message"])
     assert stage.world.journal("desk").text() == before
+
+
+@requirement("record:fail-closed:nothing-forwarded")
+async def test_a_call_waits_for_its_intent_and_only_then_reaches_the_server(own: tuple[Stage, int]) -> None:
+    stage, writer = own
+    journal, bulkhead = stage.world.journal("desk"), stage.gateway.rooms.bulkhead
+    assert text_of(await stage.call(ROUTE, "echo", {"text": "connected"})) == "connected"
+    os.kill(writer, signal.SIGSTOP)
+    async with anyio.create_task_group() as group:
+        try:
+            group.start_soon(stage.call, ROUTE, "echo", {"text": "held"})
+            # Past policy nothing but the record is waited for, so an admitted call is at its intent.
+            await until(lambda: bulkhead.in_flight() == 1)
+            # Time for a call that did not wait: these travel the same loop, there and back.
+            for _ in range(50):
+                await stage.http.get(f"{stage.url}/healthz")
+            assert journal.calls("echo", text="held") == 0
+        finally:
+            os.kill(writer, signal.SIGCONT)
+    assert journal.calls("echo", text="held") == 1
 
 
 @requirement("record:fail-closed:refusals")
