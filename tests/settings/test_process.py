@@ -18,6 +18,7 @@ BROKEN = [
     ("gateway: {allowed_hosts: a.example}", "gateway.allowed_hosts: is not a list of texts"),
     ("gateway: 3", "gateway: is not a mapping"),
     ("audit: {origin_host: 'a b'}", 'audit.origin_host: "a b" is not an allowed value'),
+    ("identity: {cached_tokens: 0}", "identity.cached_tokens: 0 is out of range; choose 1 to"),
     ("identity: {clock_skew_s: 1000}", "identity.clock_skew_s: 1000 is out of range; choose 0 to 300"),
     ("identity: {keys_fresh_s: soon}", "identity.keys_fresh_s: is not a number of seconds"),
     ("a: 1\na: 2", 'the key "a" is written twice'),

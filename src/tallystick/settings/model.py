@@ -39,7 +39,7 @@ class IdentitySettings:
     clock_skew_s: float = 30.0
     """Seconds by which an issuer's clock may differ: NTP-kept machines stay far below it."""
     cached_tokens: int = 10_000
-    """Verified tokens remembered by full hash: about 2 KiB each."""
+    """Verified tokens remembered by full hash; beyond it the oldest is forgotten and verified again when it comes."""
     keys_fresh_s: float = 600.0
     """Seconds after which an issuer's keys are fetched again: bounds how long a withdrawn key works."""
     keys_max_age_s: float = 21_600.0

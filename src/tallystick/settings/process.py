@@ -73,7 +73,7 @@ def _identity(section: Section) -> IdentitySettings:
     usual = IdentitySettings()
     settings = IdentitySettings(
         clock_skew_s=section.seconds("clock_skew_s", usual.clock_skew_s, 0, 300),
-        cached_tokens=section.integer("cached_tokens", usual.cached_tokens, 0, 1_000_000),
+        cached_tokens=section.integer("cached_tokens", usual.cached_tokens, 1, 1_000_000),
         keys_fresh_s=section.seconds("keys_fresh_s", usual.keys_fresh_s, 1, 86400),
         keys_max_age_s=section.seconds("keys_max_age_s", usual.keys_max_age_s, 1, 7 * 86400),
         keys_cool_down_s=section.seconds("keys_cool_down_s", usual.keys_cool_down_s, 0, 3600),
