@@ -1,7 +1,7 @@
 # Each target does its own set-up; the second run of any set-up is instant. What each one is for: `make help`.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup npm demo up test test-live check bench docs lock clean
+.PHONY: help setup npm demo up test test-live check bench conformance fuzz docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
@@ -22,6 +22,7 @@ test: setup npm ## run the default test suite
 	@.venv/bin/python -m pytest $(ARGS)
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs
+	@scripts/conformance-setup
 	@.venv/bin/python -m pytest -m live $(ARGS)
 
 check: setup ## lint, types, import contracts, architecture and docs rules
@@ -30,6 +31,13 @@ check: setup ## lint, types, import contracts, architecture and docs rules
 bench: setup ## measure against direct, nginx and a FastMCP proxy; prints a table
 	@scripts/bench-peers
 	@.venv/bin/python -m bench $(ARGS)
+
+fuzz: setup ## fuzz the wire room for ten minutes (ARGS=60: a minute)
+	@scripts/fuzz $(ARGS)
+
+conformance: setup ## run the official conformance suite directly and through the gateway, and compare
+	@scripts/conformance-setup
+	@.venv/bin/python -m conformance $(ARGS)
 
 docs: setup ## write docs/reference anew and test the docs
 	@.venv/bin/python scripts/reference.py
@@ -40,4 +48,4 @@ lock: setup ## write the lock files anew (UPGRADE=1 moves everything forward)
 
 clean: ## remove everything that the targets made
 	rm -rf .venv var dist build .pytest_cache .ruff_cache .import_linter_cache
-	find src tests scripts examples bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests scripts examples bench conformance -name __pycache__ -type d -prune -exec rm -rf {} +

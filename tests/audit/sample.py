@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tallystick import audit
-from tallystick.audit.log import Log, Row, Segment, Store, open_log
+from tallystick.audit.journal import Segment
+from tallystick.audit.log import Log, Row, Store, open_log
 from tallystick.audit.store import DirectoryStore, State
 from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TenantId, ToolId
 
@@ -121,9 +122,13 @@ class Failing:
         """Write or fail."""
         self._write("journal", lambda: self._store.journal(batch))
 
-    def rotate(self, first: int) -> None:
+    def rotate(self, first: int, size: int) -> None:
         """Write or fail."""
-        self._write("rotate", lambda: self._store.rotate(first))
+        self._write("rotate", lambda: self._store.rotate(first, size))
+
+    def prepare(self, size: int) -> None:
+        """Write or fail."""
+        self._write("prepare", lambda: self._store.prepare(size))
 
     def truncate(self, segment: Segment, length: int) -> None:
         """Write or fail."""
@@ -163,6 +168,11 @@ def stored(state: State) -> DirectoryStore:
 def log_directory(directory: Path) -> Path:
     """Where the files of that log are."""
     return directory / "audit" / BANK / str(YEAR)
+
+
+def newest_segment(directory: Path) -> Path:
+    """The journal's segment that was written last."""
+    return max(path for path in (log_directory(directory) / "journal").iterdir() if path.name.isdecimal())
 
 
 def verified(directory: Path) -> audit.offline.Report:

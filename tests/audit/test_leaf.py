@@ -9,7 +9,7 @@ import rfc8785
 
 from tallystick import audit
 from tallystick.audit import leaf as leaves
-from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, ToolId
+from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TenantId, ToolId
 from tests.audit.sample import BANK, CALLER, DECISION, NOON, TARGET, call_of, denial, intent, outcome
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -152,9 +152,113 @@ def test_a_commitment_is_checked_with_the_record_key_alone() -> None:
     assert audit.commit(key, call_of(2), "args", b'{"amount":120}') != printed
 
 
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 63, 64, 65, 200])
+def test_a_commitment_is_hmac_for_every_length_of_key_and_content(length: int) -> None:
+    random = Random(length)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
+    for _ in range(20):
+        key, content = random.randbytes(length), random.randbytes(random.randrange(300))
+        disclosed = hmac.digest(key, (call_of(1) + "args").encode(), "sha256")
+        assert audit.offline.disclose(key, call_of(1), "args") == disclosed
+        assert audit.commit(key, call_of(1), "args", content) == hmac.digest(disclosed, content, "sha256").hex()
+
+
+HOSTILE = (
+    "",
+    "plain",
+    "%",
+    "%s%d%b%(x)s%%",
+    '"',
+    "\\",
+    "\0",
+    "a\0b\0",
+    '","id":"',
+    '","kind":"outcome',
+    "\u2028\x7f\x85",
+    "é",
+    "😀",
+    "\ud800",
+    "e" * 64,
+    "x" * 600,
+    "\0" * 600,
+    "٣",
+)
+
+
+def _unfilled(record: object) -> None:
+    del record
+
+
+def _same(record: audit.Intent | audit.Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a template gives must be what the encoder gives, be it a leaf or an error."""
+    with monkeypatch.context() as patch:
+        patch.setattr(leaves, "_filled_intent", _unfilled)
+        patch.setattr(leaves, "_filled_outcome", _unfilled)
+        try:
+            expected = audit.encode(record)
+        except UnicodeEncodeError:
+            expected = None
+    if expected is None:
+        with pytest.raises(UnicodeEncodeError):
+            audit.encode(record)
+    else:
+        assert audit.encode(record) == expected
+
+
+def test_a_leaf_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(31)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
+
+    def text() -> str:
+        return random.choice(HOSTILE)
+
+    for _ in range(300):
+        caller = Caller("x" + text(), "agent", BANK, "x" + text(), "x" + text(), "a", NOON, (text(),), (text(), text()))
+        decision = Decision("allow", (Reason.POLICY_ALLOWS,), (text(),), Digest("sha256:" + "%" * 64))
+        tool = random.choice([None, ToolId(text())])
+        target = audit.Target(text(), text(), text(), ServerId(text()), tool, TARGET.definition, TARGET.snapshot)
+        for number in range(6):
+            at, session = NOON + random.random() * 1e6, random.choice([None, "abc123", text()])
+            id_, args_c = random.choice([call_of(number), text()]), random.choice(["f" * 64, text()])
+            tenant = random.choice([BANK, TenantId(text())])
+            each = audit.Intent(id_, at, tenant, caller, target, decision, args_c, random.randrange(2**60), session)
+            _same(each, monkeypatch)
+
+
+def test_an_outcome_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = Random(32)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
+    statuses: list[audit.Status] = ["success", "tool_error", "rpc_error", "timeout"]
+    for _ in range(3000):
+        each = audit.Outcome(
+            random.choice([call_of(1), random.choice(HOSTILE)]),
+            NOON + random.random() * 1e6,
+            TenantId(random.choice(["bank", *HOSTILE])),
+            random.choice([None, 0, random.randrange(2**60)]),
+            random.choice(statuses),
+            random.randrange(2**60),
+            random.randrange(2**60),
+            random.choice([None, "e" * 64, *HOSTILE]),
+            random.choice([None, None, -32603]),
+            random.choice([(), (), (Reason.CANCELLED,)]),
+            random.choice([None, None, None, TARGET]),
+            random.choice([None, None, None, CALLER]),
+            random.choice([None, None, None, DECISION]),
+        )
+        _same(each, monkeypatch)
+
+
 def test_call_ids_sort_by_time() -> None:
     assert audit.call_id(NOON, bytes(10)) < audit.call_id(NOON + 0.001, bytes(10))
     assert len(audit.call_id(NOON, b"\xff" * 10)) == 26
+
+
+def test_a_call_id_is_a_ulid_digit_for_digit() -> None:
+    random = Random(26)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    for _ in range(500):
+        at, entropy = random.random() * 4e9, random.randbytes(10)
+        number = sum(
+            letters.index(letter) << 5 * place for place, letter in enumerate(reversed(audit.call_id(at, entropy)))
+        )
+        assert number == int(at * 1000) << 80 | int.from_bytes(entropy, "big")
 
 
 def test_a_configuration_in_force_is_a_canonical_leaf_that_names_what_it_replaces() -> None:

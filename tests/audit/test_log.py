@@ -22,6 +22,7 @@ from tests.audit.sample import (
     intent,
     leaves_of,
     log_directory,
+    newest_segment,
     opened_log,
     opened_state,
     outcome,
@@ -131,8 +132,8 @@ def test_a_torn_tail_that_was_never_acknowledged_is_cut_off(tmp_path: Path, miss
         log = opened_log(state)
         log.append([denial(START)])
         log.append([denial(START + 1)])
-    segment = max((log_directory(tmp_path) / "journal").iterdir())
-    segment.write_bytes(segment.read_bytes()[:-missing])
+    segment = newest_segment(tmp_path)
+    segment.write_bytes(segment.read_bytes().rstrip(b"\0")[:-missing])
     with opened_state(tmp_path) as state:
         assert opened_log(state).size == START + 1
     assert leaves_of(tmp_path)[-1] == denial(START)
@@ -145,7 +146,7 @@ def test_damage_inside_the_journal_is_no_torn_tail(tmp_path: Path) -> None:
         log = opened_log(state)
         log.append([denial(START)])
         log.append([denial(START + 1)])
-    segment = max((log_directory(tmp_path) / "journal").iterdir())
+    segment = newest_segment(tmp_path)
     content = bytearray(segment.read_bytes())
     content[40] ^= 1
     segment.write_bytes(content)
@@ -156,7 +157,8 @@ def test_damage_inside_the_journal_is_no_torn_tail(tmp_path: Path) -> None:
 def test_the_journal_and_incomplete_tiles_are_cleared_once_tiles_replace_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "SEGMENT_BYTES", 4000)
+    monkeypatch.setattr(log_module, "SEGMENT_BYTES", 8000)
+    monkeypatch.setattr(log_module, "FIRST_SEGMENT_BYTES", 4000)
     with opened_state(tmp_path) as state:
         log = opened_log(state)
         for number in range(300):

@@ -17,7 +17,7 @@ DOORS: dict[str, tuple[str, frozenset[str]]] = {
     "cedarpy": ("cedarpy", frozenset({"policy"})),
     "click": ("click", frozenset({"cli"})),
     "cryptography": ("cryptography", frozenset({"identity", "audit", "gateway"})),
-    "httptools": ("httptools", frozenset({"gateway"})),
+    "httptools": ("httptools", frozenset({"gateway", "wiring"})),
     "jsonschema_rs": ("jsonschema-rs", frozenset({"guard"})),
     "jwt": ("pyjwt", frozenset({"identity"})),
     "msgspec": ("msgspec", frozenset({"wire", "audit", "identity", "gateway"})),
@@ -62,7 +62,7 @@ def table(root: Path) -> Iterator[Violation]:
 
 def locks(root: Path) -> Iterator[Violation]:
     """Lock files hold a hash for everything that pyproject asks for, and no address to fetch it from."""
-    for where in ("requirements.lock", "bench/requirements.lock"):
+    for where in ("requirements.lock", "bench/requirements.lock", "fuzz/requirements.lock"):
         text = (root / where).read_text()
         for entry in re.split(r"\n(?=[a-z0-9])", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)):
             if "--hash=sha256:" not in entry:

@@ -49,6 +49,7 @@ def small_tree(root: Path) -> Path:
         "Makefile",
         "requirements.lock",
         "bench/requirements.lock",
+        "fuzz/requirements.lock",
         "examples/npm/package-lock.json",
         "docs/dependencies.md",
     ):

@@ -21,7 +21,7 @@ REFUSED = [
     ("x.json", b'{"a": 1, "a": 2}', 'the key "a" is written twice'),
     ("x.json", b'{"a": {"b": 1, "b": 1}}', 'the key "b" is written twice'),
     ("x.json", b'{"a": NaN}', "NaN is not JSON"),
-    ("x.json", b'{"a": 1e999}', "holds a value that is not plain"),
+    ("x.json", b'{"a": 1e999}', "a number is too large"),
     ("x.json", b"[" * 100_000, "nests too deeply"),
     ("x.json", b"", "Expecting value"),
     ("x.json", b"\xef\xbb\xbf{}", "BOM"),

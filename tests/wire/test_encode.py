@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 
 from tallystick.terms import Refusal
-from tallystick.wire import EventReader, encode
+from tallystick.wire import ERAS, MODERN, EventReader, encode
 
 
 @pytest.mark.parametrize("request_id", [0, -5, 10**40, "", 'a"\\\n\u2028\u00e9'])
@@ -25,3 +26,9 @@ def test_a_message_with_any_line_breaks_is_one_event(text: bytes) -> None:
     events = EventReader(100).feed(encode.event(text))
     assert not isinstance(events, Refusal)
     assert [json.loads(event) for event in events] == [json.loads(text)]
+
+
+@pytest.mark.parametrize("code", [*ERROR_CODE_HTTP_STATUS, -32603, -32002, -32042, -32000, -31003, 0, 1, 404])
+def test_an_error_of_a_server_travels_under_the_status_that_its_code_has(code: int) -> None:
+    assert encode.status_of(code, ERAS[MODERN]) == ERROR_CODE_HTTP_STATUS.get(code, 200)
+    assert {encode.status_of(code, era) for era in ERAS.values() if era.sessions} == {200}

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from tallystick.terms import Reason, Refusal
-from tallystick.wire import ERAS, MODERN, Era, Headers, Message, admit, name_header
+from tallystick.wire import ERAS, MODERN, Era, Headers, Message
+from tallystick.wire.envelope import admit, name_header
 from tallystick.wire.message import CAPABILITIES_KEY, VERSION_KEY
 
 SESSION_ERAS = [version for version in ERAS if ERAS[version].sessions]
@@ -131,7 +132,7 @@ def test_initialize_agrees_on_a_version_with_sessions(wanted: object, agreed: st
     [
         ("pay", "pay"),
         ("pay now", "pay now"),
-        ("", "=?base64??="),
+        ("", ""),
         (" pay", "=?base64?IHBheQ==?="),
         ("caf\u00e9", "=?base64?Y2Fmw6k=?="),
         ("a\r\nAuthorization: x", "=?base64?YQ0KQXV0aG9yaXphdGlvbjogeA==?="),

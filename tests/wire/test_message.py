@@ -6,8 +6,9 @@ import random
 import pytest
 
 from tallystick.terms import Reason, Refusal
+from tallystick.terms.strict_json import MAX_DEPTH
 from tallystick.wire import Message, encode, parse
-from tallystick.wire.message import MAX_DEPTH
+from tallystick.wire.message import MAX_CODE, parse_carefully
 
 LONG_S, KELVIN = "\u017f", "\u212a"
 
@@ -117,7 +118,7 @@ def test_brackets_in_a_string_are_not_depth() -> None:
 def test_a_request_a_notification_and_a_response_are_told_apart() -> None:
     assert _parsed(_call()).kind == "request"
     assert _parsed(b'{"jsonrpc":"2.0","method":"notifications/x"}').kind == "notification"
-    assert _parsed(b'{"jsonrpc":"2.0","id":"a","result":null}').kind == "response"
+    assert _parsed(b'{"jsonrpc":"2.0","id":"a","result":{}}').kind == "response"
 
 
 @pytest.mark.parametrize("identity", ["0", "-1", '"\\u0041"', '""', "1" + "0" * 40])
@@ -202,3 +203,171 @@ def test_a_damaged_message_is_refused_or_read_as_python_reads_it(seed: int) -> N
         message = parse(bytes(body))
         if isinstance(message, Message):
             assert json.loads(body).get("params", {}) == message.params
+
+
+def _same(body: bytes) -> bool:
+    """Whether there is a reading. Both have to agree on that, and on the value to the last digit and type."""
+    quick, careful = parse(body), parse_carefully(body)
+    if isinstance(careful, Refusal):
+        assert isinstance(quick, Refusal), body
+        return False
+    assert repr(quick) == repr(careful), body
+    return True
+
+
+@pytest.mark.parametrize("body", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+def test_what_the_careful_reading_refuses_the_quick_one_refuses(body: bytes) -> None:
+    assert not _same(body)
+
+
+@pytest.mark.parametrize("text", EXACT)
+def test_both_readings_see_the_same_digits(text: str) -> None:
+    assert _same(_arguments(text))
+    assert _same(_arguments(f'{{"a":[{text},{text}]}}'))
+
+
+SPELLINGS = [
+    *(
+        "0",
+        "-0",
+        "0.0",
+        "-0.0",
+        "1",
+        "1.0",
+        "1.00",
+        "1e0",
+        "1E0",
+        "1e+0",
+        "10e-1",
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "0x1",
+        "1_0",
+    ),
+    *("1e308", "1.7976931348623157e308", "1.7976931348623159e308", "1e309", "-1e999", "4.9e-324", "1e-400", "1e22"),
+    *("9007199254740993", "9007199254740993.0", "18446744073709551615", "18446744073709551616", "9" * 400, "1" * 4301),
+    *("NaN", "Infinity", "-Infinity", "nan", "true", "True", "null", "undefined", "None", ""),
+    *('""', '"a"', '"\\u0061"', '"\\u00E9"', '"\\u00e9"', '"\u00e9"', '"\\/"', '"/"', '"\\u002f"', '"\\b\\f\\n\\r\\t"'),
+    *(
+        '"\\u0000"',
+        '"\\u001f"',
+        '"\\u001F"',
+        '"\x7f"',
+        '"\t"',
+        '"\\x41"',
+        '"\\ud83d\\ude00"',
+        '"\U0001f600"',
+        '"\\ud83d"',
+    ),
+    *('"\\ude00"', '"\\udE00\\ud83d"', '"\\u2028"', '"\u2028"', '"\ufeff"', '"\\"', '"a', "'a'", '"\\uD8"'),
+    *('{"a":1,"a":1}', '{"a":1,"\\u0061":1}', '{"a":1,"A":1}', '{"":1,"":2}', '{"a":1,}', '{"a"}', "{1:1}", "{}", "[]"),
+    *(
+        "[1,]",
+        "[,]",
+        "[[[]]]",
+        '[{"a":[{"a":1,"a":2}]}]',
+        "[1 ,2]",
+        '{"a" :1}',
+        "/**/1",
+        "1//",
+        '{"e\u0301":1,"\u00e9":1}',
+    ),
+]
+
+
+@pytest.mark.parametrize("text", SPELLINGS, ids=lambda text: text[:30])
+def test_both_readings_agree_on_every_spelling(text: str) -> None:
+    for value in (text, f"[{text}]", f'{{"k":{text}}}', f"{text} ", f"{text}\n"):
+        _same(_arguments(value))
+        _same(_call(f'{{"name":"t","_meta":{{"progressToken":{value}}}}}'))
+        _same(_call().replace(b'"id":1', b'"id":' + value.encode()))
+
+
+NAMES = [
+    *(
+        "jsonrpc",
+        "id",
+        "method",
+        "params",
+        "result",
+        "error",
+        "name",
+        "arguments",
+        "_meta",
+        "uri",
+        "progressToken",
+        "a",
+    ),
+    *(
+        "ID",
+        "Method",
+        f"param{LONG_S}",
+        f"progressTo{KELVIN}en",
+        "\\u0069d",
+        "method ",
+        "_Meta",
+        "Arguments",
+        "code",
+        "message",
+    ),
+]
+
+
+def _text(chance: random.Random, depth: int) -> str:
+    if depth == 0 or chance.random() < 0.4:
+        return chance.choice(SPELLINGS)
+    inner = [_text(chance, depth - 1) for _ in range(chance.randint(0, 3))]
+    space = chance.choice(["", "", "", " ", "\n"])
+    if chance.random() < 0.5:
+        return "[" + f",{space}".join(inner) + "]"
+    return "{" + f",{space}".join(f'"{chance.choice(NAMES)}":{value}' for value in inner) + "}"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_both_readings_agree_on_any_text_at_all(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - values to test with, not secrets
+    read = 0
+    for _ in range(100):
+        members = [f'"{chance.choice(NAMES)}":{_text(chance, 3)}' for _ in range(chance.randint(0, 2))]
+        good = ['"jsonrpc":"2.0"', '"id":1', '"method":"tools/call"', f'"params":{{"arguments":{_text(chance, 3)}}}']
+        chance.shuffle(both := members + good)
+        read += _same(("{" + ",".join(both) + "}").encode())
+        value = json.dumps(_value(chance, 4), ensure_ascii=chance.random() < 0.5, separators=(",", ":"))
+        whole = bytearray(_arguments(value))
+        read += _same(bytes(whole))
+        whole[chance.randrange(len(whole))] = chance.choice(b'\x00\xff\xed\xa0"{}[],:\\ue-0 ')
+        read += _same(bytes(whole))
+    assert read > 50
+
+
+def test_what_we_write_ourselves_is_read_back_at_once() -> None:
+    for text in EXACT:
+        written = encode.request(1, "tools/call", _parsed(_arguments(text)).params)
+        assert parse(written) == parse_carefully(written)
+
+
+@pytest.mark.parametrize("result", ["{}", '{"action":"accept","content":{"a":1.50,"b":[1e5]}}', '{ "b" : "\\u00e9" }'])
+def test_a_clients_answer_is_carried_as_canonical_bytes(result: str) -> None:
+    message = _parsed(f'{{"jsonrpc":"2.0","id":7,"result":{result}}}'.encode())
+    assert (message.kind, message.id, message.rpc_code) == ("response", 7, None)
+    assert message.payload == encode.value(json.loads(result))
+
+
+def test_a_clients_error_is_carried_with_its_code() -> None:
+    message = _parsed(b'{"jsonrpc":"2.0","id":"q","error":{"code":-1, "message":"no","data":[1]}}')
+    assert (message.rpc_code, message.payload) == (-1, b'{"code":-1,"message":"no","data":[1]}')
+
+
+NO_ANSWERS = [
+    *('"result":null', '"result":[]', '"result":"x"', '"error":null', '"error":[]', '"error":{}', '"error":{"code":1}'),
+    *('"error":{"message":"m"}', '"error":{"code":"1","message":"m"}', '"error":{"code":1.0,"message":"m"}'),
+    *('"error":{"code":true,"message":"m"}', '"error":{"code":1,"message":null}', '"result":{},"params":{}'),
+    *(f'"error":{{"code":{MAX_CODE + 1},"message":"m"}}', '"result":{"a":1,"a":2}', '"result":{},"Result":{}'),
+]
+
+
+@pytest.mark.parametrize("end", NO_ANSWERS)
+def test_an_answer_that_no_server_could_read_is_refused(end: str) -> None:
+    assert isinstance(parse(f'{{"jsonrpc":"2.0","id":7,{end}}}'.encode()), Refusal)

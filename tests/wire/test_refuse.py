@@ -5,7 +5,8 @@ from typing import get_args
 
 import pytest
 
-from tallystick.terms import Code, Reason, Refusal
+from tallystick.terms import Reason, Refusal
+from tallystick.terms.refusal import Code
 from tallystick.wire import ERAS, MODERN, encode
 
 CODES: tuple[Code, ...] = get_args(Code)

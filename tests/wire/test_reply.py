@@ -34,6 +34,22 @@ def test_a_tool_error_is_told_from_a_result(result: str, kind: str) -> None:
     assert (reply.kind, reply.id, reply.payload) == (kind, 7, result.encode())
 
 
+@pytest.mark.parametrize(
+    ("result", "written"),
+    [
+        ("{}", ""),
+        ('{"resultType":"complete","content":[]}', "complete"),
+        ('{"inputRequests":{},"resultType":"input_required"}', "input_required"),
+        ('{"result\\u0054ype":"task"}', "task"),
+        ('{"resultType":"com.example/new"}', "com.example/new"),
+        ('{"content":["resultType","resultType"],"structuredContent":{"resultType":"task"}}', ""),
+        ('{"isError":true,"resultType":"complete"}', "complete"),
+    ],
+)
+def test_a_result_says_how_it_is_to_be_read(result: str, written: str) -> None:
+    assert _reply(_result(result)).result_type == written
+
+
 def test_a_payload_passes_exactly_as_the_server_wrote_it() -> None:
     result = '{ "b" : 1.50, "a":[ 1e400,\n123456789012345678901234567890 ], "\\u00e9":"\u00e9" }'
     assert _reply(_result(result)).payload == result.encode()
@@ -83,6 +99,10 @@ BROKEN: dict[str, bytes | str] = {
     "isError that is a word": _result('{"isError":"false"}'),
     "isError twice": _result('{"isError":true,"isError":false}'),
     "isError twice, once escaped": _result('{"isError":true,"\\u0069sError":false}'),
+    "a resultType that is no word": _result('{"resultType":5}'),
+    "a resultType of null": _result('{"resultType":null}'),
+    "resultType twice": _result('{"resultType":"complete","resultType":"input_required"}'),
+    "resultType twice, once escaped": _result('{"resultType":"complete","result\\u0054ype":"task"}'),
     "an error without a code": '{"jsonrpc":"2.0","id":7,"error":{"message":"x"}}',
     "an error with a code no record can keep": '{"jsonrpc":"2.0","id":7,"error":{"code":99999999999999999999}}',
     "NaN in a result": _result('{"a":NaN}'),

@@ -4,10 +4,10 @@ Pure. The builders run twice per call, so parts that repeat between calls (calle
 Nothing here puts arguments or results into a leaf.
 """
 
-import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple, TypeGuard
 
 import msgspec
@@ -20,6 +20,8 @@ SIZE_LIMIT = 8192
 _SAFE_INTEGER = 2**53 - 1
 _MEMO_LIMIT = 4096
 _ULID_LENGTH = 26
+_BLOCK = 64
+"""Bytes that SHA-256 takes in at once."""
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _UNSET = msgspec.UNSET
 _encode = msgspec.json.Encoder().encode
@@ -40,37 +42,44 @@ _TIGHT = _Bounds(88, 8)
 class _Leaf(msgspec.Struct, kw_only=True):
     """Every field of every kind. INVARIANT: declared in the order that RFC 8785 sorts them; absent ones stay UNSET."""
 
-    args_c: str | msgspec.UnsetType = _UNSET
+    args_c: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     caller: msgspec.Raw | msgspec.UnsetType | None = _UNSET
     decision: msgspec.Raw | msgspec.UnsetType | None = _UNSET
     definition: str | msgspec.UnsetType = _UNSET
-    elapsed_us: int | msgspec.UnsetType = _UNSET
+    elapsed_us: int | msgspec.Raw | msgspec.UnsetType = _UNSET
     era: str | msgspec.UnsetType = _UNSET
-    id: str | msgspec.UnsetType = _UNSET
-    intent: int | msgspec.UnsetType | None = _UNSET
+    id: str | msgspec.Raw | msgspec.UnsetType = _UNSET
+    intent: int | msgspec.Raw | msgspec.UnsetType | None = _UNSET
     kind: str
     method: str | msgspec.UnsetType = _UNSET
     previous: dict[str, str | int] | msgspec.UnsetType = _UNSET
     reasons: list[str] | msgspec.UnsetType = _UNSET
     refusal: msgspec.Raw | msgspec.UnsetType = _UNSET
-    request_bytes: int | msgspec.UnsetType = _UNSET
-    result_bytes: int | msgspec.UnsetType = _UNSET
-    result_c: str | msgspec.UnsetType = _UNSET
+    request_bytes: int | msgspec.Raw | msgspec.UnsetType = _UNSET
+    result_bytes: int | msgspec.Raw | msgspec.UnsetType = _UNSET
+    result_c: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     route: str | msgspec.UnsetType = _UNSET
     rpc_code: int | msgspec.UnsetType = _UNSET
     server: str | msgspec.UnsetType = _UNSET
-    session: str | msgspec.UnsetType = _UNSET
+    session: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     snapshot: str | msgspec.UnsetType = _UNSET
     status: str | msgspec.UnsetType = _UNSET
     tenant: str
     tool: str | msgspec.UnsetType = _UNSET
-    ts: str
+    ts: str | msgspec.Raw
     v: int = 1
 
 
 def encode(record: Intent | Outcome | Denial) -> bytes:
     """Leaf of a record. Over-long strings and lists are cut with a visible mark, so that any input fits."""
-    leaf = _encode(_build(record, _ROOMY))
+    # Two of three records are an intent or the usual outcome of one: their text is known but for a few values.
+    leaf = None
+    if isinstance(record, Intent):
+        leaf = _filled_intent(record)
+    elif isinstance(record, Outcome):
+        leaf = _filled_outcome(record)
+    if leaf is None:
+        leaf = _encode(_build(record, _ROOMY))
     return leaf if len(leaf) <= SIZE_LIMIT else _encode(_build(record, _TIGHT))
 
 
@@ -103,20 +112,44 @@ def canonical(value: object) -> bytes | Refusal:
         return Refusal("invalid", (Reason.MALFORMED,), text, detail=str(error))
 
 
+_INNER_PAD = bytes([octet ^ 0x36 for octet in range(256)])
+_OUTER_PAD = bytes([octet ^ 0x5C for octet in range(256)])
+
+
+@lru_cache(maxsize=8)
+def _pads(key: bytes) -> tuple[bytes, bytes]:
+    """The two blocks that HMAC-SHA-256 (RFC 2104) hashes before its content."""
+    block = (key if len(key) <= _BLOCK else sha256(key).digest()).ljust(_BLOCK, b"\0")
+    return block.translate(_INNER_PAD), block.translate(_OUTER_PAD)
+
+
 def commit(key: bytes, call_id: str, field: str, content: bytes) -> str:
     """Commitment (hex) to the content of one field of one record: HMAC-SHA-256(disclose(...), content)."""
-    return hmac.digest(disclose(key, call_id, field), content, "sha256").hex()
+    # HMAC written out: the two pads of `key` are hashed for every record, and a digest object costs more than its hash.
+    block = disclose(key, call_id, field).ljust(_BLOCK, b"\0")
+    return sha256(block.translate(_OUTER_PAD) + sha256(block.translate(_INNER_PAD) + content).digest()).hexdigest()
 
 
 def disclose(key: bytes, call_id: str, field: str) -> bytes:
     """The record key that lets an auditor check one commitment and no other: HMAC-SHA-256(key, id || field)."""
-    return hmac.digest(key, (call_id + field).encode(), "sha256")
+    inner, outer = _pads(key)
+    return sha256(outer + sha256(inner + (call_id + field).encode()).digest()).digest()
+
+
+_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
 
 
 def call_id(at: float, entropy: bytes) -> str:
     """ULID of a call that starts at `at` (seconds since the epoch), from 10 random bytes."""
-    number = int(at * 1000) << 80 | int.from_bytes(entropy[:10], "big")
-    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)])
+    number = int.from_bytes(entropy[:10], "big")
+    return _moment(int(at * 1000)) + "".join(
+        [_PAIRS[number >> shift & 1023] for shift in (70, 60, 50, 40, 30, 20, 10, 0)]
+    )
+
+
+@lru_cache(maxsize=8)
+def _moment(millis: int) -> str:
+    return "".join([_CROCKFORD[millis >> shift & 31] for shift in range(45, -1, -5)])
 
 
 def timestamp(at: float) -> str:
@@ -264,6 +297,65 @@ def _refusal(refusal: Refusal, bounds: _Bounds) -> msgspec.Raw:
         "reasons": _clip_all(refusal.reasons, bounds),
     }
     return msgspec.Raw(_encode_sorted(fields))
+
+
+_GAP = msgspec.Raw(b"\0")
+"""Stands for a value that is filled in later. INVARIANT: JSON never holds this byte, because strings escape it."""
+
+_IntentKey = tuple[int, int, Target, TenantId, bool]
+_intents: dict[_IntentKey, tuple[Caller, Decision, bytes]] = {}
+_outcomes: dict[tuple[TenantId, str], bytes] = {}
+
+
+def _filled_intent(record: Intent) -> bytes | None:
+    """The leaf out of its template; None where there is none (yet)."""
+    caller, decision, session = record.caller, record.decision, record.session
+    key = (id(caller), id(decision), record.target, record.tenant, session is None)
+    known = _intents.get(key)
+    if known is None or known[0] is not caller or known[1] is not decision:
+        # Only a decision that was seen before is one that will come again; others would fill the memory for nothing.
+        if (id(decision), _ROOMY) in _memo:
+            _remember_intent(key, record)
+        return None
+    args_c, call_id, ts = _encode(record.args_c), _encode(record.id), _encode(timestamp(record.at))
+    if session is None:
+        return known[2] % (args_c, call_id, record.request_bytes, ts)
+    return known[2] % (args_c, call_id, record.request_bytes, _encode(_clip(session, _ROOMY)), ts)
+
+
+def _remember_intent(key: _IntentKey, record: Intent) -> None:
+    if len(_intents) >= _MEMO_LIMIT:
+        _intents.clear()
+    leaf = _build(record, _ROOMY)
+    leaf.args_c = leaf.id = leaf.request_bytes = leaf.ts = _GAP
+    marks = [b"%b", b"%b", b"%d", b"%b"]
+    if record.session is not None:
+        leaf.session = _GAP
+        marks.append(b"%b")
+    _intents[key] = (record.caller, record.decision, _template(leaf, marks))
+
+
+def _filled_outcome(record: Outcome) -> bytes | None:
+    """The leaf of an outcome that has nothing to tell but the usual; None for any other."""
+    usual = not record.reasons and record.rpc_code is record.target is record.caller is record.decision is None
+    if not usual or record.intent is None or record.result_c is None:
+        return None
+    key = (record.tenant, record.status)
+    known = _outcomes.get(key)
+    if known is None:
+        if len(_outcomes) >= _MEMO_LIMIT:
+            _outcomes.clear()
+        leaf = _outcome(record, _ROOMY)
+        leaf.elapsed_us = leaf.id = leaf.intent = leaf.result_bytes = leaf.result_c = leaf.ts = _GAP
+        known = _outcomes[key] = _template(leaf, [b"%d", b"%b", b"%d", b"%d", b"%b", b"%b"])
+    call_id, result_c, ts = _encode(record.id), _encode(record.result_c), _encode(timestamp(record.at))
+    return known % (record.elapsed_us, call_id, record.intent, record.result_bytes, result_c, ts)
+
+
+def _template(leaf: _Leaf, marks: Sequence[bytes]) -> bytes:
+    """Text of a leaf with a format mark in each of its gaps."""
+    first, *others = _encode(leaf).replace(b"%", b"%%").split(b"\0")
+    return first + b"".join([mark + part for mark, part in zip(marks, others, strict=True)])
 
 
 def _clip(text: str, bounds: _Bounds) -> str:

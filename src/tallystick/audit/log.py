@@ -11,22 +11,23 @@ A crash between any two steps is repaired by `open_log` out of the journal.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from struct import Struct
 from typing import Protocol
-from zlib import crc32
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tallystick.audit.journal import Segment, frame, read_tail
 from tallystick.audit.leaf import glance, in_doubt
 from tallystick.audit.model import Unwritable
 from tallystick.audit.tlog.merkle import tree_hash
 from tallystick.audit.tlog.note import Checkpoint, NoteError, open_checkpoint, sign_checkpoint, verifier_of
-from tallystick.audit.tlog.tiles import Edge, load_edge, pack, tile_node, unpack
+from tallystick.audit.tlog.tiles import Edge, load_edge, tile_node
 from tallystick.terms import Clock, TenantId
 
 SEGMENT_BYTES = 16 << 20
-_MAGIC = b"TJ1\n"
-_BATCH = Struct(">4sQIII")
+"""Bytes of a segment of a busy log."""
+FIRST_SEGMENT_BYTES = 256 << 10
+"""Bytes of a log's first segment after a start: a quiet log needs no more, and filling it is short."""
+_GROWTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,6 @@ class Row:
     body: str
     time_us: int
     opened: dict[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of the journal that starts with leaf `first`."""
-
-    first: int
-    content: bytes
 
 
 class Store(Protocol):
@@ -69,11 +62,15 @@ class Store(Protocol):
         ...
 
     def journal(self, batch: bytes) -> None:
-        """Append to the newest segment and sync it."""
+        """Write behind the last batch of the newest segment and sync it."""
         ...
 
-    def rotate(self, first: int) -> None:
-        """Start the segment of leaf `first`."""
+    def rotate(self, first: int, size: int) -> None:
+        """Start the segment of leaf `first` with room for `size` bytes; a prepared one of that size is taken."""
+        ...
+
+    def prepare(self, size: int) -> None:
+        """Fill a segment of `size` bytes with zeros and sync it, so that a later `rotate` need not. Beside commits."""
         ...
 
     def segments(self) -> list[Segment]:
@@ -106,12 +103,17 @@ class Log:
         self.origin = origin
         self._edge = edge
         self._row = row
-        self._unpublished: deque[Sequence[bytes]] = deque()
-        self._segment_bytes = 0
+        self._unpublished: deque[tuple[Sequence[bytes], Sequence[int]]] = deque()
+        self._owners: dict[int, int] = {}
+        self._room = self._segment = self._prepared = 0
         self._failure: Unwritable | None = None
         self.opened = dict(row.opened)
+        self.late: set[str] = set()
         self.size = edge.size
         self.clock_went_back = False
+
+    # `opened`: call id of each open intent by index, as far as published. `late`: ids of calls that were closed as in
+    # doubt in this life, so that no outcome of theirs is taken any more.
 
     @property
     def published(self) -> int:
@@ -123,38 +125,60 @@ class Log:
         """What the log commits to now."""
         return Checkpoint(self.origin, self._edge.size, self._edge.root())
 
-    def append(self, leaves: Sequence[bytes]) -> int:
-        """Make leaves durable and return the index of the first; raises Unwritable, and then for ever."""
+    def append(self, leaves: Sequence[bytes], owners: Sequence[int] = ()) -> int:
+        """Make leaves durable and return the index of the first; raises Unwritable, and then for ever.
+
+        `owners` are the numbers of who sent each leaf, or nothing where it does not matter.
+        """
         if self._failure is not None:
             raise self._failure
         first = self.size
         batch = frame(first, leaves)
         try:
-            if self._segment_bytes + len(batch) > SEGMENT_BYTES:
-                self._store.rotate(first)
-                self._segment_bytes = 0
+            if len(batch) > self._room:
+                self._turn(first, len(batch))
             self._store.journal(batch)
         except OSError as error:
             message = f"the journal cannot be written: {error}"
             raise self._fail(message) from error
-        self._segment_bytes += len(batch)
+        self._room -= len(batch)
         self.size = first + len(leaves)
-        self._unpublished.append(leaves)
+        self._unpublished.append((leaves, owners))
         return first
+
+    def start_segment(self) -> None:
+        """Start the first segment of this life; raises OSError."""
+        self._turn(self.size, 0)
+
+    def _turn(self, first: int, least: int) -> None:
+        prepared = self._prepared if self._prepared >= least else 0
+        self._segment = self._room = prepared or max(FIRST_SEGMENT_BYTES, least)
+        self._store.rotate(first, self._segment)
+        if prepared:
+            self._prepared = 0
 
     def adopt(self, leaves: Sequence[bytes]) -> None:
         """Take over leaves that are in the journal already."""
         self.size += len(leaves)
-        self._unpublished.append(leaves)
+        self._unpublished.append((leaves, ()))
+
+    def opened_by(self, owner: int) -> dict[int, str]:
+        """Return the published intents of an owner that are open, in their order: call id by index."""
+        return {index: call_id for index, call_id in self.opened.items() if self._owners.get(index) == owner}
 
     def publish(self, clock: Clock) -> bool:
         """Bring tiles and checkpoint up to the journal; False when nothing was new. Raises Unwritable for good."""
         if self._failure is not None:
             raise self._failure
-        fresh = [leaf for _ in range(len(self._unpublished)) for leaf in self._unpublished.popleft()]
+        fresh: list[bytes] = []
+        owners: list[int] = []
+        for _ in range(len(self._unpublished)):
+            leaves, whose = self._unpublished.popleft()
+            fresh += leaves
+            owners += whose or [0] * len(leaves)
         if not fresh:
             return False
-        self._follow(fresh)
+        self._follow(fresh, owners)
         try:
             for path, content in self._edge.extend(fresh).items():
                 self._store.put(path, content)
@@ -162,18 +186,25 @@ class Log:
             body = self._advance(clock)
             self._store.show(body)
             self._store.forget(self._edge.size)
+            # A segment that is half full is soon full: the next one is filled here, so that no commit waits for it.
+            if not self._prepared and self._room * 2 < self._segment:
+                size = min(SEGMENT_BYTES, _GROWTH * self._segment)
+                self._store.prepare(size)
+                self._prepared = size
         except OSError as error:
             message = f"the log cannot be published: {error}"
             raise self._fail(message) from error
         return True
 
-    def _follow(self, leaves: Sequence[bytes]) -> None:
-        for index, leaf in enumerate(leaves, self._edge.size):
+    def _follow(self, leaves: Sequence[bytes], owners: Sequence[int]) -> None:
+        for index, (leaf, owner) in enumerate(zip(leaves, owners, strict=True), self._edge.size):
             kind, intent, call_id = glance(leaf)
             if kind == "intent":
                 self.opened[index] = call_id.decode()
+                self._owners[index] = owner
             elif intent is not None and kind in {"outcome", "in_doubt"}:
                 self.opened.pop(intent, None)
+                self._owners.pop(intent, None)
 
     def _advance(self, clock: Clock) -> str:
         now = int(clock() * 1_000_000)
@@ -206,13 +237,14 @@ def open_log(store: Store, key: Ed25519PrivateKey, origin: str, tenant: TenantId
         log = Log(store, key, origin, _edge(store, key, origin, row), row)
         tail = _tail(store, log.published, origin)
         log.adopt(tail)
-        store.rotate(log.size)
+        log.start_segment()
     except (OSError, NoteError, LookupError) as error:
         message = f"{origin}: cannot be opened: {error}"
         raise Unwritable(message) from error
     log.publish(clock)
     if log.opened:
         now = max(clock(), row.time_us / 1_000_000)
+        log.late.update(log.opened.values())
         log.append([in_doubt(call_id, tenant, index, now) for index, call_id in sorted(log.opened.items())])
         log.publish(clock)
     return log
@@ -244,62 +276,10 @@ def _edge(store: Store, key: Ed25519PrivateKey, origin: str, row: Row) -> Edge:
 def _tail(store: Store, size: int, origin: str) -> list[bytes]:
     """Leaves of the journal past the checkpoint; cuts off a last batch that was torn, hence never acknowledged."""
     segments = store.segments()
-    if not segments or segments[0].first > size:
-        message = f"{origin}: the journal does not reach back to the checkpoint; restore the log's directory"
+    tail = read_tail(segments, size)
+    if isinstance(tail, str):
+        message = f"{origin}: the journal {tail}; restore the log's directory"
         raise Unwritable(message)
-    at, tail = segments[0].first, list[bytes]()
-    for segment in segments:
-        leaves, good = parse_segment(segment)
-        torn = good < len(segment.content)
-        if segment.first != at or (torn and (segment is not segments[-1] or _goes_on(segment, good))):
-            message = f"{origin}: the journal is damaged after leaf {at + len(leaves) - 1}; restore the log's directory"
-            raise Unwritable(message)
-        if torn:
-            store.truncate(segment, good)
-        tail += leaves[max(0, size - at) :]
-        at += len(leaves)
-    if at < size:
-        message = f"{origin}: the journal ends before the checkpoint; restore the log's directory"
-        raise Unwritable(message)
-    return tail
-
-
-def frame(first: int, leaves: Sequence[bytes]) -> bytes:
-    """One batch of the journal: magic, index of the first leaf, count, length, CRC-32, leaves as in an entry bundle."""
-    payload = pack(leaves)
-    count, length = len(leaves), len(payload)
-    check = crc32(payload, crc32(_BATCH.pack(_MAGIC, first, count, length, 0)))
-    return _BATCH.pack(_MAGIC, first, count, length, check) + payload
-
-
-def parse_segment(segment: Segment) -> tuple[list[bytes], int]:
-    """Leaves of the intact batches from the start of a segment, and where the intact part ends."""
-    found: list[bytes] = []
-    at = 0
-    while (batch := _batch(segment.content, at)) is not None and batch[0] == segment.first + len(found):
-        found += batch[1]
-        at = batch[2]
-    return found, at
-
-
-def _batch(content: bytes, at: int) -> tuple[int, list[bytes], int] | None:
-    if len(content) < at + _BATCH.size:
-        return None
-    magic, first, count, length, check = _BATCH.unpack_from(content, at)
-    start = at + _BATCH.size
-    payload = content[start : start + length]
-    expected = crc32(payload, crc32(_BATCH.pack(magic, first, count, length, 0)))
-    if magic != _MAGIC or len(payload) != length or check != expected:
-        return None
-    leaves, whole = unpack(payload)
-    return (first, leaves, start + length) if whole and len(leaves) == count else None
-
-
-def _goes_on(segment: Segment, good: int) -> bool:
-    """Tell whether intact batches follow the damage: then it is not a torn tail but a damaged journal."""
-    at = segment.content.find(_MAGIC, good + 1)
-    while at >= 0:
-        if _batch(segment.content, at) is not None:
-            return True
-        at = segment.content.find(_MAGIC, at + 1)
-    return False
+    if tail.torn_at is not None:
+        store.truncate(segments[-1], tail.torn_at)
+    return tail.leaves

@@ -10,19 +10,23 @@ import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from errno import EIO
+from errno import EIO, ENOSPC
 from itertools import pairwise
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick.audit.log import Row, Segment
+from tallystick.audit.journal import Segment
+from tallystick.audit.log import FIRST_SEGMENT_BYTES, Row
 from tallystick.audit.model import Unwritable
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
 from tallystick.audit.tlog.note import Checkpoint, sign_checkpoint, verifier_of
 from tallystick.audit.tlog.tiles import tile_path, widths
 
 _KEY_BYTES = 32
+_PREPARED, _DRAFT = "next", "new"
+"""Names of journal files that are not segments yet: they hold nothing, and whatever a crash leaves is overwritten."""
+_ZEROS = bytes(1 << 20)
 _LOOK_BACK = 64
 """Newest complete tiles whose incomplete forerunners are looked for: older ones are gone, or only waste."""
 _SCHEMA = """
@@ -62,6 +66,21 @@ def write_durably(path: Path, content: bytes, mode: int) -> None:
     beside.rename(path)
 
 
+def _fill(path: Path, size: int) -> int:
+    """Make a file of zeros, durably, and return its descriptor. Writing them is the point: holes would be no faster."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        written = sum([os.pwrite(descriptor, _ZEROS[: size - at], at) for at in range(0, size, len(_ZEROS))])
+        os.fsync(descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
+    if written != size:
+        os.close(descriptor)
+        raise OSError(ENOSPC, f"short write to {path}: {written} of {size} bytes")
+    return descriptor
+
+
 def make_directory(path: Path) -> None:
     """Create a directory and its parents, durably."""
     if not path.is_dir():
@@ -79,6 +98,8 @@ class DirectoryStore:
         self._name = name
         self._unsettled: set[Path] = set()
         self._journal: int | None = None
+        self._written = 0
+        self._prepared: int | None = None
         self._forgotten = 0
 
     def read(self, path: str) -> bytes | None:
@@ -111,20 +132,35 @@ class DirectoryStore:
         sync_directory(self._root)
 
     def journal(self, batch: bytes) -> None:
-        """Append and sync."""
+        """Write behind the last batch and sync."""
         if self._journal is None:
             raise OSError(EIO, "no journal segment is open")
-        written = os.write(self._journal, batch)
+        written = os.pwrite(self._journal, batch, self._written)
         if written != len(batch):
             raise OSError(EIO, f"short write to the journal: {written} of {len(batch)} bytes")
         os.fdatasync(self._journal)
+        self._written += written
 
-    def rotate(self, first: int) -> None:
-        """Start a segment; an empty one of the same name is taken over."""
-        self.close()
-        path = self._root / "journal" / f"{first:020d}"
-        self._journal = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        sync_directory(path.parent)
+    def rotate(self, first: int, size: int) -> None:
+        """Start a segment: the prepared one, or a new one; one of the same name holds nothing and is replaced."""
+        directory = self._root / "journal"
+        fresh, beside = self._prepared, directory / _PREPARED
+        if fresh is None or os.fstat(fresh).st_size != size:
+            beside = directory / _DRAFT
+            fresh = _fill(beside, size)
+        else:
+            self._prepared = None
+        if self._journal is not None:
+            os.close(self._journal)
+        self._journal, self._written = fresh, 0
+        beside.rename(directory / f"{first:020d}")
+        sync_directory(directory)
+
+    def prepare(self, size: int) -> None:
+        """Fill the segment that comes next."""
+        if self._prepared is not None:
+            os.close(self._prepared)
+        self._prepared = _fill(self._root / "journal" / _PREPARED, size)
 
     def segments(self) -> list[Segment]:
         """Read the whole journal, oldest first."""
@@ -170,13 +206,15 @@ class DirectoryStore:
             return self._database.execute(update, values).rowcount == 1
 
     def close(self) -> None:
-        """Close the open segment."""
-        if self._journal is not None:
-            os.close(self._journal)
-            self._journal = None
+        """Close the open segments."""
+        for descriptor in (self._journal, self._prepared):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._journal = self._prepared = None
 
     def _segment_paths(self) -> list[Path]:
-        return sorted((self._root / "journal").iterdir()) if (self._root / "journal").is_dir() else []
+        directory = self._root / "journal"
+        return sorted(path for path in directory.iterdir() if path.name.isdecimal()) if directory.is_dir() else []
 
     def _drop_partials(self, directory: Path) -> None:
         if directory.is_dir():
@@ -246,7 +284,7 @@ class State:
         root = self._directory / "audit" / name
         make_directory(root / "journal")
         write_durably(root / "vkey", (verifier_of(origin, self.key).vkey + "\n").encode(), 0o644)
-        store.rotate(0)
+        store.rotate(0, FIRST_SEGMENT_BYTES)
         store.close()
         store.show(body)
         with _as_os_error():

@@ -1,11 +1,8 @@
 """The writer process: the only one that holds the signing key and the logs. `python -m tallystick.audit.writer`.
 
-It reads frames from inherited sockets, commits whatever has arrived as one batch per log, and acknowledges; what
-arrives meanwhile is the next batch. There is no timer on that path. A thread publishes tiles and checkpoints behind it.
-It ends when every socket has closed (after draining them) or with the first failed write (exit status 1).
-
-Frame to the writer: u32 length of the bundle, u8 length of the tenant, tenant, bundle of leaves.
-Frame from the writer: u8 kind, u64 number, u32 count, and for kinds with text `number` bytes of UTF-8.
+It serves the sockets it inherits and, told to listen, the workers that connect (`sequence`); a thread publishes tiles
+and checkpoints behind the commits. It ends when every client has gone, after draining them, or with the first failed
+write (exit status 1).
 """
 
 import argparse
@@ -14,29 +11,24 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
-from struct import Struct
 from time import CLOCK_REALTIME, clock_gettime
 
-from tallystick.audit.leaf import glance, opening
+from tallystick.audit.leaf import glance, in_doubt, opening
 from tallystick.audit.log import Log, open_log
 from tallystick.audit.model import Unwritable
-from tallystick.audit.store import State
-from tallystick.audit.tlog.tiles import unpack
+from tallystick.audit.sequence import ANSWER, FATAL, Refused, Run, Sequencer
+from tallystick.audit.store import State, make_directory, read_commitment_key
 from tallystick.terms import Clock, TallyError, TenantId
 
-FRAME = Struct(">IB")
-ANSWER = Struct(">BQI")
-ACKNOWLEDGED, REFUSED, READY, FATAL = range(4)
 PUBLISH_SECONDS = 0.2
-BUNDLE_LIMIT = 64 << 20
 _BACKLOG_LIMIT = 100_000
-_CHUNK = 1 << 20
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes a directory
+_PATH_LIMIT = 107
+"""Bytes of a unix socket's path (unix(7))."""
 
 
 class Logs:
@@ -51,6 +43,7 @@ class Logs:
         self._last_year: dict[str, Log] = {}
         # Guards the database connection and publishing; appends need no lock.
         self._lock = threading.Lock()
+        self.fresh = threading.Event()
         newest: dict[str, int] = {}
         for tenant, year in state.logs():
             newest[tenant] = max(year, newest.get(tenant, year))
@@ -61,29 +54,46 @@ class Logs:
             elif row is not None and row.opened:
                 self._open(tenant, year)
 
-    def append(self, tenant: str, leaves: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-        """Make leaves durable; yield (index of the first, count) for each run of them. Raises Unwritable."""
+    def append(self, tenant: str, leaves: Sequence[bytes], owners: Sequence[int] = ()) -> list[Run]:
+        """Make leaves durable; `owners` tells for each which client sent it. Raises Unwritable."""
         log = self._log(tenant)
         old = self._last_year.get(tenant)
-        if old is None:
-            yield log.append(leaves), len(leaves)
-            return
-        for target, run in groupby(leaves, key=lambda leaf: old if _ends(old, leaf) else log):
-            batch = list(run)
-            yield target.append(batch), len(batch)
+        if old is None and not log.late:
+            runs = [Run(log.append(leaves, owners), len(leaves))]
+        else:
+            runs = [*_sort(log, old, leaves, owners)]
+        if log.size - log.published > _BACKLOG_LIMIT:
+            self.publish()
+        # The publisher may be waiting for leaves.
+        self.fresh.set()
+        return runs
+
+    def orphan(self, owner: int) -> None:
+        """Close what a client that has gone left open: nobody knows how those calls ended. Raises Unwritable."""
+        with self._lock:
+            self._publish()
+            for log, tenant in self._open_logs():
+                left = log.opened_by(owner)
+                if left:
+                    now = self._clock()
+                    log.append([in_doubt(call_id, TenantId(tenant), index, now) for index, call_id in left.items()])
+                    log.late.update(left.values())
+                    self.fresh.set()
 
     def publish(self) -> None:
         """Bring the files of all logs up to date."""
         with self._lock:
-            for log in (*[log for _, log in list(self._current.values())], *list(self._last_year.values())):
-                log.publish(self._clock)
-                if log.clock_went_back:
-                    _say(f"{log.origin}: the clock went back; the checkpoint keeps the last time")
+            self._publish()
 
-    def backlog(self, tenant: str) -> int:
-        """Number of leaves of a tenant's log that are durable but not published yet."""
-        log = self._current[tenant][1]
-        return log.size - log.published
+    def _publish(self) -> None:
+        for log, _ in self._open_logs():
+            log.publish(self._clock)
+            if log.clock_went_back:
+                _say(f"{log.origin}: the clock went back; the checkpoint keeps the last time")
+
+    def _open_logs(self) -> list[tuple[Log, str]]:
+        current = [(log, tenant) for tenant, (_, log) in list(self._current.items())]
+        return current + [(log, tenant) for tenant, log in list(self._last_year.items())]
 
     def _log(self, tenant: str) -> Log:
         now = self._clock()
@@ -93,13 +103,13 @@ class Logs:
             return known[1]
         if known is None and not self._initialize:
             message = f"tenant {tenant!r} has no log, and this writer was not started to create one"
-            raise _Unknown(message)
+            raise Refused(message)
         return self._turn(tenant, year, known[1] if known else None, now)
 
     def _turn(self, tenant: str, year: int, old: Log | None, now: float) -> Log:
         if not _TENANT.fullmatch(tenant):
             message = f"{tenant!r} is no name of a tenant"
-            raise _Unknown(message)
+            raise Refused(message)
         with self._lock:
             if old is not None:
                 old.publish(self._clock)
@@ -131,8 +141,22 @@ class Logs:
         return log
 
 
-class _Unknown(Unwritable):
-    """A leaf for a tenant without a log: refused, and no reason to stop for the others."""
+def _sort(log: Log, old: Log | None, leaves: Sequence[bytes], owners: Sequence[int]) -> Iterator[Run]:
+    """Append each leaf where it belongs: outcomes beside their intents, and those of calls in doubt nowhere."""
+    late = log.late if old is None else log.late | old.late
+    at = 0
+    for target, run in groupby(leaves, key=lambda leaf: _target(log, old, late, leaf)):
+        batch = list(run)
+        whose = owners[at : at + len(batch)]
+        at += len(batch)
+        yield Run(None if target is None else target.append(batch, whose), len(batch))
+
+
+def _target(log: Log, old: Log | None, late: set[str], leaf: bytes) -> Log | None:
+    # Only an outcome that follows an intent starts so: it has no commitment to arguments and names no caller.
+    if late and leaf.startswith(b'{"elapsed_us"') and glance(leaf)[2].decode() in late:
+        return None
+    return old if old is not None and _ends(old, leaf) else log
 
 
 def _ends(log: Log, leaf: bytes) -> bool:
@@ -146,14 +170,9 @@ class Publisher(threading.Thread):
     def __init__(self, logs: Logs) -> None:
         super().__init__(daemon=True)
         self._logs = logs
-        self._fresh = threading.Event()
         self._closing = threading.Event()
         self.broken, self._alarm = socket.socketpair()
         self.failure: Unwritable | None = None
-
-    def wake(self) -> None:
-        """Tell that there are new leaves."""
-        self._fresh.set()
 
     def run(self) -> None:
         """Publish until closed."""
@@ -161,8 +180,8 @@ class Publisher(threading.Thread):
         self.failure = Unwritable("the publisher ended by an unforeseen error; restart Tallystick to recover")
         try:
             while not self._closing.is_set():
-                self._fresh.wait()
-                self._fresh.clear()
+                self._logs.fresh.wait()
+                self._logs.fresh.clear()
                 self._logs.publish()
                 self._closing.wait(PUBLISH_SECONDS)
             self.failure = None
@@ -174,82 +193,40 @@ class Publisher(threading.Thread):
     def close(self) -> None:
         """Publish the rest; raises Unwritable."""
         self._closing.set()
-        self._fresh.set()
+        self._logs.fresh.set()
         self.join()
         if self.failure is not None:
             raise self.failure
         self._logs.publish()
 
 
-def serve(logs: Logs, clients: Sequence[socket.socket]) -> None:
-    """Answer the clients until all have closed; raises Unwritable."""
+def serve(logs: Logs, sequencer: Sequencer, streams: Iterable[socket.socket]) -> None:
+    """Answer the clients until all have gone; raises Unwritable."""
     publisher = Publisher(logs)
     publisher.start()
-    selector = DefaultSelector()
-    selector.register(publisher.broken, EVENT_READ)
-    pending = {client: bytearray() for client in clients}
-    for client in clients:
-        selector.register(client, EVENT_READ)
-        client.sendall(ANSWER.pack(READY, 0, 0))
-    while pending:
-        ready = [key.fileobj for key, _ in selector.select()]
-        if publisher.broken in ready:
-            break
-        for client in [client for client in pending if client in ready]:
-            if not _receive(client, pending[client]):
-                selector.unregister(client)
-                del pending[client]
-                continue
-            _commit(logs, client, pending[client])
-        publisher.wake()
-    publisher.close()
-
-
-def _receive(client: socket.socket, buffer: bytearray) -> bool:
     try:
-        chunk = client.recv(_CHUNK)
-    except ConnectionError:
-        return False
-    buffer += chunk
-    return bool(chunk)
+        sequencer.serve(streams, publisher.broken)
+        publisher.close()
+    except Unwritable as error:
+        sequencer.tell_all(error.message)
+        raise
 
 
-def _commit(logs: Logs, client: socket.socket, buffer: bytearray) -> None:
-    """Commit every whole frame of the buffer, one batch per tenant run, and acknowledge."""
-    for tenant, leaves in _batches(buffer):
-        try:
-            answer = b"".join([ANSWER.pack(ACKNOWLEDGED, first, count) for first, count in logs.append(tenant, leaves)])
-            if logs.backlog(tenant) > _BACKLOG_LIMIT:
-                logs.publish()
-        except _Unknown as error:
-            text = error.message.encode()
-            answer = ANSWER.pack(REFUSED, len(text), len(leaves)) + text
-        try:
-            client.sendall(answer)
-        except ConnectionError:
-            return
-
-
-def _batches(buffer: bytearray) -> Iterator[tuple[str, list[bytes]]]:
-    frames: list[tuple[str, list[bytes]]] = []
-    at = 0
-    while len(buffer) - at >= FRAME.size:
-        length, name = FRAME.unpack_from(buffer, at)
-        start = at + FRAME.size + name
-        if length > BUNDLE_LIMIT:
-            message = "a client sent a frame that is too long"
-            raise Unwritable(message)
-        if len(buffer) < start + length:
-            break
-        leaves, whole = unpack(bytes(buffer[start : start + length]))
-        if not whole or not leaves:
-            message = "a client sent a frame that is not a bundle of leaves"
-            raise Unwritable(message)
-        frames.append((buffer[start - name : start].decode(), leaves))
-        at = start + length
-    del buffer[:at]
-    for tenant, run in groupby(frames, key=lambda item: item[0]):
-        yield tenant, [leaf for _, leaves in run for leaf in leaves]
+def listen(path: Path) -> socket.socket:
+    """Listen on a unix socket that only its owner may reach; raises OSError."""
+    if len(bytes(path)) > _PATH_LIMIT:
+        message = f"{path} is too long for a socket; choose a shorter state directory"
+        raise OSError(message)
+    make_directory(path.parent)
+    path.parent.chmod(0o700)
+    # Whoever left it is gone: the lock of the state directory is ours.
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(64)
+    listener.setblocking(False)  # noqa: FBT003 - positional in the standard library
+    return listener
 
 
 def _say(text: str) -> None:
@@ -264,6 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; returns its exit status."""
     parser = argparse.ArgumentParser(prog="tallystick.audit.writer")
     parser.add_argument("--fd", type=int, action="append", required=True, help="inherited stream socket of a client")
+    parser.add_argument("--listen", type=Path, help="unix socket on which further clients are served")
     parser.add_argument("--state", type=Path, required=True, help="state directory")
     parser.add_argument("--host", required=True, help="host part of the origins of new logs")
     parser.add_argument("--initialize", action="store_true", help="create what does not exist yet")
@@ -274,24 +252,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The publisher hashes; the committing thread must get the interpreter back soon after each sync.
     sys.setswitchinterval(0.0005)
-    clients = [socket.socket(fileno=descriptor) for descriptor in options.fd]
+    streams = [socket.socket(fileno=descriptor) for descriptor in options.fd]
     try:
         state = State(options.state, initialize=options.initialize)
         logs = Logs(state, options.host, _realtime, initialize=options.initialize)
-        serve(logs, clients)
-    except TallyError as error:
+        greeting = read_commitment_key(options.state) + options.host.encode()
+        sequencer = Sequencer(logs, greeting, listen(options.listen) if options.listen else None)
+    except (OSError, TallyError) as error:
+        text = error.message if isinstance(error, TallyError) else str(error)
+        _say(text)
+        for stream in streams:
+            _tell(stream, text.encode())
+        return 1
+    try:
+        serve(logs, sequencer, streams)
+    except Unwritable as error:
         _say(error.message)
-        text = error.message.encode()
-        for client in clients:
-            _tell(client, ANSWER.pack(FATAL, len(text), 0) + text)
         return 1
     state.close()
     return 0
 
 
-def _tell(client: socket.socket, answer: bytes) -> None:
+def _tell(stream: socket.socket, text: bytes) -> None:
     try:
-        client.sendall(answer)
+        stream.sendall(ANSWER.pack(FATAL, len(text), 0) + text)
     except OSError:
         _say("a client had gone")
 

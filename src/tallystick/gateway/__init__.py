@@ -5,21 +5,7 @@ Must never contain a decision (policy), a rule about identity, a second way to a
 
 from tallystick.gateway.corridor import travel
 from tallystick.gateway.front import Admission, Application, Front
-from tallystick.gateway.rooms import Rooms
-from tallystick.gateway.session import Sealer
-from tallystick.gateway.upstream import Connector, Fetcher, HttpUpstream, Outbound, StdioUpstream, Upstream
+from tallystick.gateway.rooms import Rooms, Streams
+from tallystick.gateway.upstream import Outbound, Upstream
 
-__all__ = [
-    "Admission",
-    "Application",
-    "Connector",
-    "Fetcher",
-    "Front",
-    "HttpUpstream",
-    "Outbound",
-    "Rooms",
-    "Sealer",
-    "StdioUpstream",
-    "Upstream",
-    "travel",
-]
+__all__ = ["Admission", "Application", "Front", "Outbound", "Rooms", "Streams", "Upstream", "travel"]

@@ -6,7 +6,17 @@ from typing import Final
 from tallystick import audit
 from tallystick.gateway import local
 from tallystick.gateway.rooms import Rooms
-from tallystick.gateway.tickets import Answer, Answered, Identified, Received, Routed, ServerTarget, ToolTarget
+from tallystick.gateway.tickets import (
+    Answer,
+    Answered,
+    Identified,
+    Received,
+    Routed,
+    ServerTarget,
+    StreamTarget,
+    TaskTarget,
+    ToolTarget,
+)
 from tallystick.identity import challenge, metadata_url
 from tallystick.terms import Caller, Reason, Refusal, TenantId, ToolId
 from tallystick.wire import encode
@@ -33,7 +43,7 @@ async def answer(rooms: Rooms, answered: Answered) -> Answer:
     intended, reply = answered.intended, answered.reply
     routed = intended.cleared.authorized.routed
     received = routed.identified.received
-    if received.message.id is None:
+    if received.message.id is None and intended.leaf is None:
         return Answer(204 if received.message.method == local.END else 202, b"")
     try:
         index = await rooms.recorder.append(routed.identified.caller.tenant, audit.encode(_outcome(rooms, answered)))
@@ -44,8 +54,12 @@ async def answer(rooms: Rooms, answered: Answered) -> Answer:
     if isinstance(reply, Refusal):
         status, body = encode.refusal(reply, received.message.id, received.era, index)
         return Answer(status, body)
-    member = "error" if reply.kind == "rpc_error" else "result"
-    return Answer(200, encode.message(received.message.id, member, reply.payload), local.headers_of(rooms, routed))
+    if received.message.id is None or received.message.kind != "request":
+        return Answer(202, b"")
+    if reply.kind == "rpc_error":
+        status = encode.status_of(reply.rpc_code or 0, received.era)
+        return Answer(status, encode.message(received.message.id, "error", reply.payload))
+    return Answer(200, encode.message(received.message.id, "result", reply.payload), local.headers_of(rooms, routed))
 
 
 def _outcome(rooms: Rooms, answered: Answered) -> audit.Outcome:
@@ -128,18 +142,21 @@ def owner_of(rooms: Rooms, route_key: str) -> TenantId:
 def given(received: Received) -> dict[str, object]:
     """Return what the caller asked for: a tool's arguments, or the parameters of any other method."""
     message = received.message
+    if message.kind == "response":
+        return {"id": message.id, "answer": message.payload.decode("utf-8", "replace")}
     return message.arguments if message.method == "tools/call" else message.params
 
 
 def aim(received: Received, routed: Routed | None) -> audit.Target:
     """Return what the record says of a request's aim; where the name led nowhere, the name that was asked for."""
-    method, era = received.message.method, received.era.version
+    method, era = received.message.method or "response", received.era.version
     if routed is None:
         asked = received.message.params.get("name")
         return audit.Target(received.route, method, era, tool=ToolId(asked) if isinstance(asked, str) else None)
     target, digest = routed.target, routed.snapshot.digest
-    if isinstance(target, ToolTarget):
+    if isinstance(target, ToolTarget | TaskTarget):
         tool, server = target.routed.tool, target.routed.server
         return audit.Target(received.route, method, era, server.name, tool.id, tool.digest, digest)
-    server_name = target.server.name if isinstance(target, ServerTarget) else None
+    server = target.server if isinstance(target, ServerTarget | StreamTarget) else None
+    server_name = None if server is None else server.name
     return audit.Target(received.route, method, era, server_name, snapshot=digest)

@@ -1,33 +1,44 @@
-"""Requests that the gateway answers itself, from the snapshot: opening, listing, ping and notifications."""
+"""Messages that the gateway answers itself, from the snapshot: opening, listing, ping, responses and notifications."""
 
+from collections.abc import Mapping
 from typing import Final
-
-import msgspec
 
 from tallystick import policy
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import Local, Routed
-from tallystick.wire import ERAS, Era, Reply, encode
-
-_HONOURED: Final = ("tools", "prompts", "resources", "completions", "logging", "extensions")
-"""Capabilities of a server that hold through the gateway; what they promise in notifications is taken out."""
+from tallystick.gateway.upstream import Client, Outbound
+from tallystick.snapshot import Route, RoutedTool
+from tallystick.terms import Caller
+from tallystick.wire import ERAS, Era, Reply, bridge, encode
 
 END: Final = "session/end"
 """The name under which HTTP DELETE travels the corridor; MCP has no method for it."""
 
-_PROMISES: Final = frozenset({"listChanged", "subscribe"})
+STREAM: Final = "session/stream"
+"""The name under which HTTP GET travels the corridor; MCP has no method for it."""
+
+DEGRADED: Final = "tallystick.dev/degraded"
+"""In `_meta` of a tool list: servers whose tools are listed, and which cannot be reached at the moment."""
+
+_PASSED_ON: Final = frozenset({"notifications/roots/list_changed"})
+"""Notifications of a client that its server wants to have."""
 
 
-async def answer(rooms: Rooms, routed: Routed, target: Local) -> Reply:
-    """Return the answer to a local request."""
-    if target.answer == "open":
-        return _open(routed)
-    if target.answer == "list":
-        return _list(routed)
-    if target.answer == "note":
-        _note(rooms, routed)
-    if target.answer == "end":
-        await _end(rooms, routed)
+async def answer(rooms: Rooms, routed: Routed, target: Local, outbound: Outbound | None) -> Reply:
+    """Return the answer to a local message. `outbound` carries a notification, at a route with one server."""
+    match target.answer:
+        case "open":
+            return _open(routed)
+        case "list":
+            return _list(rooms, routed)
+        case "respond":
+            return _respond(rooms, routed)
+        case "note":
+            await _note(rooms, routed, outbound)
+        case "end":
+            await _end(rooms, routed)
+        case "ping":
+            pass
     return Reply("result", None, b"{}")
 
 
@@ -36,49 +47,60 @@ def headers_of(rooms: Rooms, routed: Routed) -> tuple[tuple[bytes, bytes], ...]:
     received = routed.identified.received
     if not received.era.sessions or received.message.method != received.era.opening:
         return ()
-    caller, now = routed.identified.caller, rooms.clock()
-    return ((b"mcp-session-id", rooms.sealer.seal(received.route, caller, received.era.version, now).encode()),)
+    params, caller = received.message.params, routed.identified.caller
+    client = Client(_object(params.get("capabilities")), _object(params.get("clientInfo")) or None)
+    opened = rooms.sessions.begin(received.route, caller, received.era.version, client, rooms.clock())
+    return ((b"mcp-session-id", opened.encode()),)
+
+
+def listed(found: Route, caller: Caller, era: Era) -> list[RoutedTool]:
+    """Return the tools of a route that a caller may see."""
+    # INVARIANT: what is listed is what may be called, by the same decision.
+    return [tool for tool in found.listing if policy.decide(tool.part, caller, None, era.version).effect == "allow"]
+
+
+def _object(value: object) -> dict[str, object]:
+    return {str(name): member for name, member in value.items()} if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - parsed JSON
 
 
 def _open(routed: Routed) -> Reply:
     era, found = routed.identified.received.era, routed.route
-    said = next(found.eras[version] for version in found.eras if ERAS[version].sessions == era.sessions)
+    same = next((said for version, said in found.eras.items() if ERAS[version].sessions == era.sessions), None)
+    said = same if same is not None else bridge.opening(next(iter(found.eras.values())), era)
     named = {"name": f"tallystick/{found.key}", "title": found.title, "version": "0.1"}
-    opened: dict[str, object] = {"capabilities": _capabilities(said.get("capabilities"))}
+    opened: dict[str, object] = {"capabilities": _capabilities(_object(said.get("capabilities")))}
     if "instructions" in said:
         opened["instructions"] = said["instructions"]
     if era.sessions:
         opened |= {"protocolVersion": era.version, "serverInfo": named}
     else:
         opened |= {
-            "supportedVersions": [v for v in ERAS if not ERAS[v].sessions],
+            "supportedVersions": list(ERAS),
             "_meta": {"io.modelcontextprotocol/serverInfo": named},
         }
     return _result(opened, era)
 
 
-def _capabilities(said: object) -> dict[str, object]:
-    try:
-        capabilities = msgspec.convert(said, dict[str, dict[str, object]])
-    except msgspec.ValidationError:
-        return {}
-    return {
-        name: {promise: value for promise, value in capabilities[name].items() if promise not in _PROMISES}
-        for name in _HONOURED
-        if name in capabilities
-    }
+def _capabilities(said: dict[str, object]) -> dict[str, object]:
+    # The tasks of 2025-11-25 are not carried; and that tools have changed is the gateway's own to tell.
+    kept = {name: value for name, value in said.items() if name != "tasks"}
+    return {**kept, "tools": {**_object(kept.get("tools")), "listChanged": True}} if "tools" in kept else kept
 
 
-def _list(routed: Routed) -> Reply:
-    received, caller = routed.identified.received, routed.identified.caller
-    era = received.era
-    # INVARIANT: what is listed is what may be called, by the same decision.
-    tools = [
-        tool.definition
-        for tool in routed.route.listing
-        if policy.decide(tool.part, caller, None, era.version).effect == "allow"
-    ]
-    return _result({"tools": tools}, era)
+def _list(rooms: Rooms, routed: Routed) -> Reply:
+    era, found = routed.identified.received.era, routed.route
+    tools = listed(found, routed.identified.caller, era)
+    result: dict[str, object] = {"tools": [tool.definition for tool in tools]}
+    degraded = _degraded(rooms, tools)
+    if degraded:
+        result["_meta"] = {DEGRADED: degraded}
+    return _result(result, era)
+
+
+def _degraded(rooms: Rooms, tools: list[RoutedTool]) -> list[str]:
+    upstreams = rooms.upstreams()
+    servers = {tool.server.name: upstreams.get(tool.server.name) for tool in tools}
+    return [name for name, upstream in servers.items() if upstream is None or upstream.refuse() is not None]
 
 
 def _result(result: dict[str, object], era: Era) -> Reply:
@@ -88,19 +110,31 @@ def _result(result: dict[str, object], era: Era) -> Reply:
     return Reply("result", None, encode.value(result))
 
 
-def _note(rooms: Rooms, routed: Routed) -> None:
+def _respond(rooms: Rooms, routed: Routed) -> Reply:
+    message, session = routed.identified.received.message, routed.identified.session
+    reply = Reply("result" if message.rpc_code is None else "rpc_error", message.id, message.payload, message.rpc_code)
+    if session is not None and message.id is not None:
+        rooms.questions.answer(session.key, message.id, reply)
+    return reply
+
+
+async def _note(rooms: Rooms, routed: Routed, outbound: Outbound | None) -> None:
     message, session = routed.identified.received.message, routed.identified.session
     request_id = message.params.get("requestId")
     if message.method == "notifications/cancelled" and session is not None and isinstance(request_id, int | str):
         cancellation = rooms.under_way.get((session.key, request_id))
         if cancellation is not None:
             cancellation.say()
+    if message.method in _PASSED_ON and outbound is not None and routed.route.server is not None:
+        upstream = rooms.upstreams().get(routed.route.server.name)
+        if upstream is not None:
+            await upstream.note(outbound)
 
 
 async def _end(rooms: Rooms, routed: Routed) -> None:
-    session = routed.identified.session
-    if session is None:
+    session, session_id = routed.identified.session, routed.identified.received.headers.session
+    if session is None or session_id is None:
         return
-    rooms.sealer.end(session)
+    await rooms.sessions.end(session_id)
     for upstream in rooms.upstreams().values():
         await upstream.forget(session.key)

@@ -2,14 +2,38 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tallystick.audit import Recorder
-from tallystick.gateway.session import Sealer
+from tallystick.gateway.client import Questions
+from tallystick.gateway.sealing import Keeper, Sessions
 from tallystick.gateway.upstream import Cancellation, Upstream
 from tallystick.guard import Bulkhead
 from tallystick.identity import Authenticator
 from tallystick.snapshot import Holder
 from tallystick.terms import Clock, ServerId, TenantId
+
+
+class Stirred(Protocol):
+    """An open stream, which is to look at the snapshot again."""
+
+    def stir(self) -> None:
+        """Look again, soon."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The open streams of this process, bounded in all (`at_most`) and per caller (by the bulkhead)."""
+
+    bulkhead: Bulkhead
+    at_most: int
+    open: set[Stirred] = field(default_factory=set[Stirred])
+
+    def stir(self) -> None:
+        """Have every stream look at the snapshot again."""
+        for stream in self.open:
+            stream.stir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +52,13 @@ class Rooms:
     upstreams: Callable[[], Mapping[ServerId, Upstream]]
     recorder: Recorder
     commitment_key: bytes
-    sealer: Sealer
+    sessions: Sessions
+    keeper: Keeper
     bulkhead: Bulkhead
+    streams: Streams
     public_url: str
     platform: TenantId
+    questions: Questions = field(default_factory=Questions)
     under_way: dict[tuple[str, int | str], Cancellation] = field(
         default_factory=dict[tuple[str, int | str], Cancellation]
     )

@@ -4,10 +4,13 @@ import os
 from typing import Final
 
 from tallystick import approvals, audit, policy
-from tallystick.gateway import local
+from tallystick.gateway import local, streams
+from tallystick.gateway.amend import amend
 from tallystick.gateway.answer import INTERNAL, UNWRITABLE, aim, given
+from tallystick.gateway.client import Side
 from tallystick.gateway.rooms import Rooms
-from tallystick.gateway.session import Session, binding_of
+from tallystick.gateway.sealing import Session, about, binding_of
+from tallystick.gateway.target import find
 from tallystick.gateway.tickets import (
     Answered,
     Authorized,
@@ -18,25 +21,20 @@ from tallystick.gateway.tickets import (
     Received,
     Routed,
     ServerTarget,
+    StreamTarget,
     Target,
+    TaskTarget,
     ToolTarget,
 )
-from tallystick.gateway.upstream import Outbound
+from tallystick.gateway.upstream import Client, Outbound
 from tallystick.guard import Admission, check_arguments
-from tallystick.snapshot import Route
-from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
-from tallystick.wire import ERAS, Era, Message, Reply
+from tallystick.terms import Caller, Decision, Reason, Refusal, ServerId
+from tallystick.wire import ERAS, Reply, bridge, encode, envelope
 
-_LOCAL: Final = {
-    "initialize": Local("open"),
-    "server/discover": Local("open"),
-    "tools/list": Local("list"),
-    "ping": Local("ping"),
-}
-"""Requests that the gateway answers itself, from the snapshot."""
+_STREAMS: Final = ServerId("streams")
+"""What the bulkhead of streams counts them under; they are not calls."""
 
-_NOT_YET: Final = frozenset({"resources/subscribe", "resources/unsubscribe", "subscriptions/listen"})
-"""Methods that would promise notifications which this gateway cannot deliver yet (docs/divergences.md)."""
+_SUBSCRIBING: Final = frozenset({"resources/subscribe", "resources/unsubscribe"})
 
 
 async def identify(rooms: Rooms, received: Received) -> Identified | Refusal:
@@ -64,7 +62,7 @@ def _enter_session(rooms: Rooms, identified: Identified) -> Identified | Refusal
             (Reason.SESSION_REQUIRED,),
             "Open a session first: send initialize, then repeat its Mcp-Session-Id.",
         )
-    session = rooms.sealer.open(session_id, rooms.clock())
+    session = rooms.sessions.open(session_id, rooms.clock())
     # INVARIANT: a session serves only the caller and the route that opened it.
     if session is None or session.binding != binding_of(caller) or session.route != received.route:
         return Refusal(
@@ -93,61 +91,56 @@ def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
     found = rooms.holder.find_route(received.route, tenant)
     if isinstance(found, Refusal) or snapshot is None:
         return found if isinstance(found, Refusal) else INTERNAL
-    if not any(ERAS[version].sessions == received.era.sessions for version in found.eras):
+    if not found.eras:
         return Refusal(
-            "invalid",
-            (Reason.VERSION_UNSUPPORTED,),
-            "The server behind this route speaks another protocol era, and eras are not bridged yet. Use the other.",
+            "unavailable",
+            (Reason.UPSTREAM_UNREACHABLE,),
+            "The server behind this route was never pinned, so nothing is known of it. Ask the operator.",
         )
-    target = _target(rooms, received.message, received.era, found, tenant)
+    target = find(rooms, entered, found)
     return target if isinstance(target, Refusal) else Routed(entered, snapshot, found, target)
-
-
-def _target(rooms: Rooms, message: Message, era: Era, found: Route, tenant: TenantId) -> Target | Refusal:
-    method = message.method
-    if method == "tools/call":
-        return _tool_target(rooms, message, found, tenant)
-    if message.kind == "notification":
-        return Local("end" if method == local.END else "note")
-    answer = _LOCAL.get(method)
-    if answer is not None and method not in era.closed_methods:
-        return answer
-    if found.server is None or method in era.closed_methods or method in _NOT_YET:
-        return Refusal("invalid", (Reason.METHOD_UNKNOWN,), f"The method {method[:80]!r} is not offered on this route.")
-    return ServerTarget(found.server)
-
-
-def _tool_target(rooms: Rooms, message: Message, found: Route, tenant: TenantId) -> ToolTarget | Refusal:
-    name = message.params.get("name")
-    if message.kind != "request" or not isinstance(name, str):
-        return Refusal(
-            "invalid", (Reason.MALFORMED,), "tools/call is a request with a name and an object of arguments."
-        )
-    routed = rooms.holder.resolve(found.key, name, tenant)
-    return routed if isinstance(routed, Refusal) else ToolTarget(routed, message.arguments)
 
 
 def authorize(rooms: Rooms, routed: Routed) -> Authorized | Refusal:
     """4, guard and policy: the arguments fit the pinned schema, one decision allows the call, the bulkhead has room."""
     target, identified = routed.target, routed.identified
-    caller, era = identified.caller, identified.received.era.version
+    received = identified.received
+    caller, era = identified.caller, received.era.version
     if isinstance(target, ToolTarget):
-        unfit = check_arguments(target.routed.validator, target.arguments)
+        unfit = _unfit(received, target)
         # Somebody who may not call the tool at all learns that, and nothing about its arguments.
         decision = policy.decide(target.routed.part, caller, None if unfit else target.arguments, era)
         if decision.effect == "allow" and unfit is not None:
             return unfit
-    elif isinstance(target, ServerTarget):
-        part = routed.route.method(identified.received.message.method)
+    elif isinstance(target, TaskTarget):
+        # Whoever may still call the tool may see to what it began.
+        decision = policy.decide(target.routed.part, caller, None, era)
+    else:
+        part = _part(routed)
         if part is None:
             return Refusal("invalid", (Reason.METHOD_UNKNOWN,), "This method is not offered on this route.")
-        decision = policy.decide(part, caller, identified.received.message.params, era)
-    else:
-        decision = policy.decide(routed.route.connect, caller, None, era)
+        given = received.message.params if isinstance(target, ServerTarget) else None
+        decision = policy.decide(part, caller, given, era)
     if decision.effect == "deny":
         return _denied(decision)
     admission = _admit(rooms, target, caller)
     return admission if isinstance(admission, Refusal) else Authorized(routed, decision, admission)
+
+
+def _unfit(received: Received, target: ToolTarget) -> Refusal | None:
+    unfit = check_arguments(target.routed.validator, target.arguments)
+    if unfit is None and received.era.mirrored and (target.routed.mirrored or received.headers.params):
+        return envelope.check_params(target.routed.mirrored, target.arguments, received.headers.params)
+    return unfit
+
+
+def _part(routed: Routed) -> policy.Slice | None:
+    method = routed.identified.received.message.method
+    asks_the_server = isinstance(routed.target, ServerTarget) or (
+        isinstance(routed.target, StreamTarget) and routed.target.server is not None and method != local.STREAM
+    )
+    # The stream of a session opens to whoever may connect; what it carries is decided where it is opened.
+    return routed.route.method(method) if asks_the_server else routed.route.connect
 
 
 def _denied(decision: Decision) -> Refusal:
@@ -163,8 +156,12 @@ def _denied(decision: Decision) -> Refusal:
 def _admit(rooms: Rooms, target: Target, caller: Caller) -> Admission | Refusal | None:
     if isinstance(target, Local):
         return None
-    server = target.routed.server if isinstance(target, ToolTarget) else target.server
-    return rooms.bulkhead.admit(server.name, server.limits.in_flight, caller.authority)
+    if isinstance(target, StreamTarget):
+        return rooms.streams.bulkhead.admit(_STREAMS, rooms.streams.at_most, caller.authority)
+    server = target.server if isinstance(target, ServerTarget) else target.routed.server
+    upstream = rooms.upstreams().get(server.name)
+    closed = None if upstream is None else upstream.refuse()
+    return closed or rooms.bulkhead.admit(server.name, server.limits.in_flight, caller.authority)
 
 
 def clear(authorized: Authorized) -> Cleared | Refusal:
@@ -205,45 +202,82 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
 async def send(rooms: Rooms, intended: Intended) -> Answered:
     """7, upstream: ask the server, or answer from the snapshot. Whatever happens is an answer with a status."""
     routed = intended.cleared.authorized.routed
-    if isinstance(routed.target, Local):
-        reply = await local.answer(rooms, routed, routed.target)
-        return Answered(intended, "success", reply)
+    target = routed.target
+    if isinstance(target, Local):
+        passed_on = _outbound(rooms, routed, routed.identified.received.message.params)
+        return Answered(intended, "success", await local.answer(rooms, routed, target, passed_on))
+    if isinstance(target, StreamTarget):
+        outbound = _outbound(rooms, routed, {})
+        return Answered(intended, "success", await streams.follow(rooms, routed, target, outbound))
     received = routed.identified.received
     session, request_id = routed.identified.session, received.message.id
     key = (session.key, request_id) if session is not None and request_id is not None else None
     if key is not None:
         rooms.under_way[key] = received.cancellation
     try:
-        reply = await _ask(rooms, routed)
+        reply = await _ask(rooms, routed, target)
     finally:
         if key is not None:
             rooms.under_way.pop(key, None)
     return Answered(intended, _status(reply), reply)
 
 
-async def _ask(rooms: Rooms, routed: Routed) -> Reply | Refusal:
-    received, target = routed.identified.received, routed.target
-    server = target.routed.server if isinstance(target, ToolTarget) else routed.route.server
-    upstream = rooms.upstreams().get(server.name) if server is not None else None
-    if server is None or upstream is None:
+async def _ask(rooms: Rooms, routed: Routed, target: ToolTarget | TaskTarget | ServerTarget) -> Reply | Refusal:
+    server = target.server if isinstance(target, ServerTarget) else target.routed.server
+    upstream = rooms.upstreams().get(server.name)
+    if upstream is None:
         return Refusal("upstream", (Reason.UPSTREAM_UNREACHABLE,), "The server is not running. Ask the operator.")
-    params = received.message.params
+    outbound = _outbound(rooms, routed, target.params)
+    outbound.timeout_s, outbound.result_bytes = server.limits.timeout_s, server.limits.result_bytes
     if isinstance(target, ToolTarget):
-        params = {**params, "name": target.routed.tool.id}
-    session = routed.identified.session
-    return await upstream.ask(
-        Outbound(
-            received.era,
-            received.message.method,
-            params,
-            session.key if session is not None else "",
-            received.exchange,
-            server.limits.timeout_s,
-            server.limits.result_bytes,
-            received.headers.params,
-            received.cancellation,
-        )
+        outbound.mirrored = target.routed.mirrored
+    reply = await upstream.ask(outbound)
+    if isinstance(reply, Refusal):
+        return reply
+    await _keep(rooms, routed, reply)
+    return amend(rooms, routed, reply)
+
+
+def _outbound(rooms: Rooms, routed: Routed, params: dict[str, object]) -> Outbound:
+    identified = routed.identified
+    received, session = identified.received, identified.session
+    session_id = received.headers.session
+    if session is not None and session_id is not None:
+        conversation, client = session.key, rooms.sessions.client_of(session_id)
+    else:
+        client = Client(*bridge.client_of(received.message.params))
+        conversation = _conversation(identified.caller.authority, client)
+    return Outbound(
+        received.era,
+        received.message.method,
+        params,
+        conversation,
+        Side(received.channel, received.era, rooms.questions, session.key if session is not None else None),
+        0.0,
+        0,
+        received.headers.params,
+        received.cancellation,
+        client,
     )
+
+
+def _conversation(authority: str, client: Client) -> str:
+    # A server with sessions fixes what its client can be asked when the session is opened, so each set has its own.
+    if not client.capabilities:
+        return authority
+    return f"{authority}.{about(encode.value(client.capabilities))}"
+
+
+async def _keep(rooms: Rooms, routed: Routed, reply: Reply) -> None:
+    """Keep what a session's client has settled with its server, for whoever serves the session later."""
+    message, session_id = routed.identified.received.message, routed.identified.received.headers.session
+    if routed.identified.session is None or session_id is None or reply.kind != "result":
+        return
+    level, uri = message.params.get("level"), message.params.get("uri")
+    if message.method == "logging/setLevel" and isinstance(level, str):
+        await rooms.sessions.set_level(session_id, level)
+    elif message.method in _SUBSCRIBING and isinstance(uri, str):
+        await rooms.sessions.subscribe(session_id, uri, on=message.method == "resources/subscribe")
 
 
 _STATUS_BY_REASON: Final[dict[Reason, audit.Status]] = {

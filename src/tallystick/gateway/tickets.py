@@ -6,8 +6,9 @@ A step takes exactly the ticket before it, so none can be skipped.
 from typing import Literal, NamedTuple
 
 from tallystick.audit import Status
-from tallystick.gateway.session import Session
-from tallystick.gateway.upstream import Cancellation, Exchange
+from tallystick.gateway.client import Channel
+from tallystick.gateway.sealing import Session
+from tallystick.gateway.upstream import Cancellation, Wanted
 from tallystick.guard import Admission
 from tallystick.registry import Server
 from tallystick.snapshot import Route as SnapshotRoute
@@ -23,7 +24,7 @@ class Received(NamedTuple):
     era: Era
     headers: Headers
     route: str
-    exchange: Exchange
+    channel: Channel
     cancellation: Cancellation
     started: float
 
@@ -37,25 +38,45 @@ class Identified(NamedTuple):
 
 
 class Local(NamedTuple):
-    """A request that the gateway answers itself."""
+    """A message that the gateway answers itself."""
 
-    answer: Literal["open", "list", "ping", "note", "end"]
+    answer: Literal["open", "list", "ping", "note", "end", "respond"]
 
 
 class ToolTarget(NamedTuple):
-    """A tool call: the pinned tool and the caller's own arguments."""
+    """A tool call: the pinned tool, the caller's own arguments, and the parameters as they leave."""
 
     routed: RoutedTool
     arguments: dict[str, object]
+    params: dict[str, object]
+
+
+class TaskTarget(NamedTuple):
+    """A request about a task that a tool call of the same caller began. `told` is the id that the client knows."""
+
+    routed: RoutedTool
+    params: dict[str, object]
+    task: str
+    told: str
 
 
 class ServerTarget(NamedTuple):
-    """Any other request that is passed to the one server of a route."""
+    """Any other request that is passed to the one server of a route, with the parameters as they leave."""
 
     server: Server
+    params: dict[str, object]
 
 
-Target = Local | ToolTarget | ServerTarget
+class StreamTarget(NamedTuple):
+    """A stream on which the client is told what happens unasked. `tasks` maps a server's task ids to the told ones."""
+
+    server: Server | None
+    wanted: Wanted
+    tools: bool
+    tasks: dict[str, str]
+
+
+Target = Local | ToolTarget | TaskTarget | ServerTarget | StreamTarget
 
 
 class Routed(NamedTuple):

@@ -1,20 +1,18 @@
 """Authorization header and token bytes to typed parts, strictly (RFC 6750 2.1, RFC 7515 7.1); nothing is verified here.
 
-What two parsers could read differently is refused: duplicate JSON keys, non-finite numbers, lone surrogates, BOM,
-base64 padding, critical extensions.
+What two parsers could read differently is refused: ambiguous JSON (`terms.strict_json`), base64 padding, critical
+extensions.
 """
 
 import binascii
-import json
 import re
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
-from typing import NoReturn
 
 import msgspec
 
 from tallystick.identity.refuse import refuse
-from tallystick.terms import Reason, Refusal
+from tallystick.terms import Reason, Refusal, strict_json
 
 MAX_TOKEN_BYTES = 16_384
 _COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -36,11 +34,8 @@ class Unverified:
 def read_object(raw: bytes) -> dict[str, object] | None:
     """Return the JSON object in `raw` (UTF-8), or None when it is anything else or could be read in two ways."""
     try:
-        parsed: object = json.loads(raw.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant)
-        # A lone surrogate survives parsing but cannot be written again: it would break the record later.
-        json.dumps(parsed, ensure_ascii=False, allow_nan=False).encode("utf-8")
-        return msgspec.convert(parsed, dict[str, object])
-    except (ValueError, RecursionError):
+        return msgspec.convert(strict_json.read(raw), dict[str, object])
+    except ValueError:
         return None
 
 
@@ -100,16 +95,3 @@ def _decoded(segment: bytes) -> dict[str, object] | None:
         return read_object(urlsafe_b64decode(segment + b"=" * (-len(segment) % 4)))
     except binascii.Error:
         return None
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        msg = "duplicate key"
-        raise ValueError(msg)
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)

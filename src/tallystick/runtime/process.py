@@ -21,6 +21,7 @@ GRACE_S: Final = 1.0
 """Seconds that a process has to end after its input has, and again after the polite signal."""
 
 _READ_BYTES: Final = 1 << 16
+_BEGINNING_BYTES: Final = 200
 
 _LAUNCHER: Final = str(Path(__file__).with_name("launch.py"))
 
@@ -60,28 +61,27 @@ class ServerProcess:
             raise TallyError(code="upstream", message="the server process has closed its input") from error
 
     async def lines(self) -> AsyncGenerator[Line | Refusal]:
-        """Yield each whole line that the process writes, until it ends; a line over the cap ends it with a refusal."""
+        """Yield each whole line that the process writes, until it ends.
+
+        A line over the cap is left out: in its place comes a refusal, at once, whose `detail` is how the line begins.
+        """
         stdout = self._process.stdout
         if stdout is None:
             return
-        started: list[bytes] = []  # the pieces of a line that has not ended
-        length = 0
+        reading = _Reading(self._line_bytes)
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
             while True:
-                piece, *rest = (await stdout.receive(_READ_BYTES)).split(b"\n")
-                for following in (*rest, None):
-                    started.append(piece)
-                    length += len(piece)
-                    if length > self._line_bytes:
-                        yield _TOO_LARGE
-                        return
-                    if following is None:
-                        break
-                    line = b"".join(started)
-                    started.clear()
-                    piece, length = following, 0
+                first, *rest = (await stdout.receive(_READ_BYTES)).split(b"\n")
+                cut = reading.add(first)
+                if cut is not None:
+                    yield cut
+                for following in rest:
+                    line = reading.end()
                     if line.strip():
                         yield line
+                    cut = reading.add(following)
+                    if cut is not None:
+                        yield cut
 
     async def reap(self) -> None:
         """End the process and its whole group: its input ends, then SIGTERM, then SIGKILL (2025-11-25, lifecycle)."""
@@ -105,6 +105,35 @@ class ServerProcess:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+class _Reading:
+    """A line that has not ended: its pieces, or nothing once it is over the cap."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def add(self, piece: bytes) -> Refusal | None:
+        """Take a piece; the refusal comes with the piece that is too much, once."""
+        fitted = self._length <= self._most
+        self._length += len(piece)
+        if self._length <= self._most:
+            self._pieces.append(piece)
+            return None
+        # INVARIANT: what is over the cap is not kept, however long the line goes on.
+        beginning = b"".join([*self._pieces, piece])[:_BEGINNING_BYTES] if fitted else b""
+        self._pieces.clear()
+        code, reasons, text = _TOO_LARGE.code, _TOO_LARGE.reasons, _TOO_LARGE.public_text
+        return Refusal(code, reasons, text, beginning.decode("latin-1")) if fitted else None
+
+    def end(self) -> Line:
+        """Return the line, empty if it was left out, and begin the next."""
+        line = b"".join(self._pieces)
+        self._pieces.clear()
+        self._length = 0
+        return line
 
 
 @asynccontextmanager

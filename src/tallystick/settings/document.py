@@ -5,7 +5,6 @@ number, a date stays a text. Duplicate keys, aliases, custom tags, other kinds o
 because each of them lets one document say two things to two readers.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Hashable
@@ -16,9 +15,9 @@ import yaml
 
 from tallystick.settings.problem import Problem
 from tallystick.settings.section import as_mapping
+from tallystick.terms import strict_json
 
-DEPTH = 64
-"""Deepest nesting of a document; real tool schemas stay under 20."""
+DEPTH = strict_json.MAX_DEPTH
 
 
 class _Loader(yaml.SafeLoader):
@@ -66,8 +65,7 @@ for _tag, _pattern, _first in (
 def parse_document(name: str, raw: bytes) -> dict[str, object] | Problem:
     """Return the mapping that the file `name` holds; the suffix chooses the language. An empty YAML file is empty."""
     try:
-        text = raw.decode("utf-8")
-        value = _parse(name, text)
+        value = strict_json.read(raw) if name.endswith(".json") else _parse(name, raw.decode("utf-8"))
         if not _is_plain(value, DEPTH):
             what = f"holds a value that is not plain, or nests deeper than {DEPTH}"
             return Problem(name, "", what, "use texts, numbers, lists and mappings")
@@ -92,25 +90,8 @@ def parse_document(name: str, raw: bytes) -> dict[str, object] | Problem:
 def _parse(name: str, text: str) -> object:
     if name.endswith(".toml"):
         return tomllib.loads(text)
-    if name.endswith(".json"):
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     loaded: object = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
     return {} if loaded is None else loaded
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    mapping: dict[str, object] = {}
-    for key, value in pairs:
-        if key in mapping:
-            msg = f'the key "{key}" is written twice'
-            raise ValueError(msg)
-        mapping[key] = value
-    return mapping
-
-
-def _refuse_constant(name: str) -> object:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
 
 
 def _is_plain(value: object, depth: int) -> bool:

@@ -22,6 +22,8 @@ class GatewaySettings:
     """Largest request body in bytes: fits a file as base64 argument, bounds what one caller can make us hold."""
     calls_per_caller: int = 32
     """Calls in flight per caller and server set; a stuck agent loop stops here before it starves others."""
+    streams_per_caller: int = 256
+    """Open streams (subscriptions, and the GET streams of sessions) per caller: each holds a connection for an hour."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def _gateway(section: Section) -> GatewaySettings:
         allowed_origins=section.texts("allowed_origins", usual.allowed_origins),
         max_request_bytes=section.integer("max_request_bytes", usual.max_request_bytes, 1024, 64 * MIB),
         calls_per_caller=section.integer("calls_per_caller", usual.calls_per_caller, 1, 10_000),
+        streams_per_caller=section.integer("streams_per_caller", usual.streams_per_caller, 1, 100_000),
     )
     section.close()
     return settings

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from typing import NamedTuple
 
 from tallystick import guard, policy, registry, toolsets
 from tallystick.settings import Problem, parse_document
 from tallystick.snapshot.model import Route, RoutedTool, Snapshot
 from tallystick.terms import Digest, ServerId, ToolId
+from tallystick.wire import MODERN, envelope
 
 PROCESS_FILE = "tally.yaml"
 """Process settings: read once at the start, so no part of a snapshot."""
 POLICIES = ".cedar"
 _ToolKey = tuple[ServerId, ToolId]
+_Headers = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
@@ -35,8 +38,11 @@ def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ..
         problems.extend(bundle)
         return tuple(problems)
     sound = {key: entry for key, entry in validators.items() if isinstance(entry, guard.Validator)}
-    routes = {key: _route(entry, known, bundle, sound) for key, entry in published.items() if not problems}
-    return tuple(problems) or Snapshot(_digest(files), known, bundle, routes, known.notices)
+    headers = dict(_mirrored(known))
+    compiled = _Compiled(known, bundle, sound, {key: found for key, found in headers.items() if not isinstance(found, str)})
+    routes = {key: _route(entry, compiled) for key, entry in published.items() if not problems}
+    notices = tuple(_left_out(key, found) for key, found in headers.items() if isinstance(found, str))
+    return tuple(problems) or Snapshot(_digest(files), known, bundle, routes, known.notices + notices)
 
 
 def facts(known: registry.Registry) -> policy.Facts:
@@ -97,23 +103,44 @@ def _validators(known: registry.Registry) -> Iterator[tuple[_ToolKey, guard.Vali
                 yield (server.name, tool.id), compiled
 
 
-def _route(
-    entry: toolsets.Publication,
-    known: registry.Registry,
-    bundle: policy.PolicyBundle,
-    validators: Mapping[_ToolKey, guard.Validator],
-) -> Route:
-    is_server = entry.kind == "server"
+def _mirrored(known: registry.Registry) -> Iterator[tuple[_ToolKey, _Headers | str]]:
+    for server in known.servers.values():
+        for tool in server.tools.values():
+            yield (server.name, tool.id), envelope.mirrored(_input_schema(tool))
+
+
+def _left_out(key: _ToolKey, wrong: str) -> Problem:
+    # A tool whose headers cannot be told must be left out, not the list (2026-07-28, streamable-http, x-mcp-header).
+    server, tool = key
+    return Problem(
+        f"pins/{server}.json",
+        f'tools "{tool}" x-mcp-header',
+        f"{wrong}; the tool is left out",
+        "have the server's owner correct it, and pin the server again",
+    )
+
+
+class _Compiled(NamedTuple):
+    known: registry.Registry
+    bundle: policy.PolicyBundle
+    validators: Mapping[_ToolKey, guard.Validator]
+    headers: Mapping[_ToolKey, _Headers]
+
+
+def _route(entry: toolsets.Publication, compiled: _Compiled) -> Route:
+    is_server, known, bundle = entry.kind == "server", compiled.known, compiled.bundle
     tools = {
         tool.name: RoutedTool(
             name=tool.name,
             definition=tool.definition,
             server=known.servers[tool.server],
             tool=known.servers[tool.server].tools[tool.tool],
-            validator=validators[tool.server, tool.tool],
+            validator=compiled.validators[tool.server, tool.tool],
             part=bundle.tool(tool.server, tool.tool),
+            mirrored=compiled.headers[tool.server, tool.tool],
         )
         for tool in entry.tools
+        if (tool.server, tool.tool) in compiled.headers
     }
     return Route(
         key=entry.route,
@@ -133,9 +160,8 @@ def _eras(entry: toolsets.Publication, known: registry.Registry) -> Mapping[str,
     if entry.kind == "server":
         pin = known.pins.get(ServerId(entry.name))
         return pin.eras if pin else {}
-    pins = [known.pins.get(member.server) for member in known.toolsets[entry.name].members]
-    offered = sorted({era for pin in pins if pin for era in pin.eras})
-    return {era: {"capabilities": {"tools": {}}} for era in offered if all(pin and era in pin.eras for pin in pins)}
+    is_pinned = any(member.server in known.pins for member in known.toolsets[entry.name].members)
+    return {MODERN: {"capabilities": {"tools": {}}}} if is_pinned else {}
 
 
 def _digest(files: Mapping[str, bytes]) -> Digest:

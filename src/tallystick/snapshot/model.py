@@ -13,7 +13,10 @@ from tallystick.terms import Digest, TenantId
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoutedTool:
-    """A tool as one route offers it. `definition` is the pinned MCP tool object under its published name."""
+    """A tool as one route offers it. `definition` is the pinned MCP tool object under its published name.
+
+    `mirrored` are the arguments that travel as headers too: (header name, path of the argument).
+    """
 
     name: str
     definition: Mapping[str, object]
@@ -21,14 +24,16 @@ class RoutedTool:
     tool: Tool
     validator: Validator
     part: Slice
+    mirrored: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """One entrance, `servers/<name>` or `toolsets/<name>`.
 
-    `eras` maps a protocol version to what the server answered when it was pinned. A toolset has the eras that all of
-    its servers have, each with only the capability of tools, because nothing else is published there.
+    `eras` maps a protocol version to what the server answered when it was pinned; the gateway translates for clients of
+    other versions. A toolset has only the capability of tools, because nothing else is published there. Empty where
+    nothing was ever pinned.
     """
 
     key: str

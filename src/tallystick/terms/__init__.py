@@ -3,17 +3,17 @@
 Every room may import this one. It must never contain I/O, a clock, randomness, or anything that only one room needs.
 """
 
+from tallystick.terms import strict_json
 from tallystick.terms.caller import Caller
 from tallystick.terms.clock import Clock
 from tallystick.terms.decision import Decision, Obligation
 from tallystick.terms.names import Digest, ServerId, TenantId, ToolId
 from tallystick.terms.reason import Reason
-from tallystick.terms.refusal import Code, Refusal, TallyError
+from tallystick.terms.refusal import Refusal, TallyError
 
 __all__ = [
     "Caller",
     "Clock",
-    "Code",
     "Decision",
     "Digest",
     "Obligation",
@@ -23,4 +23,5 @@ __all__ = [
     "TallyError",
     "TenantId",
     "ToolId",
+    "strict_json",
 ]

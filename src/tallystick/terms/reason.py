@@ -17,6 +17,10 @@ class Reason(StrEnum):
     METHOD_UNKNOWN = "method_unknown"
     SESSION_REQUIRED = "session_required"
     SESSION_UNKNOWN = "session_unknown"
+    STATE_REFUSED = "state_refused"
+    CURSOR_REFUSED = "cursor_refused"
+    TASK_UNKNOWN = "task_unknown"
+    QUESTION_UNKNOWN = "question_unknown"
     # identity
     TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason code, not a secret
     TOKEN_INVALID = "token_invalid"  # noqa: S105 - a reason code, not a secret
@@ -33,6 +37,7 @@ class Reason(StrEnum):
     # guard
     ARGUMENTS_INVALID = "arguments_invalid"
     CALLS_IN_FLIGHT = "calls_in_flight"
+    CIRCUIT_OPEN = "circuit_open"
     # policy
     POLICY_ALLOWS = "policy_allows"
     POLICY_FORBIDS = "policy_forbids"
@@ -49,5 +54,6 @@ class Reason(StrEnum):
     UPSTREAM_TIMEOUT = "upstream_timeout"
     UPSTREAM_ADDRESS_REFUSED = "upstream_address_refused"
     CANCELLED = "cancelled"
+    CLIENT_UNASKABLE = "client_unaskable"
     # anything we did not foresee
     INTERNAL = "internal"

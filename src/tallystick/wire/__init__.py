@@ -4,8 +4,8 @@ The era of a peer is a key of the table in `eras.py`; nothing past the edges of 
 Must never contain I/O, policy, or knowledge of a particular server.
 """
 
-from tallystick.wire import encode
-from tallystick.wire.envelope import Headers, admit, name_header
+from tallystick.wire import bridge, encode, envelope
+from tallystick.wire.envelope import Headers
 from tallystick.wire.eras import ERAS, MODERN, Era
 from tallystick.wire.message import Message, parse
 from tallystick.wire.reply import Reply, read_reply
@@ -19,9 +19,9 @@ __all__ = [
     "Headers",
     "Message",
     "Reply",
-    "admit",
+    "bridge",
     "encode",
-    "name_header",
+    "envelope",
     "parse",
     "read_reply",
 ]

@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick.terms import Reason, Refusal
 from tallystick.wire.eras import ERAS, Era
-from tallystick.wire.refuse import tell
+from tallystick.wire.refuse import STATUSES, tell
 
 value: Final = msgspec.json.Encoder().encode
 """Encode a parsed JSON value; never writes a raw line break."""
@@ -49,3 +49,8 @@ def refusal(
         told["supported"] = list(ERAS)
     error = {"code": code, "message": refused.public_text, "data": told}
     return status, value({"jsonrpc": "2.0", "id": request_id, "error": error})
+
+
+def status_of(code: int, era: Era) -> int:
+    """Return the HTTP status under which a server's JSON-RPC error is relayed; a session era knows only 200."""
+    return 200 if era.sessions else STATUSES.get(code, 200)

@@ -1,21 +1,17 @@
 """The HTTP envelope of a message: which era it claims, and whether its headers repeat its body.
 
 MCP 2026-07-28, basic/transports/streamable-http: a server that processes the body MUST refuse headers that contradict
-it. The first rule that fails decides, in the order written here.
+it. The first rule that fails decides, in the order written here. What mirrors what is in `mirror`.
 """
 
-import base64
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from tallystick.terms import Reason, Refusal
 from tallystick.wire.eras import ERAS, MODERN, Era, negotiate
 from tallystick.wire.message import CAPABILITIES_KEY, VERSION_KEY, Message, is_object
+from tallystick.wire.mirror import Mirrored, check_name, check_params, mirrored, mismatch, name_header, param_headers
 
-_NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-_OPENS: Final = "=?base64?"
-_CLOSES: Final = "?="
+__all__ = ["Headers", "Mirrored", "admit", "check_params", "mirrored", "name_header", "param_headers"]
 
 
 @dataclass(slots=True)
@@ -41,7 +37,7 @@ def admit(message: Message, headers: Headers) -> Era | Refusal:
     """Return the era of a request whose headers and body agree, or the refusal that says what does not."""
     claimed = message.meta.get(VERSION_KEY)
     if headers.duplicated is not None:
-        return _mismatch(f"the header {headers.duplicated} came twice")
+        return mismatch(f"the header {headers.duplicated} came twice")
     if message.method == "initialize" and claimed is None:
         return negotiate(message.params.get("protocolVersion"))
     if claimed is not None or headers.version == MODERN:
@@ -59,50 +55,14 @@ def _admit_modern(message: Message, headers: Headers, claimed: object) -> Era | 
     if claimed is None:
         return _incomplete(VERSION_KEY)
     if headers.version != claimed:
-        return _mismatch("MCP-Protocol-Version does not repeat the version in params._meta")
+        return mismatch("MCP-Protocol-Version does not repeat the version in params._meta")
     if claimed != MODERN:
         return _unsupported(headers.version)
     if not is_object(message.meta.get(CAPABILITIES_KEY)):
         return _incomplete(CAPABILITIES_KEY)
     if headers.method != message.method:
-        return _mismatch("Mcp-Method does not repeat the method")
-    return _check_name(message, headers.name)
-
-
-def _check_name(message: Message, name: str | None) -> Era | Refusal:
-    member = _NAMED.get(message.method)
-    if member is not None and (name is None or _decode(name) != message.params.get(member)):
-        return _mismatch(f"Mcp-Name does not repeat params.{member}")
-    return ERAS[MODERN]
-
-
-def name_header(method: str, params: Mapping[str, object]) -> str | None:
-    """Return the value of `Mcp-Name` for a request that carries one, encoded for a header field."""
-    member = _NAMED.get(method)
-    value = params.get(member) if member is not None else None
-    return _encode(value) if isinstance(value, str) else None
-
-
-def _encode(value: str) -> str:
-    plain = value.isascii() and value.isprintable() and value == value.strip() and not value.startswith("=?")
-    return value if plain and value else f"{_OPENS}{base64.b64encode(value.encode()).decode()}{_CLOSES}"
-
-
-def _decode(value: str) -> str | None:
-    if not (value.startswith(_OPENS) and value.endswith(_CLOSES) and len(value) >= len(_OPENS) + len(_CLOSES)):
-        return value
-    try:
-        return base64.b64decode(value[len(_OPENS) : -len(_CLOSES)], validate=True).decode("utf-8")
-    except ValueError:  # not ASCII, not base64, or not UTF-8 inside
-        return None
-
-
-def _mismatch(what: str) -> Refusal:
-    return Refusal(
-        "invalid",
-        (Reason.HEADER_MISMATCH,),
-        f"The headers contradict the body: {what}. Repeat the body's values exactly.",
-    )
+        return mismatch("Mcp-Method does not repeat the method")
+    return check_name(message.method, message.params, headers.name) or ERAS[MODERN]
 
 
 def _incomplete(member: str) -> Refusal:

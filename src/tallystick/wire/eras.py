@@ -14,7 +14,8 @@ class Era:
 
     `sessions`: requests belong to a session opened by `initialize`. `mirrored`: routing headers must repeat the body.
     `disconnect_cancels`: closing the response stream cancels the request. `opening`: the method that opens a
-    conversation. `closed_methods`: methods that this revision does not have, although another one does.
+    conversation. `closed_methods`: methods, either way, that are not spoken in this revision, although another one has
+    them. `elicits_at_url`: a user can be sent to a URL, and questions come in modes and kinds.
     """
 
     version: str
@@ -23,22 +24,35 @@ class Era:
     disconnect_cancels: bool
     opening: str
     closed_methods: frozenset[str]
+    elicits_at_url: bool = True
 
 
-_ONLY_LEGACY: Final = frozenset(
+_ONLY_SESSIONS: Final = frozenset(
     {
         "initialize",
         "ping",
         "logging/setLevel",
         "resources/subscribe",
         "resources/unsubscribe",
-        "tasks/list",
-        "tasks/result",
         "notifications/initialized",
         "notifications/roots/list_changed",
+        "notifications/elicitation/complete",
+        "notifications/tasks/status",
     }
 )
-_ONLY_MODERN: Final = frozenset({"server/discover", "subscriptions/listen"})
+_ONLY_MODERN: Final = frozenset(
+    {
+        "server/discover",
+        "subscriptions/listen",
+        "notifications/subscriptions/acknowledged",
+        "notifications/tasks",
+    }
+)
+_TASKS: Final = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+"""Methods of the tasks extension of 2026-07-28."""
+_CORE_TASKS: Final = frozenset({"tasks/list", "tasks/result"})
+"""What was left out when tasks became an extension. 2025-11-25's experiment shares names with it and nothing else, so a
+session era has no tasks here: its `tasks` capability is never shown."""
 
 MODERN: Final = "2026-07-28"
 """The stateless revision: one POST is one request."""
@@ -50,7 +64,7 @@ ERAS: Final[dict[str, Era]] = {
         mirrored=True,
         disconnect_cancels=True,
         opening="server/discover",
-        closed_methods=_ONLY_LEGACY,
+        closed_methods=_ONLY_SESSIONS | _CORE_TASKS,
     ),
     "2025-11-25": Era(
         "2025-11-25",
@@ -58,7 +72,7 @@ ERAS: Final[dict[str, Era]] = {
         mirrored=False,
         disconnect_cancels=False,
         opening="initialize",
-        closed_methods=_ONLY_MODERN,
+        closed_methods=_ONLY_MODERN | _TASKS | _CORE_TASKS,
     ),
     "2025-06-18": Era(
         "2025-06-18",
@@ -66,7 +80,8 @@ ERAS: Final[dict[str, Era]] = {
         mirrored=False,
         disconnect_cancels=False,
         opening="initialize",
-        closed_methods=_ONLY_MODERN,
+        closed_methods=_ONLY_MODERN | _TASKS | _CORE_TASKS | {"notifications/elicitation/complete"},
+        elicits_at_url=False,
     ),
 }
 

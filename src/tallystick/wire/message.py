@@ -5,39 +5,56 @@ two parsers could disagree on (duplicate members, byte-order marks, members that
 refused. Integers keep every digit; other numbers mean IEEE 754 doubles (RFC 8259, section 6).
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, NoReturn, TypeGuard
+from typing import Final, Literal, NamedTuple, TypeGuard
 
-from tallystick.terms import Reason, Refusal
+import msgspec
 
-MAX_DEPTH: Final = 64
-"""Nesting that we accept, in levels; deeper values are only ever attacks on the next parser."""
+from tallystick.terms import Reason, Refusal, strict_json
+from tallystick.wire import encode
 
 VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
+CLIENT_KEY: Final = "io.modelcontextprotocol/clientInfo"
+LOG_LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
 PROGRESS_KEY: Final = "progressToken"
 
 
-def _folded(*names: str) -> Mapping[str, str]:
-    return {name: name.casefold() for name in names}
+MAX_CODE: Final = 2**53 - 1
+"""The largest error code that the record can keep (RFC 8785 has no larger integers)."""
+
+
+class _Known(NamedTuple):
+    names: frozenset[str]
+    folded: frozenset[str]
+
+
+def _folded(*names: str) -> _Known:
+    return _Known(frozenset(names), frozenset(name.casefold() for name in names))
 
 
 _ENVELOPE: Final = _folded("jsonrpc", "id", "method", "params", "result", "error")
-_PARAMS: Final = _folded("name", "arguments", "uri", "_meta", "protocolVersion", "requestId")
-_META: Final = _folded(VERSION_KEY, CAPABILITIES_KEY, PROGRESS_KEY)
+_PARAMS: Final = _folded(
+    *("name", "arguments", "uri", "_meta", "protocolVersion", "requestId", "capabilities", "clientInfo", "level"),
+    *("cursor", "requestState", "inputResponses", "notifications", "taskId"),
+)
+_META: Final = _folded(VERSION_KEY, CAPABILITIES_KEY, CLIENT_KEY, LOG_LEVEL_KEY, PROGRESS_KEY)
 """The members that the gateway reads, and so judges by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One parsed message. `params` is the caller's own object, never shared; a notification has no `id`."""
+class Message(NamedTuple):
+    """One parsed message. `params` is the caller's own object, never shared; a notification has no `id`.
+
+    Of a response, `payload` is the canonical bytes of its `result` member, or of its `error` member where `rpc_code`
+    (the error's code) is not None.
+    """
 
     kind: Literal["request", "notification", "response"]
     method: str
     id: int | str | None
     params: dict[str, object]
+    payload: bytes = b""
+    rpc_code: int | None = None
 
     @property
     def meta(self) -> Mapping[str, object]:
@@ -52,37 +69,12 @@ class Message:
         return arguments if is_object(arguments) else {}
 
 
-class _AmbiguousError(ValueError):
-    """The text has no single meaning."""
-
-
 def is_object(value: object) -> TypeGuard[dict[str, object]]:
     """Tell whether a parsed JSON value is an object; its member names are strings by construction of the parser."""
     return isinstance(value, dict)
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        msg = "a member name appears twice in one object"
-        raise _AmbiguousError(msg)
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    msg = f"{name} is not a JSON number"
-    raise _AmbiguousError(msg)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number - number != 0.0:
-        msg = "a number is too large"
-        raise _AmbiguousError(msg)
-    return number
-
-
-_decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite).decode
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def parse(body: bytes) -> Message | Refusal:
@@ -91,38 +83,26 @@ def parse(body: bytes) -> Message | Refusal:
     Returns a refusal with `Reason.MALFORMED` for anything that is not exactly one well-formed JSON-RPC message.
     """
     try:
-        text = body.decode("utf-8")
-        value: object = _decode(text)
-    except _AmbiguousError as error:
-        return _malformed(str(error))
-    except RecursionError:
-        return _malformed("the value is nested too deeply")
+        value: object = _decode(body)
+        # INVARIANT: a text that is what we would write ourselves has one reading. A member that came twice, an odd
+        # spelling of a number or of a letter, or a byte between the values would be missing from what we write.
+        if encode.value(value) == body:
+            if strict_json.nests_too_deeply(body, value):
+                return _malformed("the value is nested too deeply")
+            return _shape(value)
+    except (ValueError, RecursionError):
+        pass  # the careful reading below says what is wrong
+    return parse_carefully(body)
+
+
+def parse_carefully(body: bytes) -> Message | Refusal:
+    """Read one message as `parse` does: slowly, in every unambiguous spelling, and able to say what is wrong."""
+    try:
+        return _shape(strict_json.read(body))
+    except strict_json.AmbiguousError as error:
+        return _malformed(f"the body {error}")
     except ValueError:
         return _malformed("the body is not JSON in UTF-8 without a byte-order mark")
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(value):
-        return _malformed("the value is nested too deeply")
-    if b"\\ud" in body or b"\\uD" in body:
-        try:
-            text = json.dumps(value, ensure_ascii=False)
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            return _malformed("a string holds half of a surrogate pair")
-    return _shape(value)
-
-
-def _too_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [child for item in level for child in _children(item) if isinstance(child, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _children(item: object) -> list[object]:
-    if is_object(item):
-        return list(item.values())
-    return list[object](item) if isinstance(item, list) else []  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
 def _shape(value: object) -> Message | Refusal:
@@ -131,9 +111,9 @@ def _shape(value: object) -> Message | Refusal:
     if _has_case_variant(value, _ENVELOPE):
         return _malformed("a member differs from a JSON-RPC member in letter case only")
     identity = value.get("id")
-    if "id" in value and (isinstance(identity, bool) or not isinstance(identity, int | str)):
+    request_id = identity if type(identity) is int or type(identity) is str else None  # `true` is no integer here
+    if request_id is None and "id" in value:
         return _malformed("an id is a string or an integer")
-    request_id = identity if isinstance(identity, int | str) else None
     if "method" not in value:
         return _shape_response(value, request_id)
     return _shape_call(value, request_id)
@@ -142,7 +122,27 @@ def _shape(value: object) -> Message | Refusal:
 def _shape_response(value: dict[str, object], request_id: int | str | None) -> Message | Refusal:
     if request_id is None or ("result" in value) == ("error" in value):
         return _malformed("a message has a method, or an id and one of result and error")
-    return Message("response", "", request_id, {})
+    if "params" in value:
+        return _malformed("a response has no params")
+    return _shape_end(value, request_id)
+
+
+def _shape_end(value: dict[str, object], request_id: int | str) -> Message | Refusal:
+    if "result" in value:
+        result = value["result"]
+        if not is_object(result):
+            return _malformed("a result is an object")
+        return Message("response", "", request_id, {}, encode.value(result))
+    error = value["error"]
+    code = error.get("code") if is_object(error) else None
+    if (
+        not is_object(error)
+        or type(code) is not int
+        or abs(code) > MAX_CODE
+        or not isinstance(error.get("message"), str)
+    ):
+        return _malformed("an error is an object with a code and a message")
+    return Message("response", "", request_id, {}, encode.value(error), code)
 
 
 def _shape_call(value: dict[str, object], request_id: int | str | None) -> Message | Refusal:
@@ -174,9 +174,11 @@ def _is_plain(method: str) -> bool:
     return method.isascii() and method.isprintable() and " " not in method and method != ""
 
 
-def _has_case_variant(value: dict[str, object], known: Mapping[str, str]) -> bool:
+def _has_case_variant(value: dict[str, object], known: _Known) -> bool:
     # `casefold` also catches the long s and the Kelvin sign, which some parsers fold into ASCII.
-    return any(key not in known and key.casefold() in known.values() for key in value)
+    if known.names.issuperset(value):
+        return False
+    return any(name not in known.names and name.casefold() in known.folded for name in value)
 
 
 def _malformed(what: str) -> Refusal:

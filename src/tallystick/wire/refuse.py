@@ -6,7 +6,7 @@ codes lie outside -32768..-32000, which is reserved.
 
 from typing import Final
 
-from tallystick.terms import Code, Reason, Refusal
+from tallystick.terms import Reason, Refusal
 
 _BY_REASON: Final[dict[Reason, tuple[int, int]]] = {
     Reason.MALFORMED: (-32700, 400),
@@ -25,7 +25,7 @@ _BY_REASON: Final[dict[Reason, tuple[int, int]]] = {
 }
 """Reasons that MCP or HTTP has an own word for."""
 
-_BY_CODE: Final[dict[Code, tuple[int, int]]] = {
+_BY_CODE: Final[dict[str, tuple[int, int]]] = {
     "invalid": (-32602, 400),
     "unauthenticated": (-31001, 401),
     "denied": (-31003, 200),
@@ -38,6 +38,9 @@ _BY_CODE: Final[dict[Code, tuple[int, int]]] = {
     "internal": (-32603, 500),
 }
 """Everything else, by the kind of refusal."""
+
+STATUSES: Final = {-32601: 404} | dict.fromkeys((-32700, -32600, -32602, -32020, -32021, -32022), 400)
+"""HTTP statuses of JSON-RPC errors in 2026-07-28; every other code travels under 200."""
 
 
 def tell(refusal: Refusal) -> tuple[int, int]:

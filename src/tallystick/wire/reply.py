@@ -1,16 +1,14 @@
 """Reading what a server answers, without touching the payload."""
 
 import json
-import re
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
 from tallystick.terms import Reason, Refusal
+from tallystick.wire.message import MAX_CODE
 
-_Code = Annotated[int, msgspec.Meta(ge=-(2**53) + 1, le=2**53 - 1)]
-"""An error code as the record can keep it (RFC 8785 has no larger integers)."""
+_Code = Annotated[int, msgspec.Meta(ge=-MAX_CODE, le=MAX_CODE)]
 
 
 class _Incoming(msgspec.Struct):
@@ -24,6 +22,7 @@ class _Incoming(msgspec.Struct):
 
 class _ResultHead(msgspec.Struct):
     isError: bool = False  # noqa: N815 - the protocol's spelling
+    resultType: str = ""  # noqa: N815 - the protocol's spelling
 
 
 class _ErrorHead(msgspec.Struct):
@@ -41,17 +40,19 @@ _read_incoming: Final = msgspec.json.Decoder(_Incoming).decode
 _read_result: Final = msgspec.json.Decoder(_ResultHead).decode
 _read_error: Final = msgspec.json.Decoder(_ErrorHead).decode
 _write: Final = msgspec.json.Encoder().encode
-_escaped_letter: Final = re.compile(rb"\\u00[4-7]", re.IGNORECASE).search
+_read_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_HEAD: Final = ("isError", "resultType")
+_NO_HEAD: Final = _ResultHead()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One message from a server.
 
     `kind`: `result`, `tool_error` (a result with `isError`), `rpc_error`, `notification` or `request` (server to
     client). `payload` is the exact bytes of the `result` or `error` member; of a notification or request, it is the
     whole message, framed anew so that nothing but a method and its parameters can travel in it. `id` is the id that
-    the server gave.
+    the server gave. `result_type` is the `resultType` of a result as it was written, empty where there is none, as from
+    every server of a session era (MCP 2026-07-28, basic/index: it then means `complete`).
     """
 
     kind: Literal["result", "tool_error", "rpc_error", "notification", "request"]
@@ -59,6 +60,7 @@ class Reply:
     payload: bytes
     rpc_code: int | None = None
     method: str = ""
+    result_type: str = ""
 
 
 def read_reply(raw: bytes) -> Reply | Refusal:
@@ -71,7 +73,9 @@ def read_reply(raw: bytes) -> Reply | Refusal:
         if incoming.method is not None:
             return _read_call(incoming, incoming.method) if not (result or error) else _broken("a method and its end")
         if result and not error:
-            return Reply("tool_error" if _is_error(result) else "result", incoming.id, result)
+            head = _head(result)
+            kind = "tool_error" if head.isError else "result"
+            return Reply(kind, incoming.id, result, result_type=head.resultType)
         if error and not result:
             return Reply("rpc_error", incoming.id, error, _read_error(error).code)
     except (ValueError, RecursionError) as failure:  # msgspec's and Unicode's errors are ValueErrors
@@ -84,19 +88,20 @@ def _read_call(incoming: _Incoming, method: str) -> Reply:
     return Reply("notification" if incoming.id is None else "request", incoming.id, framed, None, method)
 
 
-def _is_error(result: bytes) -> bool:
-    # The client reads these bytes with another parser: were `isError` there twice, it could see another outcome than
-    # the one on record. Only a text that can hold it twice pays for the slow reading.
-    if result.count(b"isError") > 1 or _escaped_letter(result) is not None:
-        members: object = json.loads(result, object_pairs_hook=list[tuple[str, object]])
-        if isinstance(members, list) and _twice(members):  # pyright: ignore[reportUnknownArgumentType] - parsed JSON
-            msg = "isError appears twice"
+def _head(result: bytes) -> _ResultHead:
+    # The client reads these bytes with another parser: were one of these members there twice, it could see another
+    # outcome than the one that was judged. Where writing the members again gives the same bytes, each is there once.
+    members = _read_members(result)
+    if _write(members) == result:
+        read = {name: members[name] for name in _HEAD if name in members}
+        return _read_result(_write(read)) if read else _NO_HEAD
+    pairs: object = json.loads(result, object_pairs_hook=list[tuple[str, object]])
+    names = [name for name, _ in pairs] if isinstance(pairs, list) else []  # pyright: ignore[reportUnknownVariableType] - parsed JSON
+    for name in _HEAD:
+        if sum(1 for other in names if other == name) > 1:  # pyright: ignore[reportUnknownVariableType] - parsed JSON
+            msg = f"{name} appears twice"
             raise ValueError(msg)
-    return _read_result(result).isError
-
-
-def _twice(members: list[tuple[str, object]]) -> bool:
-    return sum(1 for name, _ in members if name == "isError") > 1
+    return _read_result(result)
 
 
 def _broken(detail: str) -> Refusal:

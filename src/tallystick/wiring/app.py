@@ -32,7 +32,8 @@ class App:
         if route is not None:
             await self._front(scope, receive, send, route)
         elif self._gateway.development is not None and self._gateway.development.serves(path):
-            await self._gateway.development(scope, receive, send)
+            if await self._front.check(scope, send):
+                await self._gateway.development(scope, receive, send)
         else:
             status, document = self._document(path)
             body = json.dumps(document).encode()

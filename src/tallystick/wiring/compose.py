@@ -14,11 +14,15 @@ from anyio.abc import TaskGroup
 from tallystick.audit import Unwritable
 from tallystick.audit.client import start_writer
 from tallystick.audit.leaf import configured
-from tallystick.gateway import Connector, Fetcher, HttpUpstream, Rooms, Sealer, StdioUpstream, Upstream
+from tallystick.gateway import Rooms, Streams, Upstream
+from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
+from tallystick.gateway.sealing import Keeper, Seal, Sessions, Store
+from tallystick.gateway.upstream import Connector, Fetcher, HttpTransport, StdioTransport
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.guard import Bulkhead
 from tallystick.identity import Algorithm, Authenticator, Limits, TrustedIssuer
-from tallystick.registry import HttpTransport, IssuerEntry, Server
+from tallystick.registry import HttpTransport as HttpEntry
+from tallystick.registry import IssuerEntry, Pin, Server
 from tallystick.runtime import Capped
 from tallystick.settings import Problem, Settings
 from tallystick.snapshot import Holder, Snapshot, compile_snapshot
@@ -35,6 +39,9 @@ LINE_ROOM: Final = 8 << 20
 """Bytes that a line of a server over stdio may have beyond the limit of a result. One caller's result that is too large
 is withheld from that caller; only a line without measure ends the process, which all callers share."""
 
+STREAMS: Final = 20_000
+"""Streams that one process keeps open at most; an idle one was measured at some tens of kilobytes."""
+
 clock = time.time  # noqa: TID251 - the one place where the real clock enters
 
 
@@ -49,6 +56,8 @@ class Gateway:
         self.trusted: tuple[TrustedIssuer, ...] = ()
         self.upstreams: Mapping[ServerId, Upstream] = {}
         self._servers: Mapping[ServerId, Server] = {}
+        self._pins: Mapping[ServerId, Pin] = {}
+        self._park = Park(drawn)
         self._supervising = supervising
         self._authenticator = Authenticator((), frozenset(), self.fetch, clock, _limits(settings))
         self._near: frozenset[str | None] = frozenset()
@@ -99,13 +108,18 @@ class Gateway:
         self._near = frozenset(urlsplit(entry.issuer).hostname for entry in entries if entry.allow_special_addresses)
         before, self.upstreams = (
             self.upstreams,
-            {name: self._upstream(server) for name, server in compiled.registry.servers.items()},
+            {
+                name: self._upstream(server, compiled.registry.pins.get(name))
+                for name, server in compiled.registry.servers.items()
+            },
         )
         for name, upstream in before.items():
             if self.upstreams.get(name) is not upstream:
                 upstream.close()
-        self._servers = compiled.registry.servers
-        return self.holder.accept(compiled)
+        self._servers, self._pins = compiled.registry.servers, compiled.registry.pins
+        accepted = self.holder.accept(compiled)
+        self.rooms.streams.stir()
+        return accepted
 
     async def _record(self, compiled: Snapshot) -> Problem | None:
         """Record the change in every tenant's log; a change that cannot be recorded is not made."""
@@ -127,22 +141,40 @@ class Gateway:
         """Return the authenticator of the configuration in force."""
         return self._authenticator
 
-    def _upstream(self, server: Server) -> Upstream:
-        known = self._servers.get(server.name)
-        # An unchanged way to a server keeps its connections, sessions and process.
-        if known is not None and (known.transport, known.limits) == (server.transport, server.limits):
+    def _upstream(self, server: Server, pin: Pin | None) -> Upstream:
+        known, eras = self._servers.get(server.name), _eras(self._pins.get(server.name))
+        now = server.transport, server.limits, _eras(pin)
+        # An unchanged way to a server keeps its connections, sessions, parked calls and process.
+        if known is not None and (known.transport, known.limits, eras) == now:
             return self.upstreams[server.name]
-        return upstream_of(server, self.settings, self._supervising)
+        return upstream_of(server, self.settings, self._supervising, _eras(pin), self._park)
 
 
-def upstream_of(server: Server, settings: Settings, supervising: TaskGroup) -> Upstream:
-    """Return the way to a server."""
+def _eras(pin: Pin | None) -> Mapping[str, Mapping[str, object]]:
+    return {} if pin is None else pin.eras
+
+
+def upstream_of(
+    server: Server,
+    settings: Settings,
+    supervising: TaskGroup,
+    pinned: Mapping[str, Mapping[str, object]],
+    park: Park,
+) -> Upstream:
+    """Return the way to a server, which said `pinned` of itself by protocol version; it parks its calls in `park`."""
+    apart = isinstance(server.transport, HttpEntry)
+    setting = Setting(park, apart=apart, timeout_s=server.limits.timeout_s, result_bytes=server.limits.result_bytes)
+    return Bridge(server.name, _transport_of(server, settings, supervising), pinned, supervising, setting)
+
+
+def _transport_of(server: Server, settings: Settings, supervising: TaskGroup) -> HttpTransport | StdioTransport:
     transport = server.transport
-    if isinstance(transport, HttpTransport):
-        return HttpUpstream(transport.url, Connector(transport.allow_special_addresses, transport.ca_file))
+    if isinstance(transport, HttpEntry):
+        connector = Connector(transport.allow_special_addresses, transport.ca_file)
+        return HttpTransport(transport.url, connector, supervising)
     limits = settings.runtime
     environment = {"PATH": os.defpath, **transport.env}
-    return StdioUpstream(
+    return StdioTransport(
         Capped(
             transport.command,
             environment,
@@ -181,11 +213,26 @@ def trusted_issuer(entry: IssuerEntry, settings: Settings) -> TrustedIssuer:
 
 
 @asynccontextmanager
+async def open_store(file: Path) -> AsyncGenerator[Store]:
+    """Open what is kept of sessions."""
+    store = Store(file, clock())
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@asynccontextmanager
 async def assemble(settings: Settings, public_url: str, state: Path) -> AsyncGenerator[Gateway]:
     """Open the record and give a gateway without a snapshot; at exit servers and writer have ended, in that order."""
     host = settings.audit.origin_host or urlsplit(public_url).netloc
-    async with start_writer(state, host, initialize=True) as recorder, supervision() as supervising:
+    async with (
+        start_writer(state, host, initialize=True) as recorder,
+        supervision() as supervising,
+        open_store(state / "sessions.db") as store,
+    ):
         gateway = Gateway(settings, public_url, supervising)
+        seal = Seal(secret(state / "keys" / "session.key"))
         gateway.rooms = Rooms(
             clock,
             gateway.holder,
@@ -193,8 +240,10 @@ async def assemble(settings: Settings, public_url: str, state: Path) -> AsyncGen
             lambda: gateway.upstreams,
             recorder,
             recorder.commitment_key,
-            Sealer(secret(state / "keys" / "session.key")),
+            Sessions(seal, store),
+            Keeper(seal),
             Bulkhead(settings.gateway.calls_per_caller),
+            Streams(Bulkhead(settings.gateway.streams_per_caller), STREAMS),
             public_url,
             PLATFORM,
         )

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import anyio
-
 from tallystick import settings as settings_room
 from tallystick.gateway import Outbound, Upstream
+from tallystick.gateway.bridge import Alone, Park, drawn
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.registry import Registry, Server, digest_definition, parse
 from tallystick.terms import Refusal, ServerId, TallyError
@@ -34,16 +33,6 @@ class Pinned:
     tools: dict[str, str]
 
 
-class _Alone:
-    """The client's side of a request that the gateway makes for itself."""
-
-    async def emit(self, message: bytes) -> None:
-        del message
-
-    async def abandoned(self) -> None:
-        await anyio.sleep_forever()
-
-
 async def pin(config: Path, names: tuple[str, ...]) -> AsyncGenerator[Pinned]:
     """Pin the named servers (all of them where none is named), one after the other; yields each as it is written.
 
@@ -53,9 +42,10 @@ async def pin(config: Path, names: tuple[str, ...]) -> AsyncGenerator[Pinned]:
     registry = _registry(files)
     chosen = _chosen(registry, names)
     settings = settings_of(files)
+    park = Park(drawn)
     async with supervision() as supervising:
         for server in chosen:
-            said, tools = await _ask(upstream_of(server, settings, supervising), server)
+            said, tools = await _ask(upstream_of(server, settings, supervising, {}, park), server)
             yield _write(config, server, said, tools)
 
 
@@ -132,7 +122,7 @@ def _outbound(server: Server, era: Era, method: str, params: dict[str, object]) 
             "io.modelcontextprotocol/clientInfo": _CLIENT,
         }
         params = {**params, "_meta": meta}
-    return Outbound(era, method, params, "pin", _Alone(), server.limits.timeout_s, server.limits.result_bytes)
+    return Outbound(era, method, params, "pin", Alone(), server.limits.timeout_s, server.limits.result_bytes)
 
 
 def _object(reply: Reply) -> dict[str, object]:

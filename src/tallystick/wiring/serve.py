@@ -22,6 +22,7 @@ from tallystick.terms import TallyError
 from tallystick.wiring.app import App
 from tallystick.wiring.compose import Gateway, assemble
 from tallystick.wiring.configure import Places, development_issuer, look, read, settings_of, told
+from tallystick.wiring.listener import Config
 
 WATCH_S: Final = 0.25
 """Seconds between two looks at the configuration directory: a change is in force in well under a second."""
@@ -112,22 +113,7 @@ def _url_of(host: str, listener: socket.socket) -> str:
 
 
 def _server(app: Application) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            loop="none",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=None,
-        )
-    )
+    return uvicorn.Server(Config(app))
 
 
 async def _listen(server: uvicorn.Server, listener: socket.socket, ended: anyio.Event) -> None:

@@ -4,6 +4,10 @@ Where both speak the same era nothing is touched. Must never decide whether a ca
 how an era is framed on a transport.
 """
 
-from tallystick.gateway.bridge.bridge import Bridge
+from tallystick.gateway.bridge.bridge import Bridge, Setting
+from tallystick.gateway.bridge.circuit import Health
+from tallystick.gateway.bridge.heard import Alone
+from tallystick.gateway.bridge.park import Park
+from tallystick.gateway.bridge.way import drawn
 
-__all__ = ["Bridge"]
+__all__ = ["Alone", "Bridge", "Health", "Park", "Setting", "drawn"]

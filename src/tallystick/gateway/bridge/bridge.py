@@ -1,58 +1,271 @@
 """One server for the corridor: asked in the era of whoever asks, whichever era it speaks itself."""
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
 
+import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
-from tallystick.gateway.upstream.model import Outbound, Question, Transport, Wanted
-from tallystick.terms import Reason, Refusal
-from tallystick.wire import Reply, encode
+from tallystick.gateway.bridge import modern, sessions
+from tallystick.gateway.bridge.background import Background
+from tallystick.gateway.bridge.circuit import Circuit, Health
+from tallystick.gateway.bridge.feeds import Feed, Listener
+from tallystick.gateway.bridge.heard import BROKEN, Alone
+from tallystick.gateway.bridge.park import Park
+from tallystick.gateway.bridge.verdict import Verdict
+from tallystick.gateway.bridge.way import Way, answer_questions, follow
+from tallystick.gateway.upstream.model import Call, Client, Outbound, Question, Transport, Wanted
+from tallystick.terms import Refusal
+from tallystick.wire import ERAS, MODERN, Era, Reply, bridge, encode
 
-_UNASKED = Reply("rpc_error", None, encode.value({"code": -32601, "message": "Method not found"}), -32601)
+HELD: Final = "u."
+"""What the gateway puts before a server's own requestState, so that it is never taken for one of the gateway's."""
+
+_ROOTS_CHANGED: Final = "notifications/roots/list_changed"
+_SETTLED_HERE: Final = frozenset({"resources/subscribe", "resources/unsubscribe", "logging/setLevel"})
+_PROBE: Final = "probe"
+_read_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_log: Final = logging.getLogger(__name__)
+_GATEWAY: Final = Client({}, {"name": "tallystick", "version": "0.1"})
+
+
+def context_of(outbound: Outbound) -> str:
+    """Return whose stream a listener may share: its principal's, whatever the client declared it can be asked."""
+    return outbound.conversation.partition(".")[0]
+
+
+class Setting(NamedTuple):
+    """What a bridge is given besides the way to its server.
+
+    `park` is the process's own. `context_of` names whose stream a listener may share; `apart` says that the server
+    keeps conversations with sessions apart (over HTTP it does, a process does not). `result_bytes` and `timeout_s`
+    bound what the gateway asks for itself.
+    """
+
+    park: Park
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    context_of: Callable[[Outbound], str] = context_of
+    apart: bool = True
+    timeout_s: float = 30.0
+    result_bytes: int = 1 << 20
 
 
 class Bridge:
     """The way to one server, over one transport."""
 
     def __init__(
-        self, transport: Transport, pinned: Mapping[str, Mapping[str, object]], supervising: TaskGroup
+        self,
+        name: str,
+        transport: Transport,
+        pinned: Mapping[str, Mapping[str, object]],
+        supervising: TaskGroup,
+        setting: Setting,
     ) -> None:
-        """Take what the server said of itself, by version, when it was pinned; background work runs in `supervising`."""
+        """Take what the server said of itself by version when it was pinned; background work runs in `supervising`."""
         self._transport = transport
-        self._pinned = pinned
-        self._supervising = supervising
+        self._setting = setting
+        self._background = Background(supervising)
+        self._verdict = Verdict(pinned, setting.clock())
+        about = next((said.get("serverInfo") for said in pinned.values() if "serverInfo" in said), None)
+        self._way = Way(
+            name,
+            transport,
+            setting.park,
+            self._background,
+            setting.clock,
+            setting.sleep,
+            msgspec.convert(about, dict[str, object]) if isinstance(about, dict) else None,
+        )
+        self._circuit = Circuit(self._way, self._probe)
+        self._levels = sessions.Levels()
+        self._logs = setting.apart and any(_logs(said) for said in pinned.values())
+        self._feeds: dict[tuple[str, str], Feed] = {}
+
+    @property
+    def health(self) -> Health:
+        """How the server is doing, as a value."""
+        return self._circuit.health(self._verdict.spoken)
 
     async def ask(self, outbound: Outbound) -> Reply | Refusal:
         """Send one request and return its end. A refusal means that no answer came; the call may have taken effect."""
-        call = await self._transport.begin(outbound, outbound.era)
-        if isinstance(call, Refusal):
-            return call
-        end = await call.follow(outbound)
-        while isinstance(end, Question):
-            end = await call.respond(end, _UNASKED) or await call.follow(outbound)
+        if self._circuit.refusal is not None:
+            return self._circuit.refusal
+        era = outbound.era if self._verdict.speaks(outbound.era) else self._choose(outbound.era)
+        call, end = await self._ask(outbound, era)
+        if call is not None and call.evidence == "not_spoken":
+            end = await self._reconsider(outbound, era, end)
+        self._circuit.take(end)
         return end
 
     async def listen(self, outbound: Outbound, wanted: Wanted) -> Refusal | None:
         """Tell `outbound.exchange` what the server says unasked, until the client goes or the server will not."""
-        del outbound, wanted
-        return Refusal("invalid", (Reason.METHOD_UNKNOWN,), "This server tells nothing unasked.")
+        era = self._choose(outbound.era)
+        own = outbound.era.sessions and era.sessions and self._setting.apart
+        key = ("own", outbound.conversation) if own else (era.version, self._setting.context_of(outbound))
+        listener, feed = Listener(outbound, wanted), self._feeds.get(key)
+        if feed is None:
+            feed = self._feeds[key] = Feed(self._way, era, self._streaming(outbound, era), key)
+            feed.add(listener)
+            self._background.start(feed.run)
+        else:
+            feed.add(listener)
+        try:
+            await listener.attend()
+        finally:
+            feed.remove(listener)
+            if not feed.listeners and self._feeds.get(key) is feed:
+                del self._feeds[key]
+        return None
 
     async def note(self, outbound: Outbound) -> None:
         """Pass on a notification of the client, where the server's era has it."""
-        await self._transport.note(outbound, outbound.era)
+        era = self._choose(outbound.era)
+        if outbound.method == _ROOTS_CHANGED and era.sessions and self._circuit.refusal is None:
+            await self._transport.note(outbound, era)
 
     async def introduce(self, outbound: Outbound) -> Reply | Refusal:
         """Return what the server says of itself in the era of `outbound`, unbridged."""
         return await self._transport.introduce(outbound, outbound.era)
 
     def refuse(self) -> Refusal | None:
-        """Return why nothing may be sent now, None while it may."""
-        return None
+        """Return why nothing may be sent now (its circuit is open), None while it may."""
+        return self._circuit.refusal
 
     async def forget(self, conversation: str) -> None:
         """End what the server keeps for a conversation, if there is anything."""
+        self._levels.forget(conversation)
         await self._transport.forget(conversation)
 
     def close(self) -> None:
         """Let go of connections and processes, because the configuration no longer has this way to the server."""
+        self._background.stop()
+        for feed in tuple(self._feeds.values()):
+            for listener in tuple(feed.listeners):
+                listener.end()
         self._transport.close()
+
+    async def _ask(self, outbound: Outbound, era: Era) -> tuple[Call | None, Reply | Refusal]:
+        if outbound.era.sessions:
+            if outbound.method in _SETTLED_HERE and not (era.sessions and self._setting.apart):
+                return None, self._settle(outbound)
+        elif "requestState" in outbound.params:
+            return await self._go_on(outbound, era)
+        if era.sessions == outbound.era.sessions:
+            return await self._ask_straight(outbound, era)
+        if not era.sessions:
+            return await modern.ask(self._way, outbound, era)
+        if self._logs:
+            await self._levels.tell(self._way, outbound, era)
+        return await sessions.ask(self._way, outbound, era)
+
+    async def _ask_straight(self, outbound: Outbound, era: Era) -> tuple[Call | None, Reply | Refusal]:
+        call = await self._transport.begin(outbound, era)
+        if isinstance(call, Refusal):
+            return None, call
+        end = await follow(call, outbound)
+        if isinstance(end, Question):
+            return call, await answer_questions(self._way, call, outbound, end)
+        if not era.sessions and isinstance(end, Reply) and end.result_type == modern.ASKS:
+            return call, _hold(end)
+        return call, end
+
+    async def _go_on(self, outbound: Outbound, era: Era) -> tuple[Call | None, Reply | Refusal]:
+        """Bring a state back to whoever gave it out: a parked call, or a server without sessions."""
+        state = outbound.params["requestState"]
+        if isinstance(state, str) and state.startswith(sessions.PARKED):
+            return None, await sessions.resume(self._way, outbound, state)
+        if era.sessions or not (isinstance(state, str) and state.startswith(HELD)):
+            # The server has another era by now, so nobody knows this state any more.
+            return None, sessions.EXPIRED
+        params = {**outbound.params, "requestState": state.removeprefix(HELD)}
+        return await self._ask_straight(replace(outbound, params=params), era)
+
+    def _settle(self, outbound: Outbound) -> Reply:
+        """Answer what a server without sessions, or one that shares its only session, cannot be told by one client.
+
+        The log level travels with each request, and subscriptions are the listener's.
+        """
+        uri = outbound.params.get("uri")
+        for feed in self._feeds.values():
+            for listener in feed.listeners:
+                if listener.conversation == outbound.conversation and isinstance(uri, str):
+                    listener.subscribe(uri, on=outbound.method == "resources/subscribe")
+                    feed.look()
+        return Reply("result", None, b"{}")
+
+    def _choose(self, wanted: Era) -> Era:
+        choice = self._verdict.choose(wanted, self._setting.clock())
+        doubt = choice.doubt
+        if doubt is not None:
+
+            async def look() -> None:
+                await self._look(doubt)
+
+            self._background.start(look)
+        return choice.era
+
+    async def _reconsider(self, outbound: Outbound, era: Era, end: Reply | Refusal) -> Reply | Refusal:
+        """Ask again in the other era, once, where the server turns out to speak that one and did not take the first."""
+        before = self._verdict.changes
+        self._verdict.learn(era, spoken=False, now=self._setting.clock())
+        other = self._verdict.other(era)
+        if not await self._look(other):
+            return end
+        if self._verdict.changes != before:
+            _log.warning("server %s speaks %s", self._way.name, ", ".join(self._verdict.spoken))
+        return (await self._ask(outbound, outbound.era if other.sessions == outbound.era.sessions else other))[1]
+
+    async def _look(self, era: Era) -> bool:
+        """Find out by its opening, which changes nothing at the server, whether it speaks an era."""
+        said = await self._introduce(era)
+        spoken = isinstance(said, Reply) and said.kind == "result"
+        if isinstance(said, Reply):
+            self._verdict.learn(era, spoken=spoken, now=self._setting.clock())
+        return spoken
+
+    async def _introduce(self, era: Era) -> Reply | Refusal:
+        said = await self._transport.introduce(self._own_request(era, era.opening), era)
+        await self._transport.forget(_PROBE)
+        return said
+
+    async def _probe(self) -> Reply | Refusal:
+        """Find out whether the server answers at all; of one with sessions, a new one has to work."""
+        era = ERAS[next(iter(self._verdict.spoken), MODERN)]
+        if not era.sessions:
+            return await self._introduce(era)
+        request = self._own_request(era, "ping")
+        call = await self._transport.begin(request, era)
+        end = call if isinstance(call, Refusal) else await follow(call, request)
+        await self._transport.forget(_PROBE)
+        return BROKEN if isinstance(end, Question) else end
+
+    def _streaming(self, outbound: Outbound, era: Era) -> Outbound:
+        """Return the request behind a feed, with the gateway's own limits: a listening client has none."""
+        setting = self._setting
+        return replace(outbound, era=era, timeout_s=setting.timeout_s, result_bytes=setting.result_bytes)
+
+    def _own_request(self, era: Era, method: str) -> Outbound:
+        params = bridge.request(method, {}, era, _GATEWAY)
+        setting = self._setting
+        return Outbound(era, method, params, _PROBE, Alone(), setting.timeout_s, setting.result_bytes, client=_GATEWAY)
+
+
+def _hold(reply: Reply) -> Reply:
+    """Mark the state of a server as the server's own."""
+    members = _read_members(reply.payload)
+    try:
+        state = msgspec.json.decode(members.get("requestState", b"null"), type=str)
+    except msgspec.DecodeError:
+        return reply
+    members["requestState"] = msgspec.Raw(encode.value(HELD + state))
+    return reply._replace(payload=encode.value(members))
+
+
+def _logs(said: Mapping[str, object]) -> bool:
+    capabilities = said.get("capabilities")
+    return isinstance(capabilities, Mapping) and "logging" in capabilities

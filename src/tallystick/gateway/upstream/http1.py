@@ -5,12 +5,13 @@ unasked, or beyond its answer, closes the connection, so that no answer can reac
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import httptools
 
-from tallystick.gateway.upstream.connector import Connector, unreachable
+from tallystick.gateway.upstream.connector import unreachable
 from tallystick.gateway.upstream.conversation import BROKEN_OFF
 from tallystick.terms import Reason, Refusal
 
@@ -45,6 +46,17 @@ class Sink(Protocol):
 
     def fail(self, refusal: Refusal) -> None:
         """Take note that the response will never be whole."""
+        ...
+
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+class Opener(Protocol):
+    """What opens connections: the outbound connector, or whatever leads to another process of this gateway."""
+
+    async def connect(self, factory: Callable[[], P], host: str, port: int, *, tls: bool) -> P | Refusal:
+        """Return the connected protocol, or the refusal that says why there is none."""
         ...
 
 
@@ -180,7 +192,7 @@ class Connection(asyncio.Protocol):
 class Pool:
     """The idle connections to one origin, newest first. How many may be busy is the bulkhead's business."""
 
-    def __init__(self, connector: Connector, host: str, port: int, *, tls: bool) -> None:
+    def __init__(self, connector: Opener, host: str, port: int, *, tls: bool) -> None:
         """Name the origin."""
         self._connector = connector
         self._host, self._port, self._tls = host, port, tls

@@ -6,7 +6,7 @@ between them translates (`gateway.bridge`).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from tallystick.terms import Refusal
 from tallystick.wire import Era, Reply
@@ -103,23 +103,37 @@ class Question(NamedTuple):
     params: dict[str, object]
 
 
+Evidence = Literal["spoken", "not_spoken", "unknown"]
+"""What a call has shown about its era: the server speaks it, does not, or nothing can be told from it."""
+
+
 class Call(Protocol):
-    """One request under way at a server. It has exactly one end; until then it can be left and followed again."""
+    """One request under way at a server. It has exactly one end; until then it can be left and followed again.
+
+    A call that nobody follows any more is ended after a while (`conversation.LEFT_S`), without telling the server.
+    """
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the answer so far shows about the era that the call was begun in. A 401 or 403 never shows anything."""
+        ...
 
     async def follow(self, outbound: Outbound) -> Reply | Refusal | Question:
         """Pass notifications to `outbound.exchange` until the end, a question, the deadline or a cancellation.
 
-        After a question the call goes on: `respond`, then `follow` again, with the same or with another exchange.
-        A refusal means that no answer came; the call may have taken effect.
+        `outbound.timeout_s` counts from here and may be infinite. After a question the call goes on: `respond`, then
+        `follow` again, with the same or with another exchange. A refusal means that no answer came; the call may have
+        taken effect. After one with `Reason.CANCELLED` or `Reason.UPSTREAM_TIMEOUT`, `cancel` tells the server.
+        Only one may follow at a time; one who is stopped while it does leaves the call as it is.
         """
         ...
 
     async def respond(self, question: Question, answer: Reply) -> Refusal | None:
-        """Give the server the client's answer (kind `result` or `rpc_error`)."""
+        """Give the server the client's answer (kind `result` or `rpc_error`). A refusal is the end of the call."""
         ...
 
     async def cancel(self) -> None:
-        """Tell the server, in its era's way, that nobody waits any more."""
+        """Tell the server, in its era's way, that nobody waits any more. Nothing happens where the answer has come."""
         ...
 
 
@@ -127,11 +141,19 @@ class Transport(Protocol):
     """One way to one server, in whichever era it is told."""
 
     async def begin(self, outbound: Outbound, era: Era) -> Call | Refusal:
-        """Send one request, whose params are in the form of `era`. Opens or renews a session where `era` has them."""
+        """Send one request, whose params are in the form of `era`. Opens or renews a session where `era` has them.
+
+        A refusal means that nothing was sent. Where a session was refused in a way that shows something about the era,
+        a call comes back that has ended already, with its `evidence`; of the request itself, nothing was sent then.
+        """
         ...
 
     async def open_stream(self, outbound: Outbound) -> Call | Refusal:
-        """Open the stream on which a server of a session era speaks unasked to a conversation (HTTP GET)."""
+        """Open the stream on which a server of a session era speaks unasked to a conversation (HTTP GET).
+
+        It ends by a refusal: with `Reason.METHOD_UNKNOWN` where the server offers no such stream (405), else because it
+        broke off. On a process it hears whatever belongs to no single call, and never breaks off but with the process.
+        """
         ...
 
     async def note(self, outbound: Outbound, era: Era) -> Refusal | None:

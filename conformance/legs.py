@@ -1,0 +1,117 @@
+"""The legs of a run: which two sets of passed checks are compared, and how each of them comes to be."""
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from conformance import suite
+from conformance.running import fixture, open_gateway
+from conformance.suite import ERAS, Verdicts
+
+MODERN: Final = "2026-07-28"
+SESSIONS: Final = "2025-11-25"
+
+CLIENT_SCENARIOS: Final = {
+    SESSIONS: ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"),
+    MODERN: (
+        "tools_call",
+        "request-metadata",
+        "http-standard-headers",
+        "http-custom-headers",
+        "http-invalid-tool-headers",
+        "json-schema-ref-no-deref",
+        "sep-2322-client-request-state",
+    ),
+}
+"""What a revision requires of a client, but for `auth/*`: the gateway authenticates to no server yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One leg's outcome: the same checks, directly and through the gateway."""
+
+    leg: str
+    direct: Verdicts
+    through: Verdicts
+
+    def differences(self) -> dict[str, str]:
+        """Return each check that passed on one side only, with what was said about it on the other."""
+        lost = {check: f"lost: {self.through.why(check)}" for check in self.direct.passed - self.through.passed}
+        won = {check: f"won: directly {self.direct.why(check)}" for check in self.through.passed - self.direct.passed}
+        return dict(sorted((lost | won).items()))
+
+
+Leg = Callable[[Path], Compared]
+
+
+class Directly:
+    """The suite against the fixture itself. It is the measure of several legs, and is run once per revision."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Verdicts] = {}
+
+    def __call__(self, folder: Path, era: str) -> Verdicts:
+        """Return what the fixture passes."""
+        if era not in self._known:
+            with fixture(folder / f"direct-{era}") as url:
+                self._known[era] = suite.server(url, era, folder / f"direct-{era}" / "results")
+        return self._known[era]
+
+
+def legs() -> dict[str, Leg]:
+    """Return every leg by its name, which the baseline uses."""
+    directly = Directly()
+    found: dict[str, Leg] = {}
+    for era in ERAS:
+        found[f"server {era}"] = _server_leg(directly, era, None)
+    for era, other in (ERAS, ERAS[::-1]):
+        found[f"server {era} on a server of {other} only"] = _server_leg(directly, era, other)
+    for era in ERAS:
+        found[f"client {era}"] = _client_leg(era)
+    return found
+
+
+def _server_leg(directly: Directly, era: str, only: str | None) -> Leg:
+    leg = f"server {era} on a server of {only} only" if only else f"server {era}"
+
+    def run(folder: Path) -> Compared:
+        place = folder / leg.replace(" ", "-")
+        with ExitStack() as stack:
+            upstream = stack.enter_context(fixture(place, only))
+            url = stack.enter_context(open_gateway(place, upstream))
+            through = suite.server(url, era, place / "results")
+        return Compared(leg, directly(folder, era), through)
+
+    return run
+
+
+def _client_leg(era: str) -> Leg:
+    def run(folder: Path) -> Compared:
+        sides: list[Verdicts] = []
+        for way in ("direct", "gateway"):
+            place = folder / f"client-{era}-{way}"
+            found = [
+                suite.client(
+                    [sys.executable, "-m", "conformance.client", "--era", era, "--way", way, "--folder", str(place)],
+                    scenario,
+                    era,
+                    place / "results" / scenario,
+                )
+                for scenario in CLIENT_SCENARIOS[era]
+            ]
+            sides.append(_together(found))
+        return Compared(f"client {era}", *sides)
+
+    return run
+
+
+def _together(parts: list[Verdicts]) -> Verdicts:
+    return Verdicts(
+        frozenset(check for part in parts for check in part.passed),
+        frozenset(check for part in parts for check in part.failed),
+        all(part.required_ok for part in parts),
+        {check: text for part in parts for check, text in part.told.items()},
+    )

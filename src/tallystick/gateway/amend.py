@@ -1,0 +1,88 @@
+"""What is changed in the answers of servers: values that their client will repeat are sealed, and nothing is public.
+
+Only the members named here are touched; every other byte passes as it came.
+"""
+
+from typing import Final
+
+import msgspec
+
+from tallystick.gateway.rooms import Rooms
+from tallystick.gateway.sealing.held import HeldKind
+from tallystick.gateway.target import PAGED, subject_of
+from tallystick.gateway.tickets import Routed, ServerTarget, TaskTarget, ToolTarget
+from tallystick.terms import Refusal
+from tallystick.wire import Reply, encode
+
+_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
+_read: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def amend(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
+    """Return a server's answer as its client may keep it."""
+    target = routed.target
+    if reply.kind not in ("result", "tool_error"):
+        return reply
+    if isinstance(target, ToolTarget):
+        if reply.result_type in ("", "complete"):
+            return reply
+        return _interim(rooms, routed, reply, target.routed.name)
+    if isinstance(target, TaskTarget):
+        return reply._replace(payload=_with(reply.payload, "taskId", target.told))
+    return _server(rooms, routed, reply) if isinstance(target, ServerTarget) else reply
+
+
+def _interim(rooms: Rooms, routed: Routed, reply: Reply, tool: str) -> Reply:
+    """Seal the state of a question, or the id of a task."""
+    message = routed.identified.received.message
+    if reply.result_type == "task":
+        return _sealed(rooms, routed, reply, ("task", "taskId", tool))
+    subject = subject_of(message, tool)
+    return reply if isinstance(subject, Refusal) else _sealed(rooms, routed, reply, ("state", "requestState", subject))
+
+
+def _server(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
+    method = routed.identified.received.message.method
+    if reply.result_type not in ("", "complete"):
+        return _interim(rooms, routed, reply, "")
+    if method in PAGED and b"nextCursor" in reply.payload:
+        reply = _sealed(rooms, routed, reply, ("cursor", "nextCursor", method))
+    if b"public" in reply.payload and "cacheScope" in (members := _read(reply.payload)):
+        # What policy allowed to one caller is no cache's to give to another (2026-07-28, caching).
+        reply = reply._replace(payload=encode.value({**members, "cacheScope": "private"}))
+    return reply
+
+
+def _sealed(rooms: Rooms, routed: Routed, reply: Reply, member: tuple[HeldKind, str, str]) -> Reply:
+    kind, name, subject = member
+    said = _read(reply.payload).get(name)
+    if said is None:
+        return reply
+    try:
+        value = msgspec.json.decode(said, type=str)
+    except msgspec.ValidationError:
+        return reply  # null, or nothing that a client could repeat
+    identified = routed.identified
+    where = identified.received.route, identified.caller, subject
+    return reply._replace(payload=_with(reply.payload, name, rooms.keeper.seal(kind, value, where, rooms.clock())))
+
+
+def _with(payload: bytes, name: str, value: str) -> bytes:
+    members: dict[str, object] = {**_read(payload)}
+    return encode.value({**members, name: value}) if name in members else payload
+
+
+def with_task_ids(message: bytes, tasks: dict[str, str]) -> bytes:
+    """Return a notification of a server with the task id that its client knows (`tasks`: the server's to told)."""
+    members = _read(message)
+    params: dict[str, object] = {**_read(members.get("params", b"{}"))}
+    raw = params.get("taskId")
+    if not isinstance(raw, msgspec.Raw):
+        return message
+    told = tasks.get(msgspec.json.decode(raw, type=str))
+    return encode.value({**members, "params": {**params, "taskId": told}}) if told is not None else message
+
+
+def listened(subscription: int | str | None) -> bytes:
+    """Return the result that ends a subscription (2026-07-28, basic/patterns/subscriptions)."""
+    return encode.value({"resultType": "complete", "_meta": {_SUBSCRIPTION: subscription}})

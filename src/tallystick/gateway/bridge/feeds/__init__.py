@@ -1,0 +1,9 @@
+"""What servers say unasked, fanned in and handed to whoever wants it.
+
+Must never ask a client on a stream that it shares with others, or tell it what it did not want to hear of.
+"""
+
+from tallystick.gateway.bridge.feeds.feed import Feed
+from tallystick.gateway.bridge.feeds.listener import Listener
+
+__all__ = ["Feed", "Listener"]

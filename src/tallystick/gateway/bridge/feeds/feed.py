@@ -1,0 +1,209 @@
+"""What a server says unasked, fanned in: one stream at the server, however many clients listen.
+
+MCP 2026-07-28, basic/patterns/subscriptions; 2025-11-25, basic/transports (GET stream) and server/resources.
+"""
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from tallystick.gateway.bridge.feeds.listener import Listener, Posed
+from tallystick.gateway.bridge.feeds.wanted import LASTING_S, concerns, covers, key_of, notifications_of, pause, union
+from tallystick.gateway.bridge.heard import Alone, read_notice
+from tallystick.gateway.bridge.way import UNASKABLE, Way, cancel
+from tallystick.gateway.upstream.model import UNKNOWN_CLIENT, Call, Cancellation, Outbound, Question, Wanted
+from tallystick.terms import Reason, Refusal
+from tallystick.wire import Era, Reply, bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SETTLING_S: Final = 0.1
+"""Seconds in which further wishes are collected before a stream is opened anew for them."""
+
+UNWILLING_S: Final = 300.0
+"""Seconds for which a server that offers no stream is not asked again."""
+
+NOTICES: Final = 100
+"""Notifications of one stream per second; then the server is read no further until the second is over."""
+
+_METHOD_NOT_FOUND: Final = -32601
+
+
+class _Ear(Alone):
+    """The client's side of a feed's stream, which is the feed itself."""
+
+    def __init__(self, feed: "Feed") -> None:
+        self._feed = feed
+
+    async def emit(self, message: bytes) -> None:
+        await self._feed.pace()
+        self._feed.tell(message)
+
+
+class Feed:
+    """One stream of a server and who listens to it.
+
+    `own`: the stream belongs to one conversation, so whatever comes on it is for that client. Otherwise each listener
+    gets what it wanted, and nobody can be asked.
+    """
+
+    def __init__(self, way: Way, era: Era, outbound: Outbound, key: tuple[str, str]) -> None:
+        """Stream in `era`, with the limits of `outbound`, for the context that `key` names."""
+        self._way = way
+        self._era = era
+        self._own = key[0] == "own"
+        self._spread = sha256(f"{way.name} {key}".encode()).digest()[0] / 255
+        # INVARIANT: a stream that several clients share claims no client's capabilities, so its server asks nobody.
+        self._outbound = replace(
+            outbound,
+            params={},
+            conversation=outbound.conversation if self._own else f"feed {key[1]}",
+            exchange=_Ear(self),
+            cancellation=Cancellation(),
+            client=outbound.client if self._own else UNKNOWN_CLIENT,
+            param_headers={},
+            mirrored=(),
+        )
+        self.listeners: set[Listener] = set()
+        self._covered = Wanted()
+        self._subscribed: set[str] = set()
+        self._stir: Callable[[], None] | None = None
+        self._running = anyio.CancelScope()
+        self._second, self._told = 0, 0
+
+    def add(self, listener: Listener) -> None:
+        """Let a client listen; the stream grows with it where that is needed."""
+        self.listeners.add(listener)
+        self.look()
+
+    def remove(self, listener: Listener) -> None:
+        """Let a client go; with the last one the stream ends."""
+        self.listeners.discard(listener)
+        if not self.listeners:
+            self._running.cancel()
+
+    def look(self) -> None:
+        """See whether the stream still covers what is wanted."""
+        if self._stir is not None and not covers(self._covered, self._wanted()):
+            self._stir()
+
+    async def run(self) -> None:
+        """Keep the stream open for as long as somebody listens."""
+        failures = 0
+        with self._running:
+            while self.listeners:
+                began = self._way.clock()
+                unwilling = await self._stream()
+                lasted = self._way.clock() - began >= LASTING_S
+                failures = 1 if lasted else failures + 1
+                await self._way.sleep(UNWILLING_S if unwilling else pause(failures, self._spread))
+
+    def tell(self, message: bytes) -> None:
+        """Hand a notification of the server to whoever wants it, each in its era."""
+        notice = read_notice(message)
+        if notice is None:
+            return
+        forms: dict[bool, bytes | None] = {}
+        key = key_of(notice)
+        for listener in self.listeners:
+            if not self._own and not concerns(listener.wanted, notice):
+                continue
+            kind = listener.era.sessions
+            if kind not in forms:
+                forms[kind] = bridge.notification(notice.method, message, listener.era)
+            form = forms[kind]
+            if form is not None:
+                listener.tell(key, form)
+
+    async def pace(self) -> None:
+        """Let a flooding server wait."""
+        now = self._way.clock()
+        if int(now) != self._second:
+            self._second, self._told = int(now), 0
+        self._told += 1
+        if self._told > NOTICES:
+            await self._way.sleep(1.0 - now % 1.0)
+
+    def _wanted(self) -> Wanted:
+        return union(listener.wanted for listener in self.listeners)
+
+    async def _stream(self) -> bool:
+        """Open the stream and follow it to its end; return whether the server offers none."""
+        call: Call | None = None
+        try:
+            while True:
+                opened = await (self._open_session_stream() if self._era.sessions else self._open_listening())
+                if call is not None:
+                    await cancel(call)
+                call = None if isinstance(opened, Refusal) else opened
+                if isinstance(opened, Refusal):
+                    return _is_unwilling(opened)
+                end = await self._follow(opened)
+                if end is not None:
+                    call = None
+                    return _is_unwilling(end)
+                await self._way.sleep(SETTLING_S)
+        finally:
+            if call is not None:
+                await cancel(call)
+
+    async def _open_listening(self) -> Call | Refusal:
+        self._covered = self._wanted()
+        params = bridge.request(
+            "subscriptions/listen", {"notifications": notifications_of(self._covered)}, self._era, UNKNOWN_CLIENT
+        )
+        return await self._way.transport.begin(
+            replace(self._outbound, method="subscriptions/listen", params=params), self._era
+        )
+
+    async def _open_session_stream(self) -> Call | Refusal:
+        self._subscribed.clear()
+        return await self._way.transport.open_stream(self._outbound)
+
+    async def _follow(self, call: Call) -> Reply | Refusal | None:
+        """Follow a stream to its end; None when it has to be opened anew for more wishes."""
+        following = replace(self._outbound, timeout_s=float("inf"))
+        while True:
+            if self._era.sessions:
+                await self._subscribe()
+            end: Reply | Refusal | Question | None = None
+            with anyio.CancelScope() as scope:
+                self._stir = scope.cancel
+                if covers(self._covered, self._wanted()):
+                    end = await call.follow(following)
+            self._stir = None
+            if isinstance(end, Question):
+                await self._pose(call, end)
+            elif end is not None or not self._era.sessions:
+                return end
+
+    async def _pose(self, call: Call, question: Question) -> None:
+        listener = next(iter(self.listeners), None) if self._own else None
+        if listener is None:
+            await call.respond(question, UNASKABLE)
+        else:
+            await listener.pose(Posed(call, question))
+
+    async def _subscribe(self) -> None:
+        """Bring the server's subscriptions in line with what is wanted (2025-11-25, server/resources)."""
+        self._covered = self._wanted()
+        wanted = set(self._covered.resources)
+        for method, uris in (
+            ("resources/subscribe", wanted - self._subscribed),
+            ("resources/unsubscribe", self._subscribed - wanted),
+        ):
+            for uri in sorted(uris):
+                request = replace(self._outbound, method=method, params={"uri": uri})
+                call = await self._way.transport.begin(request, self._era)
+                if not isinstance(call, Refusal):
+                    await call.follow(request)
+        self._subscribed = wanted
+
+
+def _is_unwilling(end: Reply | Refusal) -> bool:
+    if isinstance(end, Refusal):
+        return end.reasons[0] is Reason.METHOD_UNKNOWN
+    return end.rpc_code == _METHOD_NOT_FOUND

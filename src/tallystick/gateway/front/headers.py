@@ -1,0 +1,37 @@
+"""The headers of a request that the gateway reads, out of ASGI's pairs."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from tallystick.wire import Headers
+
+_ROUTING: Final = frozenset(
+    {b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"mcp-session-id", b"authorization", b"host"}
+)
+
+
+def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Pick the headers that the gateway reads out of ASGI's (lower-case) pairs."""
+    found: dict[bytes, bytes] = {}
+    headers = Headers()
+    for name, value in pairs:
+        is_param = name.startswith(b"mcp-param-")
+        if name in found and (is_param or name in _ROUTING):
+            headers.duplicated = name.decode("latin-1")
+        found[name] = value
+        if is_param:
+            headers.params[name.decode("latin-1")] = value.decode("latin-1").strip(" \t")
+    headers.authorization = found.get(b"authorization")
+    headers.host = found.get(b"host", b"")
+    headers.origin = found.get(b"origin")
+    headers.content_type = found.get(b"content-type", b"")
+    headers.version = _text(found.get(b"mcp-protocol-version"))
+    headers.method = _text(found.get(b"mcp-method"))
+    headers.name = _text(found.get(b"mcp-name"))
+    headers.session = _text(found.get(b"mcp-session-id"))
+    return headers
+
+
+def _text(value: bytes | None) -> str | None:
+    # The parser leaves the blanks after a value in place (RFC 9110, section 5.5).
+    return None if value is None else value.decode("latin-1").strip(" \t")

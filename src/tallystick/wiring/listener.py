@@ -1,0 +1,384 @@
+"""The listener's HTTP/1.1: what no parser may read in two ways, and no client may hold for ever, ends here.
+
+uvicorn's httptools protocol plus deadlines, bounds and refusals. The parser below (llhttp, strict) refuses both lengths
+at once, odd lengths, folded lines, bare LF, NUL and blanks before a colon; this file refuses what it lets through
+(RFC 9112, sections 2 to 7 and 11). One timer looks at all connections of a listener; a request costs none.
+"""
+
+import math
+from asyncio import AbstractEventLoop, TimerHandle, Transport
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Final, Literal, NamedTuple, NoReturn
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tallystick.gateway import Application
+
+Cause = Literal[
+    "malformed", "framing", "host", "target", "version", "verb", "trailer", "upgrade", "pipelined",
+    "head size", "body overhead", "late head", "late body", "connections",
+]  # fmt: skip
+"""Why the listener refused by itself, as it is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one listener allows; times in seconds, sizes in bytes."""
+
+    head_s: float = 10.0
+    """For a request's head, from its first byte; for the first head, from the connection on."""
+    body_s: float = 60.0
+    """For the body after the head: 4 MiB over a slow line."""
+    idle_s: float = 75.0
+    """For the next request: longer than the idle limits of usual load balancers, so that they close first."""
+    write_s: float = 60.0
+    """For a client to take anything of what waits for it."""
+    linger_s: float = 2.0
+    """For a refused client to read its answer."""
+    look_s: float = 1.0
+    """Between two looks at the deadlines: how late one may be noticed."""
+    target_bytes: int = 8 << 10
+    head_bytes: int = 64 << 10
+    """A token with hundreds of groups fits."""
+    headers: int = 128
+    overhead_bytes: int = 64 << 10
+    """Of a body: chunk sizes and extensions, which are no content; and what is read on past an early answer."""
+    drain_bytes: int = 2 << 20
+    """Of a body that was answered before it was whole, so that the answer arrives; more closes."""
+    pipelined: int = 8
+    """Requests that wait for the answer before theirs."""
+    connections: int = 16_384
+    per_address: int = 12_288
+    """Connections of one remote address (of one /64 in IPv6). High: a proxy in front is one address."""
+
+
+class Door:
+    """What the connections of one listener share. `refused` counts by cause; `connected` by remote address."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        """Admit within `bounds`."""
+        self.bounds = bounds
+        self.refused: Counter[Cause] = Counter()
+        self.connected: Counter[str] = Counter()
+        self._open: set[Protocol] = set()
+        self._timer: TimerHandle | None = None
+
+    def enter(self, protocol: "Protocol", address: str) -> bool:
+        """Take a new connection in, if there is room for it; every one that came in leaves."""
+        room = len(self._open) < self.bounds.connections and self.connected[address] < self.bounds.per_address
+        self._open.add(protocol)
+        self.connected[address] += 1
+        if self._timer is None:
+            self._timer = protocol.loop.call_later(self.bounds.look_s, self._look, protocol.loop)
+        return room
+
+    def leave(self, protocol: "Protocol", address: str) -> None:
+        """Forget a connection; an address without one leaves nothing behind."""
+        self._open.discard(protocol)
+        self.connected[address] -= 1
+        if self.connected[address] <= 0:
+            del self.connected[address]
+
+    def _look(self, loop: AbstractEventLoop) -> None:
+        now = loop.time()
+        for protocol in [protocol for protocol in self._open if protocol.deadline < now]:
+            protocol.expire()
+        self._timer = loop.call_later(self.bounds.look_s, self._look, loop) if self._open else None
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration of one hardened listener."""
+
+    def __init__(self, app: Application, bounds: Bounds | None = None) -> None:
+        """Serve the application, and nothing around it."""
+        super().__init__(
+            app,
+            loop="none",
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
+        self.door = Door(bounds or Bounds())
+
+
+class _Verdict(NamedTuple):
+    status: int
+    cause: Cause
+
+
+class _RefusedError(Exception):
+    """Stops the parser in mid-callback."""
+
+
+# What a connection waits for. Plain integers: each request asks a dozen times, and an enum's members are slow to reach.
+_IDLE: Final = 0  # nothing of a request is here
+_HEAD: Final = 1
+_BODY: Final = 2
+_ANSWER: Final = 3  # the request is whole, its answer is not
+_CLOSING: Final = 4  # whatever comes is thrown away
+
+
+_VERBS: Final = frozenset({b"POST", b"GET", b"DELETE", b"HEAD", b"OPTIONS", b"PUT", b"PATCH"})
+_JUDGED: Final = frozenset({b"host", b"transfer-encoding", b"upgrade", b"expect"})
+_TEXT: Final = {
+    400: b"400 Bad Request",
+    408: b"408 Request Timeout",
+    413: b"413 Content Too Large",
+    414: b"414 URI Too Long",
+    431: b"431 Request Header Fields Too Large",
+    503: b"503 Service Unavailable",
+}
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. `deadline` is the loop's time at which something must have happened."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.door = config.door
+        self.bounds = config.door.bounds
+        self.deadline = math.inf
+        self._address = ""
+        self._phase = _IDLE
+        self._raw = 0  # bytes since the last whole request
+        self._content = 0  # of these, bytes of the body
+        self._chunk = 0  # bytes that came at once, and may hold several requests
+        self._begun = False
+        self._hosts = 0
+        self._fields = 0  # of the head
+        self._verdict: _Verdict | None = None
+
+    def connection_made(self, transport: Transport) -> None:
+        """Admit the connection, or tell it that there is no room."""
+        super().connection_made(transport)
+        self._address = _bucket(self.client[0] if self.client else "")
+        if self.door.enter(self, self._address):
+            self._within(self.bounds.head_s)
+        else:
+            self._refuse(_Verdict(503, "connections"))
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.deadline, self._phase = math.inf, _CLOSING
+        self.door.leave(self, self._address)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and hold the client to its time and its size."""
+        before, parser = self._phase, self.parser
+        self._chunk = len(data)
+        self._raw += self._chunk
+        if before == _CLOSING or parser is None:
+            if self._raw > self.bounds.drain_bytes:
+                self.transport.abort()
+            return
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(_Verdict(400, "upgrade"))
+        except httptools.HttpParserError:
+            self._refuse(self._verdict or _Verdict(400, "malformed"))
+        else:
+            if self._phase == _ANSWER:
+                self.deadline = math.inf
+            else:
+                self._measure(before)
+
+    def _measure(self, before: int) -> None:
+        phase, bounds = self._phase, self.bounds
+        if self.pipeline:
+            self.deadline = math.inf
+        elif phase == _BODY:
+            if self.cycle.response_complete:
+                if self._raw > bounds.drain_bytes:
+                    self.transport.abort()
+            elif self._raw - self._content > bounds.head_bytes + bounds.overhead_bytes:
+                self._refuse(_Verdict(413, "body overhead"))
+            elif before != _BODY:
+                self._within(bounds.body_s)
+        elif self._raw > bounds.head_bytes:
+            self._refuse(_Verdict(431, "head size"))
+        elif phase == _HEAD and (before != _HEAD or self.deadline == math.inf):
+            self._within(bounds.head_s)
+
+    # Parser callbacks, in their order.
+
+    def on_message_begin(self) -> None:
+        """Begin a request; too many of them may not wait for one answer."""
+        if len(self.pipeline) >= self.bounds.pipelined:
+            self._stop(400, "pipelined")
+        self._phase = _HEAD
+        self._hosts = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; judge the few that say where a request ends and whose it is."""
+        name = name.lower()
+        if name in _JUDGED:
+            self._judge(name, value)
+        self.headers.append((name, value))
+
+    def _judge(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"upgrade":
+            self._stop(400, "upgrade")
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        elif value.lower() != b"chunked":
+            self._stop(400, "framing")
+
+    def on_headers_complete(self) -> None:
+        """Judge the head as a whole, then start to answer."""
+        bounds, target = self.bounds, self.url
+        if len(self.headers) > bounds.headers or self._head_is_over(bounds.head_bytes):
+            self._stop(431, "head size")
+        if len(target) > bounds.target_bytes:
+            self._stop(414, "head size")
+        parser = self.parser
+        if parser is None or parser.get_method() not in _VERBS:
+            self._stop(400, "verb")
+        self._judge_version(parser.get_http_version())
+        # Only the origin form, and nothing in its path that one reader decodes and another does not.
+        path = target.partition(b"?")[0]
+        if path[:1] != b"/" or b"%" in path or b"#" in target:
+            self._stop(400, "target")
+        super().on_headers_complete()
+        self._phase, self._begun, self._fields = _BODY, True, len(self.headers)
+
+    def _judge_version(self, version: str) -> None:
+        if version == "1.1":
+            if self._hosts != 1:
+                self._stop(400, "host")
+        elif version != "1.0":
+            self._stop(400, "version")
+        elif self._hosts > 1 or any(name == b"transfer-encoding" for name, _ in self.headers):
+            self._stop(400, "framing")
+
+    def _head_is_over(self, limit: int) -> bool:
+        if self._raw <= limit and self._chunk <= limit:
+            return False  # as always: all that came is less
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > limit
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body over."""
+        self._content += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is whole."""
+        if len(self.headers) != self._fields:
+            # RFC 9110, section 6.5.1: no field of a trailer may be merged into the head. What reads the body learns
+            # that the client has gone, so a request with one is never judged.
+            self._stop(400, "trailer")
+        self._raw = self._content = 0
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._rest()
+        else:
+            self._phase = _ANSWER
+
+    def on_response_complete(self) -> None:
+        """Take the next request up, or rest; uvicorn's timer per answer is replaced by the deadline."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._close()
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._phase == _ANSWER:
+            self._rest()
+        else:
+            # Either the next head has begun, or this answer came before its request was whole.
+            self._within(self.bounds.head_s if self._phase == _HEAD else self.bounds.linger_s)
+
+    def pause_writing(self) -> None:
+        """Hold a client that does not read to its time."""
+        super().pause_writing()
+        self._within(self.bounds.write_s)
+
+    def resume_writing(self) -> None:
+        """Let an answer take its time again."""
+        super().resume_writing()
+        if self._phase == _ANSWER:
+            self.deadline = math.inf
+        elif self._phase == _IDLE:
+            self._rest()
+
+    # Ends.
+
+    def expire(self) -> None:
+        """Do what the passed deadline asks for."""
+        if self._phase == _CLOSING or self.transport.is_closing() or self.flow.write_paused:
+            self.transport.abort()
+        elif self._phase == _HEAD:
+            self._refuse(_Verdict(408, "late head"))
+        elif self._phase == _BODY and not self.cycle.response_complete:
+            self._refuse(_Verdict(408, "late body"))
+        else:
+            self._close()
+
+    def _within(self, seconds: float) -> None:
+        self.deadline = self.loop.time() + seconds
+
+    def _rest(self) -> None:
+        self._phase = _IDLE
+        self._within(self.bounds.idle_s)
+
+    def _stop(self, status: int, cause: Cause) -> NoReturn:
+        self._verdict = _Verdict(status, cause)
+        raise _RefusedError
+
+    def _refuse(self, verdict: _Verdict) -> None:
+        """Answer with a status and close; without an answer where an earlier one is still due."""
+        self.door.refused[verdict.cause] += 1
+        cycle, own = self.cycle, self._phase == _BODY
+        waiting = self._begun and not cycle.response_complete
+        if own and waiting:
+            # The request is read no further, and whoever reads it learns that its client has gone.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if bool(self.pipeline) or (waiting and (not own or cycle.response_started)):
+            # INVARIANT: a refusal is never taken for the answer to another request.
+            self.transport.abort()
+            return
+        self.transport.write(
+            b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b\n"
+            % (_TEXT[verdict.status], len(verdict.cause) + 1, verdict.cause.encode())
+        )
+        # Half closed: were it closed with bytes unread, the client would be reset before it has read why.
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._phase, self._raw = _CLOSING, 0
+        self._within(self.bounds.linger_s)
+
+    def _close(self) -> None:
+        self.transport.close()
+        self._phase = _CLOSING
+        self._within(self.bounds.linger_s)
+
+
+def _bucket(address: str) -> str:
+    # One customer of an IPv6 network has a whole /64 of addresses; ::ffff:192.0.2.1 is one IPv4 address.
+    whole = ":" not in address or "." in address
+    return address if whole else str(ip_network((address, 64), strict=False))

@@ -1,0 +1,1 @@
+"""The conformance harness, and what it finds."""

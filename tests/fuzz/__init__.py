@@ -1,0 +1,1 @@
+"""The wire room against bytes that nobody wrote."""

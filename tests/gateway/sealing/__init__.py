@@ -1,0 +1,1 @@
+"""Tests of what clients keep for the gateway."""
