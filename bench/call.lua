@@ -1,8 +1,23 @@
 -- wrk script: sends the one request in the file named by the first argument (header lines, an empty line, the body).
--- The second argument bounds how many are sent; the third, "check", has every answer looked at, which costs wrk time.
+-- The second argument bounds how many are sent; the third, "check", has every answer looked at, which costs wrk time;
+-- the fourth names a file with a session id on each line, which are used in turn.
+local PLACE = "100000000" -- stands in the request wherever the id of the call belongs
 local FIRST = 100000000 -- ids of one width, each used once: a session may not have two requests of one id open
-local sent, wrong, limit, before, after = 0, 0, 0, "", ""
+local sent, wrong, limit = 0, 0, 0
+local requests = {} -- for each session the request in pieces, between which the id belongs
 local threads = {}
+
+local function pieces(text)
+  local found, from = {}, 1
+  while true do
+    local first, last = text:find(PLACE, from, true)
+    if not first then break end
+    table.insert(found, text:sub(from, first - 1))
+    from = last + 1
+  end
+  table.insert(found, text:sub(from))
+  return found
+end
 
 function setup(thread)
   table.insert(threads, thread)
@@ -16,7 +31,14 @@ function init(args)
   for name, value in head:gmatch("([^:\r\n]+): ([^\r\n]*)") do wrk.headers[name] = value end
   wrk.method, wrk.body = "POST", body
   limit = tonumber(args[2])
-  before, after = wrk.format():match("^(.*\"id\":)%d+(.*)$")
+  if args[4] then
+    for session in io.lines(args[4]) do
+      wrk.headers["Mcp-Session-Id"] = session
+      table.insert(requests, pieces(wrk.format()))
+    end
+  else
+    requests = { pieces(wrk.format()) }
+  end
   if args[3] == "check" then
     response = function(status, _, answer)
       if status ~= 200 or not answer:find('"id":1%d%d%d%d%d%d%d%d') or not answer:find('"result":{', 1, true)
@@ -32,7 +54,7 @@ end
 function request()
   sent = sent + 1
   if sent > limit then wrk.thread:stop() end
-  return before .. (FIRST + sent) .. after
+  return table.concat(requests[sent % #requests + 1], tostring(FIRST + sent))
 end
 
 function done(summary, latency)

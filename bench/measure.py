@@ -2,28 +2,32 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from bench.contestants import Contestant
 from bench.processes import Memory, cpu_seconds, memory
-from bench.traffic import load, open_sessions, sample
+from bench.traffic import Plan, load, open_sessions, sample
 from tallystick.audit import offline
 
 SAMPLE: Final = 200
-"""Calls whose answers are read closely, one after the other."""
+"""Calls whose answers are read closely, one after the other; of a slow contestant, a tenth."""
 
 MOST_CALLS: Final = 400_000
 """Calls of one load at most, so that a run's record stays below 1 GB."""
 
 _SETTLE_S: Final = 0.5
+_SLOW_SETTLE_S: Final = 1.5
 _SESSIONS_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One load. `cpu_us` is CPU per call of the contestant's process tree in microseconds; None where there is none."""
+    """One load. `cpu_us` is CPU per call of the contestant's process tree in microseconds; None where there is none.
+
+    `payload` is what a call carries in bytes, where the row is about that; otherwise 0.
+    """
 
     contestant: str
     connections: int
@@ -32,6 +36,12 @@ class Figure:
     p99: float
     cpu_us: float | None
     errors: int
+    payload: int = 0
+
+    @property
+    def mb_per_core_second(self) -> float | None:
+        """Return MB (10^6 bytes) of payload that one core carries in a second."""
+        return self.payload / self.cpu_us if self.cpu_us and self.payload else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +63,38 @@ class Trace:
 
 def check(contestant: Contestant) -> int:
     """Make the sampled calls; return how many went wrong."""
-    return sample(contestant.endpoint, contestant.call, SAMPLE)
+    return sample(contestant.endpoint, contestant.call, SAMPLE // 10 if contestant.slow else SAMPLE)
 
 
 def measure(contestant: Contestant, connections: int, seconds: int, folder: Path) -> Figure:
-    """Load a contestant once: a second in which every answer is looked at, then the measured seconds."""
+    """Load a contestant once: a second in which every answer is looked at, then the measured seconds.
+
+    A slow one gets twice the time.
+    """
     request = folder / "call.http"
     contestant.call.write(contestant.endpoint, request)
+    slowness = 2 if contestant.slow else 1
+    plan = Plan(contestant.endpoint.url, request, connections, slowness, MOST_CALLS, check=True)
+    if contestant.sessions:
+        plan = replace(plan, sessions=folder / "sessions")
+        (folder / "sessions").write_text("\n".join(contestant.sessions) + "\n")
     before = _cpu(contestant)
-    found = warm = load(contestant.endpoint.url, request, connections, 1, limit=MOST_CALLS, check=True)
+    found = warm = load(plan)
     # One second measures nothing worth keeping: then the looked-at second is all there is (tests).
     if seconds > 1:
         before = _cpu(contestant)
-        found = load(contestant.endpoint.url, request, connections, seconds, limit=MOST_CALLS)
+        found = load(replace(plan, seconds=slowness * seconds, check=False))
     used = _cpu(contestant) - before
-    calls_per_s = found.calls / found.seconds
-    cpu_us = None if contestant.pid is None else 1e6 * used / max(1, found.calls)
     return Figure(
         contestant.name,
         connections,
-        calls_per_s,
+        found.calls / found.seconds,
         found.p50,
         found.p99,
-        cpu_us,
+        # Calls under way at the end are not counted by the load generator, but they are carried out and charged.
+        None if contestant.pid is None else 1e6 * used / max(1, found.calls + connections),
         warm.errors + (found.errors if seconds > 1 else 0),
+        contestant.payload,
     )
 
 
@@ -123,6 +141,6 @@ def verify(log: Path) -> str:
 def _cpu(contestant: Contestant) -> float:
     if contestant.pid is None:
         return 0.0
-    # What a load leaves to be done (publishing tiles, closing connections) belongs to its calls.
-    time.sleep(_SETTLE_S)
+    # What a load leaves to be done (calls under way, publishing tiles, closing connections) belongs to its calls.
+    time.sleep(_SLOW_SETTLE_S if contestant.slow else _SETTLE_S)
     return cpu_seconds(contestant.pid)

@@ -2,14 +2,19 @@
 
 import http.client
 import os
+import resource
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
+
+_FILES: Final = 2 * 10_240
+"""Open files that a process of the benchmark wants: a connection in and one out for each of ten thousand streams."""
 
 _PROC: Final = Path("/proc")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -22,6 +27,15 @@ class Memory(NamedTuple):
 
     rss: float
     pss: float
+
+
+def raise_open_files() -> int:
+    """Let this process, and what it starts, open as many files as the system lets it; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else hard
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(soft, most)
 
 
 def tree(pid: int) -> list[int]:
@@ -64,14 +78,27 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: Sequence[str], port: int, log: Path) -> Generator[int]:
-    """Run a program; yields its process id once it answers. Raises RuntimeError with its last words."""
+def running(
+    command: Sequence[str],
+    port: int,
+    log: Path,
+    *,
+    folder: Path | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    within_s: float = _START_S,
+) -> Generator[int]:
+    """Run a program, in a folder and with further variables of the environment where these are given.
+
+    Yields its process id once it answers over HTTP. Raises RuntimeError with its last words.
+    """
+    # env(1) becomes the program, under the same process id.
+    words = [*(["env", *(f"{name}={value}" for name, value in variables.items())] if variables else []), *command]
     with (
         log.open("wb") as written,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=written, stderr=written) as process,
+        subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=written, stderr=written, cwd=folder) as process,
     ):
         try:
-            _await_answer(process, port, log)
+            _await_answer(process, port, log, within_s)
             yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
@@ -81,11 +108,11 @@ def running(command: Sequence[str], port: int, log: Path) -> Generator[int]:
                 process.kill()
 
 
-def _await_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + _START_S
+def _await_answer(process: subprocess.Popen[bytes], port: int, log: Path, within_s: float) -> None:
+    end = time.monotonic() + within_s
     while time.monotonic() < end and process.poll() is None:
         # A listener may be open before anybody accepts: only an answer counts.
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_S)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=within_s)
         try:
             connection.request("GET", "/healthz")
             connection.getresponse().read()
@@ -95,5 +122,6 @@ def _await_answer(process: subprocess.Popen[bytes], port: int, log: Path) -> Non
             return
         finally:
             connection.close()
-    message = f"{process.args!r} does not answer: {log.read_text(errors='replace')[-2000:]}"
+    words = " ".join(log.read_text(errors="replace")[-1000:].split())
+    message = f"{process.args!r} does not answer: {words}"
     raise RuntimeError(message)

@@ -1,14 +1,17 @@
-"""The calls that are made: one request in each era, a load of it by wrk, a sample read closely, and open sessions."""
+"""The calls that are made: a request in each era, a load of it by wrk, a sample read closely, and open sessions."""
 
 import asyncio
 import http.client
 import json
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from bench.shapes import SEARCH, Shape
 
 MODERN: Final = "2026-07-28"
 LEGACY: Final = "2025-11-25"
@@ -17,25 +20,22 @@ _CLIENT: Final = {"name": "bench", "version": "1"}
 _OK: Final = 200
 _ID: Final = 100_000_000
 """Stands where the load generator writes an id of its own for each call; of the same width."""
-_GRACE_S: Final = 30
-ARGUMENTS: Final = {
-    "query": "is:open label:bug repo:acme/payments timeout in settlement worker",
-    "per_page": 30,
-    "page": 1,
-    "sort": "updated",
-    "note": "abcdefghijklmnopqrstuvwxyz",
-}
+_GRACE_S: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where MCP is spoken, in which era. `session` is one that was opened, `token` a bearer token; or empty."""
+    """Where MCP is spoken, in which era. `session` is one that was opened, `token` a bearer token; or empty.
+
+    `key` is the header that carries the token.
+    """
 
     port: int
     path: str
     era: str
     token: str = ""
     session: str = ""
+    key: str = "Authorization"
 
     @property
     def url(self) -> str:
@@ -50,7 +50,7 @@ class Endpoint:
             "MCP-Protocol-Version": self.era,
         }
         if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
+            headers[self.key] = f"Bearer {self.token}"
         if self.session:
             headers["Mcp-Session-Id"] = self.session
         if self.era == MODERN:
@@ -59,12 +59,12 @@ class Endpoint:
                 headers["Mcp-Name"] = name
         return headers
 
-    def body(self, method: str, params: dict[str, object], request_id: int | None) -> bytes:
+    def body(self, method: str, params: Mapping[str, object], request_id: int | None) -> bytes:
         """Return a request, or a notification where `request_id` is None."""
         if self.era == MODERN:
             key = "io.modelcontextprotocol/"
-            meta = {f"{key}protocolVersion": MODERN, f"{key}clientCapabilities": {}, f"{key}clientInfo": _CLIENT}
-            params = {**params, "_meta": meta}
+            era = {f"{key}protocolVersion": MODERN, f"{key}clientCapabilities": {}, f"{key}clientInfo": _CLIENT}
+            params = {**params, "_meta": {**msgspec.convert(params.get("_meta", {}), dict[str, object]), **era}}
         message: dict[str, object] = {"jsonrpc": "2.0", "method": method, "params": params}
         if request_id is not None:
             message = {"jsonrpc": "2.0", "id": request_id, **message}
@@ -73,20 +73,28 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, as every connection of a load repeats it."""
+    """One request, as every connection of a load repeats it. `published` is the tool's name where it has another."""
 
-    method: str
-    tool: str | None
+    method: str = "tools/call"
+    shape: Shape | None = SEARCH
+    published: str = ""
 
     @property
-    def params(self) -> dict[str, object]:
-        """The parameters."""
-        return {} if self.tool is None else {"name": self.tool, "arguments": ARGUMENTS}
+    def tool(self) -> str | None:
+        """The tool's name, where a tool is called."""
+        return None if self.shape is None else self.published or self.shape.tool
+
+    def params(self, request_id: int) -> dict[str, object]:
+        """Return the parameters; whoever wants progress uses the request's id as its token."""
+        if self.shape is None:
+            return {}
+        params: dict[str, object] = {"name": self.tool, "arguments": self.shape.arguments}
+        return {**params, "_meta": {"progressToken": request_id}} if self.shape.events else params
 
     def write(self, endpoint: Endpoint, path: Path) -> None:
         """Write the request for the load generator."""
         head = "".join(f"{name}: {value}\n" for name, value in endpoint.headers(self.method, self.tool).items())
-        path.write_bytes(head.encode() + b"\n" + endpoint.body(self.method, self.params, _ID))
+        path.write_bytes(head.encode() + b"\n" + endpoint.body(self.method, self.params(_ID), _ID))
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -106,15 +114,32 @@ class Load(msgspec.Struct, frozen=True):
         return self.socket_errors + self.status_errors + self.wrong
 
 
-def load(url: str, request: Path, connections: int, seconds: int, *, limit: int, check: bool = False) -> Load:
-    """Load a URL with the request in a file until the time (seconds) or `limit` calls are over."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(_SCRIPT), url, "--"]
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the load generator does: the request in a file, over so many connections, until time or calls are over.
+
+    `sessions` names a file with the ids of the sessions that are used in turn; `check` has every answer looked at.
+    """
+
+    url: str
+    request: Path
+    connections: int
+    seconds: int
+    limit: int
+    check: bool = False
+    sessions: Path | None = None
+
+
+def load(plan: Plan) -> Load:
+    """Load a URL as planned."""
+    command = ["wrk", "-t1", f"-c{plan.connections}", f"-d{plan.seconds}s", "--timeout", "20s", "-s", str(_SCRIPT)]
+    words = [str(plan.request), str(plan.limit), "check" if plan.check else "-"]
     done = subprocess.run(
-        [*command, str(request), str(limit), *(["check"] if check else [])],
+        [*command, plan.url, "--", *words, *([str(plan.sessions)] if plan.sessions else [])],
         capture_output=True,
         text=True,
         check=True,
-        timeout=seconds + _GRACE_S,
+        timeout=plan.seconds + _GRACE_S,
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
     if done.stderr:
@@ -127,11 +152,13 @@ def sample(endpoint: Endpoint, call: Call, count: int) -> int:
     wrong = 0
     connection = http.client.HTTPConnection("127.0.0.1", endpoint.port, timeout=20)
     for number in range(count):
-        body = endpoint.body(call.method, call.params, number)
+        body = endpoint.body(call.method, call.params(number), number)
         connection.request("POST", endpoint.path, body, endpoint.headers(call.method, call.tool))
         response = connection.getresponse()
         text = response.read()
-        if response.status != _OK or not _is_right(text, call, number):
+        streamed = response.headers.get_content_type() == "text/event-stream"
+        messages = events(text) if streamed else [text]
+        if response.status != _OK or not _is_right(messages, call, number):
             wrong += 1
             if wrong == 1:
                 print(f"wrong answer of {endpoint.url}: {response.status} {text[:400]!r}")
@@ -139,16 +166,29 @@ def sample(endpoint: Endpoint, call: Call, count: int) -> int:
     return wrong
 
 
-def _is_right(text: bytes, call: Call, number: int) -> bool:
-    document = msgspec.json.decode(text, type=dict[str, object])
+def events(text: bytes) -> list[bytes]:
+    """Return the messages of an event stream, each of which has its data on one line."""
+    return [line[5:].strip() for line in text.splitlines() if line.startswith(b"data:") and line[5:].strip()]
+
+
+def _is_right(messages: Sequence[bytes], call: Call, number: int) -> bool:
+    if not messages:
+        return False
+    document = msgspec.json.decode(messages[-1], type=dict[str, object])
     result = document.get("result")
     if document.get("id") != number or not isinstance(result, dict):
         return False
-    return "settlement" in str(result.get("content")) if call.tool else "tools" in result  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - JSON
+    if call.shape is None:
+        return "tools" in result
+    # A gateway may answer as one document and leave out what was told before it only where nobody asked to be told.
+    return len(messages) == call.shape.events + 1 and "settlement" in str(result.get("content"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - JSON
 
 
-async def open_sessions(endpoint: Endpoint, call: Call, count: int, seconds: float) -> list["Session"]:
-    """Open sessions of 2025-11-25, each on its own connection and with one call made in it, until the time is over."""
+async def open_sessions(endpoint: Endpoint, call: Call | None, count: int, seconds: float) -> list["Session"]:
+    """Open sessions of 2025-11-25, each on its own connection and with a call made in it, until the time is over.
+
+    Raises RuntimeError when an answer is wrong.
+    """
     opened: list[Session] = []
     at_once = asyncio.Semaphore(16)
 
@@ -160,6 +200,9 @@ async def open_sessions(endpoint: Endpoint, call: Call, count: int, seconds: flo
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(one())
+    except ExceptionGroup as failed:
+        message = str(failed.exceptions[0])
+        raise RuntimeError(message) from failed
     except TimeoutError:
         print(f"only {len(opened)} of {count} sessions were open after {seconds} s at {endpoint.url}")
     return opened
@@ -177,12 +220,12 @@ class Session:
         """Open one. Raises RuntimeError when an answer is wrong."""
         reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
         params: dict[str, object] = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": _CLIENT}
-        opening = Endpoint(endpoint.port, endpoint.path, LEGACY, endpoint.token)
+        opening = replace(endpoint, era=LEGACY, session="")
         headers = await _exchange(reader, writer, opening, "initialize", params, 0)
-        inside = Endpoint(endpoint.port, endpoint.path, LEGACY, endpoint.token, headers.get("mcp-session-id", ""))
+        inside = replace(opening, session=headers.get("mcp-session-id", ""))
         await _exchange(reader, writer, inside, "notifications/initialized", {}, None)
         if call is not None:
-            await _exchange(reader, writer, inside, call.method, call.params, 1)
+            await _exchange(reader, writer, inside, call.method, call.params(1), 1)
         return cls(inside.session, writer)
 
 
@@ -191,7 +234,7 @@ async def _exchange(
     writer: asyncio.StreamWriter,
     endpoint: Endpoint,
     method: str,
-    params: dict[str, object],
+    params: Mapping[str, object],
     request_id: int | None,
 ) -> dict[str, str]:
     body = endpoint.body(method, params, request_id)
@@ -200,8 +243,18 @@ async def _exchange(
     writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
     head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-    answer = await reader.readexactly(int(headers.get("content-length", "0")))
+    answer = await _body(reader, headers)
     if head[0].split()[1] not in {"200", "202"} or b'"error"' in answer:
         message = f"{endpoint.url} answers {method} with {head[0]}: {answer[:300]!r}"
         raise RuntimeError(message)
     return headers
+
+
+async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
+    if headers.get("transfer-encoding", "").lower() != "chunked":
+        return await reader.readexactly(int(headers.get("content-length", "0")))
+    body = b""
+    while size := int((await reader.readline()).split(b";")[0], 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body

@@ -48,10 +48,7 @@ def _report(found: Compared, known: tuple[baseline.Known, ...]) -> int:
     differences = found.differences()
     new = baseline.unexplained(differences, found.leg, known)
     gone = baseline.stale(differences, found.leg, known)
-    print(
-        f"{found.leg}: directly {len(found.direct.passed)} passed, through the gateway {len(found.through.passed)}; "
-        f"{len(differences)} differ, {len(differences) - len(new)} of them known"
-    )
+    print(f"{found.leg}: {found.counted()}; {len(differences)} differ, {len(differences) - len(new)} of them known")
     (_FOLDER / f"{found.leg.replace(' ', '-')}.json").write_text(
         json.dumps({"direct": sorted(found.direct.passed), "through": sorted(found.through.passed)}, indent=1)
     )

@@ -14,10 +14,16 @@ permit (principal, action, resource) when {{ principal.tenant == Tenant::"{_TENA
 """
 
 
-def write(config: Path, port: int, upstream: str) -> None:
-    """Write the configuration, all but the pin. `upstream` is the URL of the server's endpoint, on loopback."""
+Upstream = str | list[str]
+"""Where a server is: the URL of its endpoint on loopback, or the command of a process that speaks over stdio."""
+
+
+def write(config: Path, port: int, upstream: Upstream, cwd: Path) -> None:
+    """Write the configuration, all but the pin. `cwd` is where a process starts."""
     shutil.rmtree(config, ignore_errors=True)
     url = f"http://127.0.0.1:{port}"
+    remote: dict[str, object] = {"http": {"url": upstream, "allow_special_addresses": True}}
+    transport = remote if isinstance(upstream, str) else {"stdio": {"command": upstream, "cwd": str(cwd)}}
     documents: dict[str, object] = {
         "tally.yaml": {"gateway": {"listen_port": port, "public_url": url, "allowed_origins": [url]}},
         f"tenants/{_TENANT}.yaml": {"name": _TENANT, "title": "Conformance laboratory", "jurisdiction": "LU"},
@@ -32,7 +38,7 @@ def write(config: Path, port: int, upstream: str) -> None:
             "name": SERVER,
             "tenant": _TENANT,
             "title": "Conformance fixture",
-            "transport": {"http": {"url": upstream, "allow_special_addresses": True}},
+            "transport": transport,
             "limits": {"timeout_s": 20, "result_bytes": 1 << 20, "in_flight": 64},
             "tools": {"*": {"operation": "execute", "risk": "low"}},
         },

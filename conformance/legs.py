@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from conformance import suite
-from conformance.running import fixture, open_gateway
+from conformance.configuration import Upstream
+from conformance.running import fixture, open_gateway, piped
 from conformance.suite import ERAS, Verdicts
 
 MODERN: Final = "2026-07-28"
@@ -34,8 +36,17 @@ class Compared:
     """One leg's outcome: the same checks, directly and through the gateway."""
 
     leg: str
+    required: tuple[str, ...]
     direct: Verdicts
     through: Verdicts
+
+    def counted(self) -> str:
+        """Return both sides in numbers."""
+        of = len(self.required)
+        return "; ".join(
+            f"{way} {side.green(self.required)}/{of} required scenarios, {len(side.passed)} checks"
+            for way, side in (("directly", self.direct), ("through the gateway", self.through))
+        )
 
     def differences(self) -> dict[str, str]:
         """Return each check that passed on one side only, with what was said about it on the other."""
@@ -45,6 +56,9 @@ class Compared:
 
 
 Leg = Callable[[Path], Compared]
+NamedLeg = Callable[[str, Path], Compared]
+Serving = Callable[[Path], AbstractContextManager[Upstream]]
+"""Starts the server of a leg, with its files in a folder; yields where it is."""
 
 
 class Directly:
@@ -64,32 +78,34 @@ class Directly:
 def legs() -> dict[str, Leg]:
     """Return every leg by its name, which the baseline uses."""
     directly = Directly()
-    found: dict[str, Leg] = {}
+    found: dict[str, NamedLeg] = {}
     for era in ERAS:
-        found[f"server {era}"] = _server_leg(directly, era, None)
+        found[f"server {era}"] = _server_leg(directly, era, partial(fixture, era=None))
     for era, other in (ERAS, ERAS[::-1]):
-        found[f"server {era} on a server of {other} only"] = _server_leg(directly, era, other)
+        found[f"server {era} on a server of {other} only"] = _server_leg(directly, era, partial(fixture, era=other))
+    for era, other in (ERAS, ERAS[::-1]):
+        found[f"server {era} on a server of {other} only over stdio"] = _server_leg(
+            directly, era, partial(piped, other)
+        )
     for era in ERAS:
         found[f"client {era}"] = _client_leg(era)
-    return found
+    return {name: partial(run, name) for name, run in found.items()}
 
 
-def _server_leg(directly: Directly, era: str, only: str | None) -> Leg:
-    leg = f"server {era} on a server of {only} only" if only else f"server {era}"
-
-    def run(folder: Path) -> Compared:
+def _server_leg(directly: Directly, era: str, server: Serving) -> NamedLeg:
+    def run(leg: str, folder: Path) -> Compared:
         place = folder / leg.replace(" ", "-")
         with ExitStack() as stack:
-            upstream = stack.enter_context(fixture(place, only))
+            upstream = stack.enter_context(server(place))
             url = stack.enter_context(open_gateway(place, upstream))
             through = suite.server(url, era, place / "results")
-        return Compared(leg, directly(folder, era), through)
+        return Compared(leg, suite.required(era), directly(folder, era), through)
 
     return run
 
 
-def _client_leg(era: str) -> Leg:
-    def run(folder: Path) -> Compared:
+def _client_leg(era: str) -> NamedLeg:
+    def run(leg: str, folder: Path) -> Compared:
         sides: list[Verdicts] = []
         for way in ("direct", "gateway"):
             place = folder / f"client-{era}-{way}"
@@ -103,7 +119,7 @@ def _client_leg(era: str) -> Leg:
                 for scenario in CLIENT_SCENARIOS[era]
             ]
             sides.append(_together(found))
-        return Compared(f"client {era}", *sides)
+        return Compared(leg, CLIENT_SCENARIOS[era], *sides)
 
     return run
 

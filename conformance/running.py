@@ -14,6 +14,7 @@ from typing import Final
 from anyio.from_thread import start_blocking_portal
 
 from conformance import configuration
+from conformance.configuration import Upstream
 from conformance.shim import shimmed
 from conformance.suite import ROOT
 
@@ -33,10 +34,17 @@ def fixture(folder: Path, era: str | None = None) -> Generator[str]:
 
 
 @contextmanager
-def gateway(folder: Path, upstream: str) -> Generator[tuple[str, str]]:
+def piped(era: str, folder: Path) -> Generator[Upstream]:
+    """Yield the command of a fixture of one era over stdio, which the gateway starts itself, so that it has no log."""
+    del folder
+    yield [sys.executable, "-m", "conformance.fixture", "--stdio", "--era", era]
+
+
+@contextmanager
+def gateway(folder: Path, upstream: Upstream) -> Generator[tuple[str, str]]:
     """Run a gateway in front of a server; yields the URL of its route and a token for it."""
     port, config, state = _free_port(), folder / "config", folder / "state"
-    configuration.write(config, port, upstream)
+    configuration.write(config, port, upstream, ROOT)
     places = ["--config", str(config), "--state", str(state)]
     tally(["pin", "--config", str(config)])
     with _running([_program(), "up", *places], port, folder / "gateway.log"):
@@ -45,7 +53,7 @@ def gateway(folder: Path, upstream: str) -> Generator[tuple[str, str]]:
 
 
 @contextmanager
-def open_gateway(folder: Path, upstream: str) -> Generator[str]:
+def open_gateway(folder: Path, upstream: Upstream) -> Generator[str]:
     """Run a gateway with the shim in front of it; yields the URL of its route, which needs no token."""
     with ExitStack() as stack:
         url, token = stack.enter_context(gateway(folder, upstream))

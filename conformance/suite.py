@@ -3,14 +3,17 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 ROOT: Final = Path(__file__).parent.parent
 HOME: Final = ROOT / "var" / "conformance"
 _MODULES: Final = HOME / "node_modules"
+_PACKAGE: Final = _MODULES / "@modelcontextprotocol" / "conformance"
 _LIMIT_S: Final = 240
 _SAID: Final = 300
 """Characters of what the suite says about a check that are repeated; the rest is in its files."""
@@ -26,6 +29,12 @@ class Verdicts:
     required_ok: bool
     told: dict[str, str]
 
+    def green(self, scenarios: Iterable[str]) -> int:
+        """Return how many of some scenarios ran, and without a failure. A warning or a skipped check is none."""
+        ran = {_scenario(check) for check in self.passed}
+        red = {_scenario(check) for check in self.failed if self.told[check].startswith("failure")}
+        return sum(scenario in ran - red for scenario in scenarios)
+
     def why(self, check: str) -> str:
         """Return what the suite said about a check that did not pass."""
         return self.told.get(check, "was not reached")
@@ -34,6 +43,12 @@ class Verdicts:
 def installed() -> bool:
     """Whether scripts/conformance-setup has done its work."""
     return (HOME / ".installed").exists()
+
+
+def required(era: str) -> tuple[str, ...]:
+    """Return the scenarios that a revision requires of a server."""
+    lists: dict[str, list[str]] = yaml.safe_load((_PACKAGE / "requirements" / f"{era}.yaml").read_text())
+    return tuple(lists["server"])
 
 
 def server(url: str, era: str, out: Path) -> Verdicts:
@@ -78,3 +93,7 @@ def read(out: Path, prefix: str, *, required_ok: bool) -> Verdicts:
                 said = " ".join((check.get("errorMessage") or check["description"]).split())
                 told[name] = f"{check['status'].lower()}: {said[:_SAID]}"
     return Verdicts(frozenset(passed - failed), frozenset(failed), required_ok, told)
+
+
+def _scenario(check: str) -> str:
+    return check.partition(":")[0]

@@ -19,11 +19,17 @@ def _verdicts(*passed: str) -> Verdicts:
 
 
 def test_checks_that_pass_on_one_side_only_differ() -> None:
-    compared = Compared(LEG, _verdicts("both", "ping:ping/Ping"), _verdicts("both", "won"))
+    compared = Compared(LEG, ("ping", "both"), _verdicts("both", "ping:ping/Ping"), _verdicts("both", "won"))
     assert compared.differences() == {
         "ping:ping/Ping": "lost: failure: no answer",
         "won": "won: directly was not reached",
     }
+
+
+def test_a_scenario_is_green_without_a_failure() -> None:
+    told = {"ping:b/B": "failure: no", "tools-list:b/B": "warning: meh"}
+    found = Verdicts(frozenset({"ping:a/A", "tools-list:a/A"}), frozenset(told), required_ok=False, told=told)
+    assert found.green(("ping", "tools-list", "never-ran")) == 1
 
 
 def test_only_a_difference_of_its_own_leg_is_explained() -> None:

@@ -33,7 +33,7 @@ permit (principal in Group::"callers", action in [Action::"counting/count", Acti
 
 @dataclass(slots=True)
 class Bank:
-    """One installation and its life. `gateway` is the process that runs now."""
+    """One installation and its life. `gateway` is the process that runs now; with `workers`, the parent of so many."""
 
     folder: Path
     port: int
@@ -41,6 +41,8 @@ class Bank:
     callers: list[Caller] = field(default_factory=list[Caller])
     gateway: Process | None = None
     writer: int = 0
+    workers: int = 0
+    said: bytes = b""
 
     @property
     def state(self) -> Path:
@@ -54,14 +56,21 @@ class Bank:
 
     async def start(self) -> None:
         """Start `tally up` on what the last life left, and wait until it listens."""
-        command = [str(TALLY), "up", "--config", str(self.folder / "config"), "--state", str(self.state)]
+        verb = ["gateway", "--workers", str(self.workers)] if self.workers else ["up"]
+        command = [str(TALLY), *verb, "--config", str(self.folder / "config"), "--state", str(self.state)]
         self.gateway = await anyio.open_process(command, stdout=subprocess.PIPE, stderr=None)
-        assert self.gateway.stdout is not None
-        said = b""
-        with anyio.fail_after(BOUND_S):
-            while b"listens at" not in said:
-                said += await self.gateway.stdout.receive()
+        self.said = b""
+        await self.hear(b"listens at")
         (self.writer,) = writers_of(self.gateway.pid)
+
+    async def hear(self, words: bytes) -> None:
+        """Wait until the process has said these words on its standard output; what follows them is heard next."""
+        assert self.gateway is not None
+        assert self.gateway.stdout is not None
+        with anyio.fail_after(BOUND_S):
+            while words not in self.said:
+                self.said += await self.gateway.stdout.receive()
+        self.said = self.said.partition(words)[2]
 
     def kill(self, victim: str) -> None:
         """Kill `gateway`, `writer` or `both` at once, without asking."""

@@ -63,8 +63,14 @@ def told(leaves: list[Leaf]) -> list[str]:
 
 
 def told_of_calls(leaves: list[Leaf]) -> list[str]:
-    """Return the same without the requests that the gateway answered itself: those have tests of their own."""
-    return [line for line in told(leaves) if not line.startswith("local ")]
+    """Return the same without streams, and what the gateway answered itself: those have tests of their own."""
+    return [line for line in told(calls_in(leaves)) if not line.startswith("local ")]
+
+
+def calls_in(leaves: list[Leaf]) -> list[Leaf]:
+    """Return the leaves without those of streams."""
+    streams = {leaf["id"] for leaf in leaves if leaf.get("method") in ("session/stream", "subscriptions/listen")}
+    return [leaf for leaf in leaves if leaf.get("id") not in streams]
 
 
 def _short(leaf: Leaf) -> str:

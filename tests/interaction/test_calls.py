@@ -10,7 +10,7 @@ from mcp import Client, MCPError
 from mcp_types import CallToolResult, TextContent
 
 from tests.interaction.legacy import Legacy
-from tests.interaction.record import Record, told_of_calls
+from tests.interaction.record import Record, calls_in, told_of_calls
 from tests.interaction.stage import Json, Stage, error_of, reasons_of
 from tests.interaction.waiting import BOUND_S, until
 from tests.interaction.ways import Way, every_era, every_way, every_way_at_once, over_each_transport, with_sessions
@@ -44,7 +44,7 @@ async def test_a_call_reaches_the_server_once_and_its_two_leaves_say_all_of_it(s
     assert journal.calls("add", a=2, b=40) == before + 1
     leaves = await record.since(start)
     assert told_of_calls(leaves) == ["intent tools/call", "outcome success"]
-    intent, outcome = (leaf for leaf in leaves if leaf.get("intent", 0) is not None)
+    intent, outcome = (leaf for leaf in calls_in(leaves) if leaf.get("intent", 0) is not None)
     assert outcome["id"] == intent["id"]
     snapshot = stage.gateway.holder.current
     assert snapshot is not None

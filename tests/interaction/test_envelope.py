@@ -11,7 +11,7 @@ import pytest
 
 from tallystick.wiring.compose import clock
 from tests.interaction.record import told
-from tests.interaction.stage import Json, Stage, envelope, error_of, modern, new_http, reasons_of, text_of
+from tests.interaction.stage import MODERN, Json, Stage, envelope, error_of, modern, new_http, reasons_of, text_of
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -145,11 +145,18 @@ async def test_another_content_type_is_refused(stage: Stage, kind: str | None) -
 
 
 @requirement("envelope:verbs")
-@pytest.mark.parametrize("verb", ["GET", "PUT", "PATCH", "OPTIONS", "HEAD"])
+@pytest.mark.parametrize("verb", ["PUT", "PATCH", "OPTIONS", "HEAD"])
 async def test_another_verb_is_not_allowed(stage: Stage, verb: str) -> None:
     async with new_http() as http:
         answer = await http.request(verb, stage.endpoint(ROUTE))
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, DELETE")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, GET, DELETE")
+
+
+@requirement("envelope:verbs")
+@pytest.mark.parametrize("verb", ["GET", "DELETE"])
+async def test_the_era_without_sessions_has_no_verb_but_post(stage: Stage, verb: str) -> None:
+    async with new_http({"mcp-protocol-version": MODERN, "authorization": f"Bearer {stage.token()}"}) as http:
+        assert (await http.request(verb, stage.endpoint(ROUTE))).status_code == 405
 
 
 @requirement("identity:token:refused", "identity:metadata")

@@ -110,14 +110,23 @@ async def test_lines_are_whole_however_they_are_written_and_blank_ones_are_left_
 
 @pytest.mark.parametrize("ending", ["", "\\n"], ids=["still open", "whole"])
 @pytest.mark.parametrize("length", [101, 300_000])
-async def test_a_line_over_the_cap_ends_with_a_refusal(length: int, ending: str) -> None:
-    code = f"import sys, time\nsys.stdout.write('fits\\n' + 'x' * {length} + '{ending}')\nsys.stdout.flush()\ninput()"
+async def test_a_line_over_the_cap_is_refused_before_it_ends_and_the_next_one_is_read(length: int, ending: str) -> None:
+    code = (
+        f"import sys\nsys.stdout.write('fits\\n' + 'x' * {length} + '{ending}')\nsys.stdout.flush()\ninput()\n"
+        f"print('' if '{ending}' else 'more')\nprint('after')"
+    )
     with anyio.fail_after(BOUND_S):
         async with start(_python(code, line_bytes=100)) as server:
-            fits, refusal = await _all_of(server)
-    assert fits == b"fits"
+            lines: list[bytes | Refusal] = []
+            async for line in server.lines():
+                lines.append(line)
+                if len(lines) == 2:
+                    await server.send(b"go on")
+    fits, refusal, after = lines
+    assert (fits, after) == (b"fits", b"after")
     assert isinstance(refusal, Refusal)
     assert refusal.reasons == (Reason.UPSTREAM_TOO_LARGE,)
+    assert refusal.detail == "x" * min(length, 200)
 
 
 async def test_a_line_of_exactly_the_cap_passes() -> None:

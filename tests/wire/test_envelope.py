@@ -151,3 +151,9 @@ def test_only_methods_that_name_something_carry_a_name() -> None:
     assert name_header("prompts/get", {"name": "p"}) == "p"
     assert name_header("tools/list", {"name": "p"}) is None
     assert name_header("tools/call", {}) is None
+
+
+def test_a_response_has_no_place_where_nobody_is_asked() -> None:
+    answer = Message("response", "", 1, {}, b"{}")
+    assert _reason(admit(answer, Headers(version=MODERN))) is Reason.MALFORMED
+    assert [admit(answer, Headers(version=version)) for version in SESSION_ERAS] == [ERAS[v] for v in SESSION_ERAS]

@@ -13,7 +13,8 @@ from click.core import ParameterSource
 
 from tallystick.cli.audit import audit
 from tallystick.cli.demo import INTERRUPTED, demo, demo_bank, end_on_terminate
-from tallystick.settings import places
+from tallystick.cli.gateway import gateway, gateway_worker
+from tallystick.cli.places import config_option, state_option
 from tallystick.terms import TallyError
 
 WRONG: Final = 2
@@ -24,22 +25,6 @@ NO_PLACE: Final = Path("config")
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def tally() -> None:
     """Tallystick: a control plane between AI agents and MCP servers."""
-
-
-config_option = click.option(
-    "--config",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=lambda: places()[0],
-    show_default="$TALLY_CONFIG or ./config",
-    help="Configuration directory.",
-)
-state_option = click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=lambda: places()[1],
-    show_default="$TALLY_STATE or ./var",
-    help="State directory: keys and the record.",
-)
 
 
 @tally.command()
@@ -140,6 +125,8 @@ def check_config(config: Path) -> None:
 
 tally.add_command(audit)
 tally.add_command(demo)
+tally.add_command(gateway)
+tally.add_command(gateway_worker)
 
 
 def main() -> None:

@@ -21,9 +21,11 @@ class GatewaySettings:
     max_request_bytes: int = 4 * 1024 * 1024
     """Largest request body in bytes: fits a file as base64 argument, bounds what one caller can make us hold."""
     calls_per_caller: int = 32
-    """Calls in flight per caller and server set; a stuck agent loop stops here before it starves others."""
+    """Calls in flight per caller and server set; a stuck agent loop stops here before it starves others. With several
+    workers each allows its share: the number divided by that of the workers, at least 1."""
     streams_per_caller: int = 256
-    """Open streams (subscriptions, and the GET streams of sessions) per caller: each holds a connection for an hour."""
+    """Open streams (subscriptions, and the GET streams of sessions) per caller: each holds a connection for an hour. With
+    several workers each allows its share."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ it. The first rule that fails decides, in the order written here. What mirrors w
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from tallystick.terms import Reason, Refusal
 from tallystick.wire.eras import ERAS, MODERN, Era, negotiate
@@ -41,7 +42,7 @@ def admit(message: Message, headers: Headers) -> Era | Refusal:
     if message.method == "initialize" and claimed is None:
         return negotiate(message.params.get("protocolVersion"))
     if claimed is not None or headers.version == MODERN:
-        return _admit_modern(message, headers, claimed)
+        return _UNASKED if message.kind == "response" else _admit_modern(message, headers, claimed)
     era = ERAS.get(headers.version or "")
     if era is not None:
         return era
@@ -63,6 +64,13 @@ def _admit_modern(message: Message, headers: Headers, claimed: object) -> Era | 
     if headers.method != message.method:
         return mismatch("Mcp-Method does not repeat the method")
     return check_name(message.method, message.params, headers.name) or ERAS[MODERN]
+
+
+_UNASKED: Final = Refusal(
+    "invalid",
+    (Reason.MALFORMED,),
+    f"A {MODERN} client is sent no requests, so it has nothing to respond to. Send answers as inputResponses.",
+)
 
 
 def _incomplete(member: str) -> Refusal:

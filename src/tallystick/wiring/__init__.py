@@ -4,21 +4,23 @@ Must never contain a decision, a rule or a format: if something here could be wr
 a room.
 """
 
-from tallystick.wiring.compose import Gateway, assemble
+from tallystick.wiring.compose import Gateway
 from tallystick.wiring.configure import Places, check, token_for
 from tallystick.wiring.pin import Pinned, pin
 from tallystick.wiring.serve import Served, run, serve, settle_memory
+from tallystick.wiring.workers import supervise, work
 
 __all__ = [
     "Gateway",
     "Pinned",
     "Places",
     "Served",
-    "assemble",
     "check",
     "pin",
     "run",
     "serve",
     "settle_memory",
+    "supervise",
     "token_for",
+    "work",
 ]

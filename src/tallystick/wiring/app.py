@@ -45,7 +45,8 @@ class App:
         gateway = self._gateway
         if path == "/healthz":
             ready = gateway.ready
-            return (200 if ready else 503), {"status": "ok" if ready else "refusing calls"}
+            which: dict[str, object] = {"worker": gateway.worker.index} if gateway.worker.of > 1 else {}
+            return (200 if ready else 503), {"status": "ok" if ready else "refusing calls", **which}
         described = route_of(path.removeprefix(_METADATA)) if path.startswith(_METADATA) else None
         if described is not None:
             # The same answer for a route that exists and one that does not: metadata is public, routes are not.

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from tallystick.audit import Unwritable
-from tallystick.audit.client import start_writer
+from tallystick.audit.client import WriterClient, join_writer, start_writer
 from tallystick.audit.leaf import configured
 from tallystick.gateway import Rooms, Streams, Upstream
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
@@ -28,6 +28,7 @@ from tallystick.settings import Problem, Settings
 from tallystick.snapshot import Holder, Snapshot, compile_snapshot
 from tallystick.terms import Refusal, ServerId, TallyError, TenantId
 from tallystick.wiring.keys import secret
+from tallystick.wiring.worker import SharedBulkhead, Worker, writer_socket
 
 if TYPE_CHECKING:
     from tallystick.identity.issuer_dev import DevelopmentIssuer
@@ -42,15 +43,22 @@ is withheld from that caller; only a line without measure ends the process, whic
 STREAMS: Final = 20_000
 """Streams that one process keeps open at most; an idle one was measured at some tens of kilobytes."""
 
+_CONFIGURED: Final = b"configuration"
+"""The topic under which a configuration is recorded once, however many workers put it in force."""
+
 clock = time.time  # noqa: TID251 - the one place where the real clock enters
 
 
 class Gateway:
     """One gateway's live objects. `offer` replaces the configuration as a whole, or not at all."""
 
-    def __init__(self, settings: Settings, public_url: str, supervising: TaskGroup) -> None:
+    def __init__(
+        self, settings: Settings, public_url: str, supervising: TaskGroup, recorder: WriterClient, worker: Worker
+    ) -> None:
         """Hold nothing yet: without a snapshot every call is refused."""
         self.settings = settings
+        self.worker = worker
+        self._recorder = recorder
         self.public_url = public_url
         self.holder = Holder()
         self.trusted: tuple[TrustedIssuer, ...] = ()
@@ -62,7 +70,6 @@ class Gateway:
         self._authenticator = Authenticator((), frozenset(), self.fetch, clock, _limits(settings))
         self._near: frozenset[str | None] = frozenset()
         self.development: DevelopmentIssuer | None = None
-        self.recording: Callable[[], bool] = bool
         self._rooms: Rooms | None = None
 
     @property
@@ -80,7 +87,12 @@ class Gateway:
     @property
     def ready(self) -> bool:
         """Whether calls can be decided and recorded at all."""
-        return self.holder.current is not None and self.recording()
+        return self.holder.current is not None and self.recording
+
+    @property
+    def recording(self) -> bool:
+        """Whether there is a writer that takes leaves."""
+        return self._recorder.connected
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -122,11 +134,12 @@ class Gateway:
         return accepted
 
     async def _record(self, compiled: Snapshot) -> Problem | None:
-        """Record the change in every tenant's log; a change that cannot be recorded is not made."""
+        """Record the change in every tenant's log, once for all workers; one that cannot be recorded is not made."""
         replaced = self.holder.current.digest if self.holder.current is not None else None
         try:
             for tenant in compiled.registry.tenants:
-                await self.rooms.recorder.append(tenant, configured(tenant, compiled.digest, replaced, clock()))
+                leaf = configured(tenant, compiled.digest, replaced, clock())
+                await self._recorder.append_once(tenant, _CONFIGURED, compiled.digest.encode(), leaf)
         except Unwritable as failure:
             return Problem("the record", "", failure.message, "repair the record and start again")
         return None
@@ -187,6 +200,11 @@ def _transport_of(server: Server, settings: Settings, supervising: TaskGroup) ->
     )
 
 
+def origin_host(settings: Settings, public_url: str) -> str:
+    """Return the first part of the origins of new logs."""
+    return settings.audit.origin_host or urlsplit(public_url).netloc
+
+
 def _limits(settings: Settings) -> Limits:
     identity = settings.identity
     return Limits(
@@ -223,15 +241,24 @@ async def open_store(file: Path) -> AsyncGenerator[Store]:
 
 
 @asynccontextmanager
-async def assemble(settings: Settings, public_url: str, state: Path) -> AsyncGenerator[Gateway]:
-    """Open the record and give a gateway without a snapshot; at exit servers and writer have ended, in that order."""
-    host = settings.audit.origin_host or urlsplit(public_url).netloc
+async def assemble(
+    settings: Settings, public_url: str, state: Path, worker: Worker | None = None
+) -> AsyncGenerator[Gateway]:
+    """Open the record and give a gateway without a snapshot; at exit servers and writer have ended, in that order.
+
+    A `worker` joins the writer that its parent runs; without one, the writer is this process's own.
+    """
+    path = writer_socket(state)
+    alone = start_writer(state, origin_host(settings, public_url), initialize=True) if worker is None else None
+    worker = worker or Worker()
     async with (
-        start_writer(state, host, initialize=True) as recorder,
+        alone or join_writer(path) as recorder,
         supervision() as supervising,
         open_store(state / "sessions.db") as store,
     ):
-        gateway = Gateway(settings, public_url, supervising)
+        if alone is None:
+            supervising.start_soon(recorder.stay, path)
+        gateway = Gateway(settings, public_url, supervising, recorder, worker)
         seal = Seal(secret(state / "keys" / "session.key"))
         gateway.rooms = Rooms(
             clock,
@@ -242,10 +269,9 @@ async def assemble(settings: Settings, public_url: str, state: Path) -> AsyncGen
             recorder.commitment_key,
             Sessions(seal, store),
             Keeper(seal),
-            Bulkhead(settings.gateway.calls_per_caller),
-            Streams(Bulkhead(settings.gateway.streams_per_caller), STREAMS),
+            SharedBulkhead(settings.gateway.calls_per_caller, worker),
+            Streams(Bulkhead(worker.share(settings.gateway.streams_per_caller)), STREAMS),
             public_url,
             PLATFORM,
         )
-        gateway.recording = lambda: not recorder.closed.done()
         yield gateway

@@ -1,6 +1,7 @@
 """Secret keys in files that only their owner may read."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tallystick.terms import TallyError
@@ -12,15 +13,23 @@ def secret(path: Path, length: int = 32) -> bytes:
     Raises `TallyError` ("invalid") for a key of the wrong length or one that others may read.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read(path, length)
+    if not path.exists():
+        _make(path, length)
+    return _read(path, length)
+
+
+def _make(path: Path, length: int) -> None:
+    # Several workers may start at once: each makes a whole key beside, one of them gets the name, all read that one.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(os.urandom(length))
         file.flush()
         os.fsync(file.fileno())
-    return _read(path, length)
+    with suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
 
 
 def _read(path: Path, length: int) -> bytes:

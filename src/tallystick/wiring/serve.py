@@ -3,8 +3,8 @@
 import gc
 import socket
 import sys
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from tallystick import settings as settings_room
+from tallystick.audit.writer import listen
 from tallystick.gateway import Admission, Application, Front
 from tallystick.settings import Settings
 from tallystick.snapshot import Snapshot
@@ -23,6 +24,7 @@ from tallystick.wiring.app import App
 from tallystick.wiring.compose import Gateway, assemble
 from tallystick.wiring.configure import Places, development_issuer, look, read, settings_of, told
 from tallystick.wiring.listener import Config
+from tallystick.wiring.worker import Worker, peer_socket
 
 WATCH_S: Final = 0.25
 """Seconds between two looks at the configuration directory: a change is in force in well under a second."""
@@ -42,8 +44,8 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(places: Places) -> AsyncGenerator[Served]:
-    """Serve a configuration until the context is left.
+async def serve(places: Places, worker: Worker | None = None, port: int | None = None) -> AsyncGenerator[Served]:
+    """Serve a configuration until the context is left; one `worker` of several shares `port` and the audit writer.
 
     Raises `TallyError` ("invalid") when the configuration does not compile: a gateway never starts on a broken one.
     """
@@ -51,10 +53,10 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
     seen = settings_room.fingerprint(places.config)
     files = read(places.config)
     settings = settings_of(files)
-    with _bind(settings.gateway.listen_host, settings.gateway.listen_port) as listener:
-        ephemeral = settings.gateway.listen_port == 0
-        url = _url_of(settings.gateway.listen_host, listener) if ephemeral else settings.gateway.public_url
-        async with assemble(settings, url, places.state) as gateway:
+    host, at = settings.gateway.listen_host, settings.gateway.listen_port
+    with bind(host, port or at, shared=worker is not None) as listener, _peers(places.state, worker) as from_peers:
+        url = settings.gateway.public_url if at else url_of(host, listener)
+        async with assemble(settings, url, places.state, worker) as gateway:
             gateway.development = development_issuer(places, url)
             offered = await gateway.offer(files)
             if not isinstance(offered, Snapshot):
@@ -63,7 +65,7 @@ async def serve(places: Places) -> AsyncGenerator[Served]:
             ended = anyio.Event()
             async with anyio.create_task_group() as running:
                 server = _server(App(gateway, front))
-                running.start_soon(_listen, server, listener, ended)
+                running.start_soon(_listen, server, [listener, *from_peers], ended)
                 running.start_soon(_watch, gateway, places.config, seen)
                 try:
                     yield Served(url, gateway, gateway.development is not None, ended)
@@ -94,9 +96,11 @@ def admission_of(settings: Settings, url: str) -> Admission:
     return Admission(hosts, frozenset(settings.gateway.allowed_origins), settings.gateway.max_request_bytes)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Listen at an address, alone or `shared` with other processes of this user. Raises `TallyError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048, reuse_port=shared)
     except OSError as error:
         message = (
             f"cannot listen at {host}:{port}: {error.strerror}. Stop what listens there, or change gateway.listen_port."
@@ -107,7 +111,25 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url_of(host: str, listener: socket.socket) -> str:
+@contextmanager
+def _peers(state: Path, worker: Worker | None) -> Generator[list[socket.socket]]:
+    """Listen for requests that another worker passes on: none where there is no other."""
+    if worker is None:
+        yield []
+        return
+    path = peer_socket(state, worker.index)
+    try:
+        listener = listen(path)
+    except OSError as error:
+        message = f"cannot listen at {path}: {error}"
+        raise TallyError(code="unavailable", message=message) from error
+    with listener:
+        yield [listener]
+    path.unlink(missing_ok=True)
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Return the URL of a listener."""
     port = int(listener.getsockname()[1])
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -116,9 +138,9 @@ def _server(app: Application) -> uvicorn.Server:
     return uvicorn.Server(Config(app))
 
 
-async def _listen(server: uvicorn.Server, listener: socket.socket, ended: anyio.Event) -> None:
+async def _listen(server: uvicorn.Server, listeners: list[socket.socket], ended: anyio.Event) -> None:
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=listeners)
     finally:
         ended.set()
 
@@ -127,11 +149,14 @@ async def _watch(gateway: Gateway, config: Path, seen: str) -> None:
     while True:
         await anyio.sleep(WATCH_S)
         now = settings_room.fingerprint(config)
-        if now == seen:
+        # While nothing can be recorded no change is made: it is looked at again when there is a writer.
+        if now == seen or not gateway.recording:
             continue
         seen = now
         files = look(config)
         offered = files if isinstance(files, tuple) else await gateway.offer(files)
+        if not isinstance(offered, Snapshot) and not gateway.recording:
+            seen = ""
         if isinstance(offered, Snapshot):
             _say(f"configuration {offered.digest} is in force")
         else:

@@ -64,6 +64,7 @@ class Peer:
     waiting: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)
     broken: bool = False
+    left: bool = False
     run: list[str] = field(default_factory=list[str])
     news: anyio.Event = field(default_factory=anyio.Event)
 
@@ -202,6 +203,7 @@ class OneEra:
             if message.get("method") == "tools/call":
                 self._peer.run.append(json.loads(body)["params"]["name"])
             await self._app(scope, _again(body, receive), send)
+            self._peer.left = self._peer.left or message.get("method") == "subscriptions/listen"
             return
         status, code, text = refused
         error = {"code": code, "message": text, "data": {"supported": [MODERN], "requested": header}}
@@ -256,7 +258,7 @@ async def _filtered(peer: Peer) -> AsyncGenerator[None]:
                     await (into.send(incoming) if refused is None else write.send(refused))
 
         group.start_soon(sift)
-        server = build(peer)._lowlevel_server  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no public way in
+        server = build(peer)._lowlevel_server  # noqa: SLF001 - no public way in  # pyright: ignore[reportPrivateUsage]
         await server.run(out_of, write, server.create_initialization_options())
         yield
         group.cancel_scope.cancel()

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
 from tallystick.gateway.upstream import Connector, HttpTransport, StdioTransport
-from tallystick.gateway.upstream.model import Cancellation, Client, Outbound
+from tallystick.gateway.upstream.model import Cancellation, Client, Outbound, Wanted
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.runtime import Capped
 from tallystick.terms import Reason, Refusal
@@ -35,6 +36,10 @@ PINNED: Json = {
     "capabilities": {"tools": {}, "logging": {}},
     "serverInfo": {"name": "peer", "version": "1"},
 }
+
+
+PROMPTS = "notifications/prompts/list_changed"
+EVERYTHING = Wanted(prompts_list=True, resources_list=True, resources=("note://a",))
 
 
 @dataclass(slots=True)
@@ -97,8 +102,7 @@ class Party:
         """Return a request in the client's era."""
         era = ERAS[self.era]
         if not era.sessions:
-            old = params.get("_meta")
-            meta: Json = {**old} if isinstance(old, dict) else {}
+            meta = msgspec.convert(params.get("_meta", {}), Json)
             meta["io.modelcontextprotocol/protocolVersion"] = self.era
             meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities
             params = {**params, "_meta": meta}
@@ -129,20 +133,24 @@ class Time:
 
     async def sleep(self, seconds: float) -> None:
         """Return when the time has passed."""
+        if seconds <= 0:
+            return
         woken = anyio.Event()
-        self.sleepers.append((self.now + seconds, woken))
+        sleeper = self.now + seconds, woken
+        self.sleepers.append(sleeper)
         self.slept.set()
         self.slept = anyio.Event()
-        if seconds > 0:
+        try:
             await woken.wait()
+        finally:
+            self.sleepers.remove(sleeper)
 
-    async def pass_by(self, seconds: float) -> None:
+    def pass_by(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
         for until, woken in self.sleepers:
             if until <= self.now:
                 woken.set()
-        self.sleepers = [(until, woken) for until, woken in self.sleepers if until > self.now]
 
     async def until_asleep(self, seconds: float) -> None:
         """Wait until somebody sleeps for so many seconds, or until then."""
@@ -189,16 +197,21 @@ async def ask(bridge: Bridge, party: Party, method: str, params: Json) -> Json:
 
 def party_answers(party: Party, said: Json) -> Json:
     """Return what a client of 2026-07-28 adds to its retry."""
-    given: Json = {}
-    requests = said.get("inputRequests", {})
-    assert isinstance(requests, dict)
-    given["inputResponses"] = {
-        key: party.answer(asked["method"], asked.get("params", {}))  # pyright: ignore[reportUnknownArgumentType] - a test's JSON
-        for key, asked in requests.items()  # pyright: ignore[reportUnknownVariableType] - a test's JSON
-    }
+    answers = {key: party.answer(str(asked["method"]), params_of(asked)) for key, asked in questions_of(said).items()}
+    given: Json = {"inputResponses": answers}
     if "requestState" in said:
         given["requestState"] = said["requestState"]
     return given
+
+
+def questions_of(said: Json) -> dict[str, Json]:
+    """Return what a result asks for, by key."""
+    return msgspec.convert(said.get("inputRequests", {}), dict[str, Json])
+
+
+def params_of(message: Json) -> Json:
+    """Return the parameters of a message."""
+    return msgspec.convert(message.get("params", {}), Json)
 
 
 async def call(bridge: Bridge, party: Party, tool: str, **arguments: object) -> str:
@@ -209,6 +222,40 @@ async def call(bridge: Bridge, party: Party, tool: str, **arguments: object) -> 
 
 def text_of(said: Json) -> str:
     """Return the text of a tool's result."""
-    content = said["content"]
-    assert isinstance(content, list)
-    return str(content[0]["text"])  # pyright: ignore[reportUnknownArgumentType] - a test's JSON
+    return str(msgspec.convert(said["content"], list[Json])[0]["text"])
+
+
+async def use(bridge: Bridge, party: Party) -> None:
+    """Do what a client of any era can do at the peer."""
+    assert await call(bridge, party, "add", a=1, b=2) == "3"
+    assert await call(bridge, party, "greet") == "Hello Ada"
+    assert await call(bridge, party, "settle") == "Ada of London"
+    assert await call(bridge, party, "think") == "Hm."
+    assert await call(bridge, party, "roots") == "file:///r"
+    names = ["What is your name?", "Where do you live, Ada?"]
+    assert party.asked == [names[0], *names, "sampling/createMessage", "roots/list"]
+    read = await ask(bridge, party, "resources/read", {"uri": "note://a"})
+    assert read["contents"] == [{"uri": "note://a", "mimeType": "text/plain", "text": "text"}]
+    is_modern = party.era == MODERN
+    for said in (read, await ask(bridge, party, "prompts/list", {})):
+        assert {"resultType", "ttlMs", "cacheScope"} <= set(said) if is_modern else "resultType" not in said
+
+
+@asynccontextmanager
+async def listening(bridge: Bridge, *parties: tuple[Party, Wanted]) -> AsyncGenerator[None]:
+    """Have clients listen until the block ends."""
+    async with anyio.create_task_group() as group:
+        for party, wanted in parties:
+            group.start_soon(bridge.listen, party.outbound("subscriptions/listen", {}), wanted)
+        yield
+        for party, _ in parties:
+            party.gone.set()
+
+
+async def change(bridge: Bridge, *heard_by: Party) -> None:
+    """Have something change until everybody has heard of it: when a server begins to tell is its own affair."""
+    changer = Party(conversation="changer")
+    with anyio.fail_after(BOUND_S):
+        while not all(PROMPTS in party.methods() for party in heard_by):
+            await call(bridge, changer, "change")
+            await anyio.wait_all_tasks_blocked()

@@ -1,64 +1,42 @@
-"""Every era of client on every era of server, over HTTP and stdio: what works directly works bridged."""
+"""Every era of client on every era of server, over HTTP: what works directly works bridged."""
+
+import json
 
 import anyio
 import pytest
 
-from tallystick.gateway.bridge import Bridge
+from tallystick.wire import Reply
 from tests.gateway.bridge.peer import MODERN, SESSIONS, Peer
-from tests.gateway.bridge.stage import CAPABLE, Json, Party, ask, bridged, call, text_of
+from tests.gateway.bridge.stage import CAPABLE, Json, Party, ask, bridged, call, params_of, questions_of, text_of, use
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:The logging capability is deprecated")]
 
-every_way = pytest.mark.parametrize("over", ["http", "stdio"])
 every_client = pytest.mark.parametrize("client", [MODERN, SESSIONS, "2025-06-18"])
 every_server = pytest.mark.parametrize("server", [MODERN, SESSIONS])
 
 
-@every_way
 @every_client
 @every_server
-async def test_a_client_calls_reads_and_is_asked(over: str, client: str, server: str) -> None:
-    party = Party(client)
-    async with bridged(Peer(server), over) as bridge:
-        assert await call(bridge, party, "add", a=1, b=2) == "3"
-        assert await call(bridge, party, "greet") == "Hello Ada"
-        assert await call(bridge, party, "settle") == "Ada of London"
-        assert await call(bridge, party, "think") == "Hm."
-        assert await call(bridge, party, "roots") == "file:///r"
-        await _read(bridge, party)
-    assert party.asked == [
-        "What is your name?",
-        "What is your name?",
-        "Where do you live, Ada?",
-        "sampling/createMessage",
-        "roots/list",
-    ]
+async def test_a_client_calls_reads_and_is_asked(client: str, server: str) -> None:
+    async with bridged(Peer(server), "http") as bridge:
+        await use(bridge, Party(client))
 
 
-async def _read(bridge: Bridge, party: Party) -> None:
-    read = await ask(bridge, party, "resources/read", {"uri": "note://a"})
-    assert read["contents"] == [{"uri": "note://a", "mimeType": "text/plain", "text": "text"}]
-    is_modern = party.era == MODERN
-    for said in (read, await ask(bridge, party, "prompts/list", {})):
-        assert {"resultType", "ttlMs", "cacheScope"} <= set(said) if is_modern else "resultType" not in said
-
-
-@every_way
 @pytest.mark.parametrize(("client", "server", "code"), [(MODERN, SESSIONS, -32602), (SESSIONS, MODERN, -32002)])
-async def test_an_error_is_told_in_the_clients_era(over: str, client: str, server: str, code: int) -> None:
-    async with bridged(Peer(server), over) as bridge:
+async def test_an_error_is_told_in_the_clients_era(client: str, server: str, code: int) -> None:
+    async with bridged(Peer(server), "http") as bridge:
         said = await ask(bridge, Party(client), "resources/read", {"uri": "note://none"})
     assert said["code"] == code
 
 
-@every_way
 @every_client
 @every_server
-async def test_a_client_that_cannot_be_asked_gets_a_plain_failure(over: str, client: str, server: str) -> None:
+async def test_a_client_that_cannot_be_asked_gets_a_plain_failure(client: str, server: str) -> None:
     party = Party(client, capabilities={})
-    async with bridged(Peer(server), over) as bridge:
+    async with bridged(Peer(server), "http") as bridge:
         reply = await bridge.ask(party.outbound("tools/call", {"name": "greet", "arguments": {}}))
-        assert not isinstance(reply, tuple) or reply[0] in ("tool_error", "rpc_error"), reply
+        assert isinstance(reply, Reply)
+        assert reply.kind in ("tool_error", "rpc_error")
         assert await call(bridge, party, "add", a=1, b=2) == "3"
     assert party.asked == []
 
@@ -94,8 +72,8 @@ async def test_a_client_without_sessions_hears_logs_as_severe_as_each_request_sa
     party = Party(MODERN, level=level)
     async with bridged(Peer(SESSIONS), "http") as bridge:
         await call(bridge, party, "count")
-    logs = [message["params"] for message in party.told if message["method"] == "notifications/message"]
-    assert [log["level"] for log in logs if isinstance(log, dict)] == told  # pyright: ignore[reportUnknownVariableType] - a test's JSON
+    logs = [params_of(message) for message in party.told if message["method"] == "notifications/message"]
+    assert [log["level"] for log in logs] == told
 
 
 async def test_the_log_level_is_told_to_a_server_with_sessions_when_it_changes() -> None:
@@ -112,17 +90,17 @@ async def test_a_client_with_sessions_sets_the_level_of_a_server_without() -> No
         assert await ask(bridge, party, "logging/setLevel", {"level": "error"}) == {}
         await call(bridge, party, "count")
     assert peer.calls("logging/setLevel") == 0
-    assert [message["params"]["level"] for message in party.told] == ["error"]  # type: ignore[index] - a test's JSON
+    assert [params_of(message)["level"] for message in party.told] == ["error"]
 
 
 async def test_a_server_that_sends_its_user_to_a_page_asks_a_client_without_sessions_for_it() -> None:
     party = Party(MODERN)
     async with bridged(Peer(SESSIONS), "http") as bridge:
         reply = await bridge.ask(party.outbound("tools/call", {"name": "visit", "arguments": {}}))
-    assert isinstance(reply, tuple)
-    assert reply[5] == "input_required"
-    assert b'"mode":"url"' in reply[2]
-    assert b"https://peer.example/in" in reply[2]
+    assert isinstance(reply, Reply)
+    assert reply.result_type == "input_required"
+    ((_, asked),) = questions_of(json.loads(reply.payload)).items()
+    assert params_of(asked) == {"mode": "url", "message": "Sign in", "url": "https://peer.example/in"}
 
 
 @every_server

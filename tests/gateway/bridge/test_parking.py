@@ -9,7 +9,7 @@ from tallystick.gateway.bridge.park import PARKED_S
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import Reply
 from tests.gateway.bridge.peer import SESSIONS, Peer
-from tests.gateway.bridge.stage import Json, Party, Time, bridged, party_answers, text_of
+from tests.gateway.bridge.stage import Json, Party, Time, bridged, party_answers, questions_of, text_of
 from tests.interaction.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ async def test_a_question_is_asked_as_the_end_of_a_request() -> None:
         said = await _say(bridge, party, {})
         assert said["resultType"] == "input_required"
         assert str(said["requestState"]).startswith("p.")
-        ((key, asked),) = dict(said["inputRequests"]).items()  # type: ignore[call-overload] - a test's JSON
+        ((key, asked),) = questions_of(said).items()
         assert (key, asked["method"]) == ("question-1", "elicitation/create")
         done = await _say(bridge, party, party_answers(party, said))
     assert (text_of(done), done["resultType"]) == ("Hello Ada", "complete")
@@ -68,7 +68,7 @@ async def test_a_call_that_is_never_fetched_is_cancelled_at_the_server() -> None
         await _say(bridge, Party(), {})
         assert len(park) == 1
         await time.until_asleep(PARKED_S)
-        await time.pass_by(PARKED_S)
+        time.pass_by(PARKED_S)
         await peer.until("notifications/cancelled")
         await until(lambda: not len(park))
 
@@ -78,7 +78,7 @@ async def test_a_call_that_finds_no_room_goes_on_without_an_answer() -> None:
     async with bridged(Peer(SESSIONS), "http", setting=Setting(Park(drawn, room_each=1))) as bridge:
         assert (await _say(bridge, party, {}))["resultType"] == "input_required"
         done = await _say(bridge, party, {})
-    assert done["isError"]
+    assert done["message"] == "The client cannot be asked this."
 
 
 async def test_parked_calls_end_with_the_way_to_their_server() -> None:

@@ -1,7 +1,7 @@
 """Remote parties on real sockets: an HTTP server that answers as a test scripts it, and a client of the gateway."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -9,9 +9,13 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tallystick.gateway import Connector, Outbound
-from tallystick.gateway.upstream import Cancellation
-from tallystick.wire import ERAS, MODERN
+from tallystick.gateway.upstream import Cancellation, Connector, HttpTransport, Outbound, Transport
+from tallystick.gateway.upstream.conversation import CANCELLED, TIMED_OUT
+from tallystick.gateway.upstream.model import UNKNOWN_CLIENT, Call, Question
+from tallystick.gateway.upstream.model import Client as Claims
+from tallystick.gateway.upstream.stdio import supervision
+from tallystick.terms import Refusal
+from tallystick.wire import ERAS, MODERN, Reply
 
 BOUND_S = 20.0
 """Seconds after which a test that waits has failed; none waits that long."""
@@ -142,6 +146,34 @@ async def _serve(server: Remote, stream: SocketStream, handler: Handler) -> None
         pass
 
 
+@asynccontextmanager
+async def linked(server: Remote, url: str = "") -> AsyncGenerator[HttpTransport]:
+    """Give a way to a server, and end what it does in the background."""
+    async with supervision() as supervising:
+        yield HttpTransport(url or server.url, LOCAL, supervising)
+
+
+async def follow(call: Call, outbound: Outbound) -> Reply | Refusal | Question:
+    """Follow a call as whoever began it has to: one that nobody waits for any more is cancelled."""
+    try:
+        end = await call.follow(outbound)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await call.cancel()
+        raise
+    if end in (CANCELLED, TIMED_OUT):
+        await call.cancel()
+    return end
+
+
+async def answer_of(transport: Transport, outbound: Outbound) -> Reply | Refusal:
+    """Send one request in its client's era and follow it to its end; nothing may be asked meanwhile."""
+    call = await transport.begin(outbound, outbound.era)
+    end = call if isinstance(call, Refusal) else await follow(call, outbound)
+    assert not isinstance(end, Question)
+    return end
+
+
 def result(asked: Asked, value: object = None) -> bytes:
     """The result that answers a request."""
     return json.dumps({"jsonrpc": "2.0", "id": asked.message["id"], "result": value or {"ok": True}}).encode()
@@ -159,7 +191,8 @@ class Client:
     `stalled` is set when it was offered something that it did not take, `watched` when somebody waits for it to go.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, asks: bool = False) -> None:
+        self.asks = asks
         self.told: list[dict[str, dict[str, object]]] = []
         self.stalled = anyio.Event()
         self.reading = anyio.Event()
@@ -177,6 +210,10 @@ class Client:
             self.stalled.set()
         await self.reading.wait()
         self.told.append(json.loads(message))
+
+    async def ask(self, method: str, params: Mapping[str, object], within_s: float) -> Reply | Refusal:
+        """Answer nothing: a transport asks nobody itself."""
+        raise AssertionError((method, params, within_s))
 
     async def abandoned(self) -> None:
         """Return when the client has gone."""
@@ -202,6 +239,8 @@ class Ask:
     param_headers: dict[str, str] = field(default_factory=dict[str, str])
     client: Client = field(default_factory=Client)
     cancellation: Cancellation = field(default_factory=Cancellation)
+    claims: Claims = UNKNOWN_CLIENT
+    mirrored: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def outbound(self) -> Outbound:
         """Return the request as the corridor makes it."""
@@ -215,4 +254,6 @@ class Ask:
             self.result_bytes,
             self.param_headers,
             self.cancellation,
+            self.claims,
+            self.mirrored,
         )

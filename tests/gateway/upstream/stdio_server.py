@@ -56,18 +56,30 @@ def call(asked: Message, params: Message) -> None:
             release(asked)
         case "long":
             answer(asked, {"text": "x" * 200_000})
+        case "long and odd":
+            say({"result": {"text": "x" * 200_000}, "id": asked["id"], "jsonrpc": "2.0"})
         case "progress":
             for number in range(3):
                 progress(token, number)
             answer(asked, {"token": token})
         case "noise":
             make_noise(asked)
-        case "ask":
-            say({"jsonrpc": "2.0", "id": "ping-1", "method": "ping"})
-            say({"jsonrpc": "2.0", "id": 2, "method": "elicitation/create", "params": {}})
-            held.append(asked)
+        case "log" | "elicit" | "ask":
+            speak(asked, str(params["name"]))
         case _:
             answer(asked, {"params": params})
+
+
+def speak(asked: Message, name: str) -> None:
+    """Say something in the middle of a call."""
+    if name == "log":
+        say({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}})
+        answer(asked, {})
+        return
+    if name == "ask":
+        say({"jsonrpc": "2.0", "id": "ping-1", "method": "ping"})
+    say({"jsonrpc": "2.0", "id": 2, "method": "elicitation/create", "params": {"message": "?"}})
+    held.append(asked)
 
 
 def release(asked: Message) -> None:
@@ -98,10 +110,23 @@ def initialize(asked: Message, params: Message) -> None:
         answer(asked, {"protocolVersion": params["protocolVersion"], "capabilities": {}})
 
 
+def discover(asked: Message) -> None:
+    """Say what this server is, or that it is older than that."""
+    if BEHAVIOUR == "legacy":
+        say({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no"}})
+    elif BEHAVIOUR == "dies":
+        os._exit(3)
+    else:
+        answer(asked, {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {}})
+
+
 def main() -> None:
     """Read messages until the input ends."""
     log("started")
+    if BEHAVIOUR == "mute":
+        os.read(os.pipe()[0], 1)
     if BEHAVIOUR == "deaf":
+        discover(json.loads(sys.stdin.readline()))
         os.read(os.pipe()[0], 1)
     for line in sys.stdin:
         message: Message = json.loads(line)
@@ -109,10 +134,12 @@ def main() -> None:
         params = message.get("params")
         if message.get("method") == "initialize" and members(params):
             initialize(message, params)
+        elif message.get("method") == "server/discover":
+            discover(message)
         elif message.get("method") == "tools/call" and members(params):
             call(message, params)
         elif "method" not in message and len(held) > 0 and message.get("id") == 2:
-            answer(held.pop(), {"answered": True})
+            answer(held.pop(), {"answered": True, "with": message.get("result")})
 
 
 main()

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tallystick.gateway import Connector
+from tallystick.gateway.upstream import Connector
 from tallystick.gateway.upstream.connector import admits
 from tallystick.terms import Reason, Refusal
 

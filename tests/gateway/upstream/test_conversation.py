@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from tallystick.gateway.upstream.conversation import BROKEN_OFF, CANCELLED, TIMED_OUT, Conversation
+from tallystick.gateway.upstream.model import Question
 from tallystick.terms import Refusal
 from tallystick.wire import Reply
 from tests.gateway.upstream.remote import BOUND_S, Ask, notice
@@ -28,7 +29,7 @@ async def test_the_first_end_is_the_only_one(order: tuple[Reply | Refusal, ...])
 @pytest.mark.parametrize("first", ["answer", "said", "gone"])
 @pytest.mark.parametrize("is_slow", [False, True], ids=["fast", "slow"])
 async def test_an_answer_and_a_cancellation_in_the_same_turn_give_one_end(first: str, *, is_slow: bool) -> None:
-    conversation, ask, ends = Conversation(), Ask(), list[Reply | Refusal]()
+    conversation, ask, ends = Conversation(), Ask(), list[Reply | Refusal | Question]()
 
     async def follow() -> None:
         ends.append(await conversation.follow(ask.outbound()))

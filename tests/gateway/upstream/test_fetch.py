@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.gateway import Connector, Fetcher
+from tallystick.gateway.upstream import Connector, Fetcher
 from tallystick.terms import Reason, Refusal
 from tests.gateway.upstream.remote import LOCAL, Asked, Handler, Wire, remote
 

@@ -6,10 +6,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tallystick.gateway import HttpUpstream
+from tallystick.gateway.upstream import HttpTransport
 from tallystick.terms import Reason, Refusal
-from tallystick.wire import MODERN, Reply
-from tests.gateway.upstream.remote import LOCAL, SESSIONS, Ask, Asked, Wire, notice, remote, result
+from tallystick.wire import ERAS, MODERN, Reply
+from tests.gateway.upstream.remote import SESSIONS, Ask, Asked, Wire, answer_of, linked, notice, remote, result
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +30,8 @@ async def _answer(asked: Asked, wire: Wire) -> None:
 
 async def test_a_request_is_built_from_nothing_and_carries_no_token() -> None:
     ask = Ask(params={"name": "pay", "_meta": {"progressToken": "p"}}, param_headers={"mcp-param-region": "eu"})
-    async with remote(_answer) as server:
-        await HttpUpstream(server.url, LOCAL).ask(ask.outbound())
+    async with remote(_answer) as server, linked(server) as upstream:
+        await answer_of(upstream, ask.outbound())
         (asked,) = server.asked
     assert (asked.verb, asked.target) == ("POST", "/mcp?k=v")
     assert dict(asked.headers) == {
@@ -48,8 +48,8 @@ async def test_a_request_is_built_from_nothing_and_carries_no_token() -> None:
 
 
 async def test_the_credentials_of_a_url_are_not_sent() -> None:
-    async with remote(_answer) as server:
-        await HttpUpstream(server.url.replace("//", "//user:secret@"), LOCAL).ask(Ask().outbound())
+    async with remote(_answer) as server, linked(server, server.url.replace("//", "//user:secret@")) as upstream:
+        await answer_of(upstream, Ask().outbound())
         (asked,) = server.asked
     assert asked.header("host") == f"127.0.0.1:{server.port}"
     assert asked.header("authorization") is None
@@ -60,8 +60,8 @@ async def test_the_credentials_of_a_url_are_not_sent() -> None:
     "name", ["a\r\nAuthorization: Bearer x", "a\nX: y", "a\0", "caf\u00e9", " a", "=?base64?eA==?="]
 )
 async def test_a_tools_name_can_never_become_a_header(name: str) -> None:
-    async with remote(_answer) as server:
-        await HttpUpstream(server.url, LOCAL).ask(Ask(params={"name": name}).outbound())
+    async with remote(_answer) as server, linked(server) as upstream:
+        await answer_of(upstream, Ask(params={"name": name}).outbound())
         (asked,) = server.asked
     header = asked.header("mcp-name")
     assert header is not None
@@ -84,8 +84,8 @@ async def test_a_tools_name_can_never_become_a_header(name: str) -> None:
     ],
 )
 async def test_a_header_that_is_not_a_plain_parameter_stays_behind(name: str, value: str) -> None:
-    async with remote(_answer) as server:
-        await HttpUpstream(server.url, LOCAL).ask(Ask(param_headers={name: value}).outbound())
+    async with remote(_answer) as server, linked(server) as upstream:
+        await answer_of(upstream, Ask(param_headers={name: value}).outbound())
         (asked,) = server.asked
     assert all(not known.startswith("mcp-param-") and known != "authorization" for known, _ in asked.headers)
 
@@ -103,8 +103,8 @@ async def test_an_answer_in_one_piece_is_told_by_its_kind(body: bytes, kind: str
     async def handler(_asked: Asked, wire: Wire) -> None:
         await wire.answer(body, "400 Bad Request" if kind == "rpc_error" else "200 OK")
 
-    async with remote(handler) as server:
-        reply = await HttpUpstream(server.url, LOCAL).ask(Ask().outbound())
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await answer_of(upstream, Ask().outbound())
     assert isinstance(reply, Reply), reply
     assert (reply.kind, reply.rpc_code) == (kind, code)
 
@@ -132,8 +132,8 @@ async def test_what_is_not_an_answer_is_a_broken_server(status: str, body: bytes
     async def handler(_asked: Asked, wire: Wire) -> None:
         await wire.answer(body, status)
 
-    async with remote(handler) as server:
-        reply = await HttpUpstream(server.url, LOCAL).ask(Ask().outbound())
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await answer_of(upstream, Ask().outbound())
     assert _reason(reply) is Reason.UPSTREAM_BROKEN
     assert isinstance(reply, Refusal)
     assert status[:3] in reply.detail
@@ -151,11 +151,10 @@ async def test_progress_is_passed_on_in_order_and_before_the_end() -> None:
         await wire.chunk(b"")
 
     ask = Ask()
-    async with remote(handler) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        assert _payload(await upstream.ask(ask.outbound())) == {"ok": True}
+    async with remote(handler) as server, linked(server) as upstream:
+        assert _payload(await answer_of(upstream, ask.outbound())) == {"ok": True}
         assert ask.client.progress == list(range(50))
-        await upstream.ask(Ask().outbound())
+        await answer_of(upstream, Ask().outbound())
         assert server.connections == 1
 
 
@@ -166,8 +165,8 @@ async def test_an_error_framed_as_an_event_is_an_error() -> None:
         await wire.event(json.dumps({"jsonrpc": "2.0", "id": asked.message["id"], "error": error}).encode())
         await wire.chunk(b"")
 
-    async with remote(handler) as server:
-        reply = await HttpUpstream(server.url, LOCAL).ask(Ask().outbound())
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await answer_of(upstream, Ask().outbound())
     assert isinstance(reply, Reply)
     assert (reply.kind, reply.rpc_code) == ("rpc_error", -32603)
 
@@ -180,21 +179,21 @@ async def test_a_stream_that_ends_without_an_answer_is_broken(ending: str) -> No
         await (wire.chunk(b"") if ending == "chunk" else wire.close())
 
     ask = Ask()
-    async with remote(handler) as server:
-        assert _reason(await HttpUpstream(server.url, LOCAL).ask(ask.outbound())) is Reason.UPSTREAM_BROKEN
+    async with remote(handler) as server, linked(server) as upstream:
+        assert _reason(await answer_of(upstream, ask.outbound())) is Reason.UPSTREAM_BROKEN
     assert ask.client.progress == [1]
 
 
 async def test_a_stream_left_open_after_its_answer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallystick.gateway.upstream.http.LINGER_S", 0.05)
+    monkeypatch.setattr("tallystick.gateway.upstream.http.transfer.LINGER_S", 0.05)
 
     async def handler(asked: Asked, wire: Wire) -> None:
         await wire.stream_events()
         await wire.event(result(asked))
         await wire.stream.receive()
 
-    async with remote(handler) as server:
-        assert _payload(await HttpUpstream(server.url, LOCAL).ask(Ask().outbound())) == {"ok": True}
+    async with remote(handler) as server, linked(server) as upstream:
+        assert _payload(await answer_of(upstream, Ask().outbound())) == {"ok": True}
         await server.left.wait()
 
 
@@ -212,19 +211,16 @@ async def test_an_answer_over_the_limit_is_cut_off(*, is_stream: bool, is_endles
         while is_endless:
             await wire.write(b"x" * 10_000)
 
-    async with remote(handler) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        assert _reason(await upstream.ask(Ask(result_bytes=50_000).outbound())) is Reason.UPSTREAM_TOO_LARGE
+    async with remote(handler) as server, linked(server) as upstream:
+        assert _reason(await answer_of(upstream, Ask(result_bytes=50_000).outbound())) is Reason.UPSTREAM_TOO_LARGE
 
 
 async def test_a_server_that_does_not_answer_in_time_is_left_and_sees_it() -> None:
     async def handler(_asked: Asked, wire: Wire) -> None:
         await wire.stream.receive()
 
-    async with remote(handler) as server:
-        assert (
-            _reason(await HttpUpstream(server.url, LOCAL).ask(Ask(timeout_s=0.1).outbound())) is Reason.UPSTREAM_TIMEOUT
-        )
+    async with remote(handler) as server, linked(server) as upstream:
+        assert _reason(await answer_of(upstream, Ask(timeout_s=0.1).outbound())) is Reason.UPSTREAM_TIMEOUT
         await server.left.wait()
         assert len(server.asked) == 1
 
@@ -238,11 +234,11 @@ async def test_a_client_that_goes_away_takes_its_request_with_it(how: str) -> No
         await wire.stream.receive()
 
     ask, replies = Ask(), list[Reply | Refusal]()
-    async with remote(handler) as server:
+    async with remote(handler) as server, linked(server) as upstream:
         async with anyio.create_task_group() as calling:
 
             async def call() -> None:
-                replies.append(await HttpUpstream(server.url, LOCAL).ask(ask.outbound()))
+                replies.append(await answer_of(upstream, ask.outbound()))
 
             calling.start_soon(call)
             await arrived.wait()
@@ -260,11 +256,10 @@ async def test_a_client_that_goes_away_takes_its_request_with_it(how: str) -> No
 async def test_a_call_cancelled_before_it_was_sent_is_not_sent() -> None:
     ask = Ask()
     ask.cancellation.say()
-    async with remote(_answer) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        assert _reason(await upstream.ask(ask.outbound())) is Reason.CANCELLED
+    async with remote(_answer) as server, linked(server) as upstream:
+        assert _reason(await answer_of(upstream, ask.outbound())) is Reason.CANCELLED
         assert server.asked == []
-        assert _payload(await upstream.ask(Ask().outbound())) == {"ok": True}
+        assert _payload(await answer_of(upstream, Ask().outbound())) == {"ok": True}
         assert server.connections == 1
 
 
@@ -282,8 +277,7 @@ async def test_a_slow_client_stops_the_server_until_it_reads_again() -> None:
 
     ask = Ask(result_bytes=64 << 20)
     ask.client.stall()
-    async with remote(handler) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(handler) as server, linked(server) as upstream:
         async with anyio.create_task_group() as calling:
             calling.start_soon(_follow, upstream, ask)
             await ask.client.stalled.wait()
@@ -292,12 +286,12 @@ async def test_a_slow_client_stops_the_server_until_it_reads_again() -> None:
             ask.client.reading.set()
         assert ask.client.progress == list(range(count))
         # The connection that had been paused serves the next call.
-        assert isinstance(await upstream.ask(Ask(result_bytes=64 << 20).outbound()), Reply)
+        assert isinstance(await answer_of(upstream, Ask(result_bytes=64 << 20).outbound()), Reply)
         assert server.connections == 1
 
 
-async def _follow(upstream: HttpUpstream, ask: Ask) -> None:
-    assert _payload(await upstream.ask(ask.outbound())) == {"ok": True}
+async def _follow(upstream: HttpTransport, ask: Ask) -> None:
+    assert _payload(await answer_of(upstream, ask.outbound())) == {"ok": True}
 
 
 async def _still(growing: list[int]) -> None:
@@ -318,15 +312,14 @@ async def test_a_client_that_never_reads_holds_its_call_no_longer_than_the_deadl
 
     ask = Ask(timeout_s=0.1)
     ask.client.stall()
-    async with remote(handler) as server:
-        assert _reason(await HttpUpstream(server.url, LOCAL).ask(ask.outbound())) is Reason.UPSTREAM_TIMEOUT
+    async with remote(handler) as server, linked(server) as upstream:
+        assert _reason(await answer_of(upstream, ask.outbound())) is Reason.UPSTREAM_TIMEOUT
         await server.left.wait()
 
 
 async def test_the_answer_to_discovery_is_what_the_server_says_of_itself() -> None:
-    async with remote(_answer) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        assert _payload(await upstream.introduce(Ask("server/discover", {}).outbound())) == {"ok": True}
+    async with remote(_answer) as server, linked(server) as upstream:
+        assert _payload(await upstream.introduce(Ask("any", {}).outbound(), ERAS[MODERN])) == {"ok": True}
         assert [asked.header("mcp-method") for asked in server.asked] == ["server/discover"]
 
 
@@ -335,7 +328,7 @@ async def test_an_era_with_sessions_has_no_mirrored_headers() -> None:
         body = result(asked, {"protocolVersion": SESSIONS}) if "id" in asked.message else b""
         await wire.answer(body, "200 OK" if body else "202 Accepted")
 
-    async with remote(handler) as server:
-        await HttpUpstream(server.url, LOCAL).ask(Ask(version=SESSIONS, param_headers={"mcp-param-a": "b"}).outbound())
+    async with remote(handler) as server, linked(server) as upstream:
+        await answer_of(upstream, Ask(version=SESSIONS, param_headers={"mcp-param-a": "b"}).outbound())
         (asked,) = server.calls("tools/call")
     assert not any(known.startswith(("mcp-method", "mcp-name", "mcp-param")) for known, _ in asked.headers)

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tallystick.gateway import HttpUpstream
+from tallystick.gateway.upstream import HttpTransport
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import Reply
-from tests.gateway.upstream.remote import LOCAL, Ask, Asked, Wire, remote, result
+from tests.gateway.upstream.remote import Ask, Asked, Wire, answer_of, linked, remote, result
 
 pytestmark = pytest.mark.anyio
 
 
-async def _ask(upstream: HttpUpstream) -> Reply | Refusal:
-    return await upstream.ask(Ask().outbound())
+async def _ask(upstream: HttpTransport) -> Reply | Refusal:
+    return await answer_of(upstream, Ask().outbound())
 
 
 async def _answer(asked: Asked, wire: Wire) -> None:
@@ -19,8 +19,7 @@ async def _answer(asked: Asked, wire: Wire) -> None:
 
 
 async def test_a_connection_is_used_again() -> None:
-    async with remote(_answer) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(_answer) as server, linked(server) as upstream:
         replies = [await _ask(upstream) for _ in range(5)]
         assert all(isinstance(reply, Reply) and reply.kind == "result" for reply in replies)
         assert (server.connections, len(server.asked)) == (1, 5)
@@ -34,8 +33,7 @@ async def test_a_connection_that_the_server_closes_is_not_used_again() -> None:
         await wire.answer(result(asked), "200 OK", "Connection: close")
         await wire.close()
 
-    async with remote(handler) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(handler) as server, linked(server) as upstream:
         assert [isinstance(await _ask(upstream), Reply) for _ in range(3)] == [True] * 3
         assert server.connections == 3
 
@@ -61,8 +59,8 @@ async def test_a_response_that_breaks_off_is_a_broken_server_and_nothing_is_repe
         await wire.write(raw)
         await wire.close()
 
-    async with remote(handler) as server:
-        reply = await _ask(HttpUpstream(server.url, LOCAL))
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await _ask(upstream)
         assert isinstance(reply, Refusal)
         assert (reply.code, reply.reasons) == ("upstream", (Reason.UPSTREAM_BROKEN,))
         assert len(server.asked) == 1
@@ -75,8 +73,7 @@ async def test_a_request_on_a_connection_that_breaks_is_not_repeated_on_another(
         else:
             await wire.answer(result(asked))
 
-    async with remote(handler) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(handler) as server, linked(server) as upstream:
         kinds = [type(await _ask(upstream)) for _ in range(3)]
         assert kinds == [Reply, Refusal, Reply]
         assert [asked.connection for asked in server.asked] == [1, 1, 2]
@@ -103,8 +100,8 @@ async def test_a_body_is_read_however_it_is_framed_and_byte_by_byte(frame: str, 
         if "close" in frame:
             await wire.close()
 
-    async with remote(handler) as server:
-        reply = await _ask(HttpUpstream(server.url, LOCAL))
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await _ask(upstream)
         assert isinstance(reply, Reply), reply
         assert reply.payload == b'{"ok": true}'
 
@@ -118,8 +115,7 @@ async def test_an_answer_that_nothing_asked_for_never_reaches_the_next_request()
             + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(forged), forged[:-5])
         )
 
-    async with remote(handler) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(handler) as server, linked(server) as upstream:
         for _ in range(3):
             reply = await _ask(upstream)
             assert isinstance(reply, Reply)
@@ -134,8 +130,8 @@ async def test_headers_without_end_are_cut_off(piece: bytes) -> None:
         while True:
             await wire.write(piece)
 
-    async with remote(handler) as server:
-        reply = await _ask(HttpUpstream(server.url, LOCAL))
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await _ask(upstream)
         assert isinstance(reply, Refusal)
         assert reply.reasons[0] in (Reason.UPSTREAM_TOO_LARGE, Reason.UPSTREAM_BROKEN)
         await server.left.wait()
@@ -148,8 +144,8 @@ async def test_a_redirect_is_not_followed(status: str) -> None:
     async def handler(asked: Asked, wire: Wire) -> None:
         await wire.answer(result(asked), status, f"Location: {server.url}")
 
-    async with remote(handler) as server:
-        reply = await _ask(HttpUpstream(server.url, LOCAL))
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await _ask(upstream)
         assert isinstance(reply, Refusal)
         assert reply.reasons == (Reason.UPSTREAM_BROKEN,)
         assert status[:3] in reply.detail
@@ -157,8 +153,9 @@ async def test_a_redirect_is_not_followed(status: str) -> None:
 
 
 async def test_a_server_that_is_not_there_is_unreachable() -> None:
-    async with remote(_answer) as server:
-        url = server.url
-    reply = await _ask(HttpUpstream(url, LOCAL))
+    async with remote(_answer) as gone:
+        pass
+    async with linked(gone) as upstream:
+        reply = await _ask(upstream)
     assert isinstance(reply, Refusal)
     assert reply.reasons == (Reason.UPSTREAM_UNREACHABLE,)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from tallystick.gateway import HttpUpstream
+from tallystick.gateway.upstream import HttpTransport
 from tallystick.terms import Reason, Refusal
-from tallystick.wire import Reply
-from tests.gateway.upstream.remote import LOCAL, SESSIONS, Ask, Asked, Wire, remote, result
+from tallystick.wire import ERAS, Reply
+from tests.gateway.upstream.remote import SESSIONS, Ask, Asked, Wire, answer_of, linked, remote, result
 
 pytestmark = pytest.mark.anyio
 
@@ -77,18 +77,17 @@ def _is_answered(reply: Reply | Refusal) -> bool:
 
 async def test_a_conversation_opens_one_session_and_keeps_it() -> None:
     legacy = LegacyServer()
-    async with remote(legacy) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(legacy) as server, linked(server) as upstream:
         for _ in range(3):
-            assert _is_answered(await upstream.ask(_ask().outbound()))
-        assert _is_answered(await upstream.ask(_ask("other").outbound()))
+            assert _is_answered(await answer_of(upstream, _ask().outbound()))
+        assert _is_answered(await answer_of(upstream, _ask("other").outbound()))
     assert legacy.opened == ["session-1", "session-2"]
     assert legacy.executed == ["session-1"] * 3 + ["session-2"]
 
 
-async def test_the_gateway_opens_a_session_in_its_own_name_and_claims_nothing() -> None:
-    async with remote(LegacyServer()) as server:
-        await HttpUpstream(server.url, LOCAL).ask(_ask().outbound())
+async def test_a_session_is_opened_in_the_gateways_name_where_the_client_has_none() -> None:
+    async with remote(LegacyServer()) as server, linked(server) as upstream:
+        await answer_of(upstream, _ask().outbound())
         (opening,) = server.calls("initialize")
     params = opening.message["params"]
     assert isinstance(params, dict)
@@ -99,17 +98,16 @@ async def test_the_gateway_opens_a_session_in_its_own_name_and_claims_nothing() 
 
 async def test_the_version_that_the_server_agrees_to_is_the_one_repeated() -> None:
     legacy = LegacyServer(agrees="2025-06-18")
-    async with remote(legacy) as server:
-        assert _is_answered(await HttpUpstream(server.url, LOCAL).ask(_ask().outbound()))
+    async with remote(legacy) as server, linked(server) as upstream:
+        assert _is_answered(await answer_of(upstream, _ask().outbound()))
         assert server.calls("notifications/initialized")[0].header("mcp-protocol-version") == "2025-06-18"
 
 
 async def test_a_server_without_sessions_is_opened_once_and_sent_no_session() -> None:
     legacy = LegacyServer(keeps_sessions=False)
-    async with remote(legacy) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(legacy) as server, linked(server) as upstream:
         for _ in range(3):
-            assert _is_answered(await upstream.ask(_ask().outbound()))
+            assert _is_answered(await answer_of(upstream, _ask().outbound()))
         await upstream.forget("c")
         assert len(legacy.opened) == 1
         assert all(asked.header("mcp-session-id") is None and asked.verb == "POST" for asked in server.asked)
@@ -117,11 +115,10 @@ async def test_a_server_without_sessions_is_opened_once_and_sent_no_session() ->
 
 async def test_a_session_that_is_gone_is_renewed_once_and_the_request_repeated() -> None:
     legacy = LegacyServer()
-    async with remote(legacy) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        await upstream.ask(_ask().outbound())
+    async with remote(legacy) as server, linked(server) as upstream:
+        await answer_of(upstream, _ask().outbound())
         legacy.open.clear()
-        assert _is_answered(await upstream.ask(_ask().outbound()))
+        assert _is_answered(await answer_of(upstream, _ask().outbound()))
     assert legacy.executed == ["session-1", "session-2"]
 
 
@@ -132,8 +129,8 @@ async def test_a_server_that_forgets_every_session_is_asked_twice_and_not_for_ev
         else:
             await wire.answer(b"", "404 Not Found")
 
-    async with remote(handler) as server:
-        reply = await HttpUpstream(server.url, LOCAL).ask(_ask().outbound())
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await answer_of(upstream, _ask().outbound())
         assert isinstance(reply, Refusal)
         assert reply.reasons == (Reason.UPSTREAM_BROKEN,)
         assert (len(server.calls("initialize")), len(server.calls("tools/call"))) == (2, 2)
@@ -147,16 +144,16 @@ async def test_no_other_failure_repeats_a_request(status: str) -> None:
         else:
             await wire.answer(b"", status)
 
-    async with remote(handler) as server:
-        assert isinstance(await HttpUpstream(server.url, LOCAL).ask(_ask().outbound()), Refusal)
+    async with remote(handler) as server, linked(server) as upstream:
+        assert isinstance(await answer_of(upstream, _ask().outbound()), Refusal)
         assert (len(server.calls("initialize")), len(server.calls("tools/call"))) == (1, 1)
 
 
-async def _ask_at_once(upstream: HttpUpstream, calls: int) -> list[Reply | Refusal]:
+async def _ask_at_once(upstream: HttpTransport, calls: int) -> list[Reply | Refusal]:
     replies: list[Reply | Refusal] = []
 
     async def call() -> None:
-        replies.append(await upstream.ask(_ask().outbound()))
+        replies.append(await answer_of(upstream, _ask().outbound()))
 
     async with anyio.create_task_group() as calling:
         for _ in range(calls):
@@ -166,8 +163,7 @@ async def _ask_at_once(upstream: HttpUpstream, calls: int) -> list[Reply | Refus
 
 async def test_calls_that_come_together_share_one_opening_and_one_renewal() -> None:
     legacy = LegacyServer()
-    async with remote(legacy) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(legacy) as server, linked(server) as upstream:
         assert all(map(_is_answered, await _ask_at_once(upstream, 8)))
         assert legacy.opened == ["session-1"]
         legacy.open.clear()
@@ -190,8 +186,8 @@ async def test_a_session_that_does_not_open_carries_no_request(body: bytes) -> N
     async def handler(_asked: Asked, wire: Wire) -> None:
         await wire.answer(body, "200 OK", "Mcp-Session-Id: s")
 
-    async with remote(handler) as server:
-        assert isinstance(await HttpUpstream(server.url, LOCAL).ask(_ask().outbound()), Refusal)
+    async with remote(handler) as server, linked(server) as upstream:
+        assert isinstance(await answer_of(upstream, _ask().outbound()), Refusal)
         assert [asked.message["method"] for asked in server.asked] == ["initialize"]
 
 
@@ -200,8 +196,8 @@ async def test_a_session_id_that_is_not_visible_ascii_is_refused(session: str) -
     async def handler(asked: Asked, wire: Wire) -> None:
         await wire.answer(result(asked, {"protocolVersion": SESSIONS}), "200 OK", f"Mcp-Session-Id: {session}")
 
-    async with remote(handler) as server:
-        assert isinstance(await HttpUpstream(server.url, LOCAL).ask(_ask().outbound()), Refusal)
+    async with remote(handler) as server, linked(server) as upstream:
+        assert isinstance(await answer_of(upstream, _ask().outbound()), Refusal)
         assert len(server.asked) == 1
 
 
@@ -209,9 +205,8 @@ async def test_an_opening_that_never_ends_is_bounded_and_nothing_was_sent() -> N
     async def handler(_asked: Asked, wire: Wire) -> None:
         await wire.stream.receive()
 
-    async with remote(handler) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        reply = await upstream.ask(_ask(timeout_s=0.1).outbound())
+    async with remote(handler) as server, linked(server) as upstream:
+        reply = await answer_of(upstream, _ask(timeout_s=0.1).outbound())
         assert isinstance(reply, Refusal)
         assert reply.reasons[0] in (Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_UNREACHABLE)
         assert not server.calls("tools/call")
@@ -222,14 +217,13 @@ async def test_a_request_given_up_is_cancelled_at_the_server_by_name(how: str) -
     arrived = anyio.Event()
     legacy = LegacyServer()
     ask = _ask()
-    async with remote(legacy) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        await upstream.ask(_ask().outbound())
+    async with remote(legacy) as server, linked(server) as upstream:
+        await answer_of(upstream, _ask().outbound())
         legacy.hold = arrived
         async with anyio.create_task_group() as calling:
             if how == "timeout":
                 ask.timeout_s = 0.1
-            calling.start_soon(upstream.ask, ask.outbound())
+            calling.start_soon(answer_of, upstream, ask.outbound())
             await arrived.wait()
             if how == "said":
                 ask.cancellation.say()
@@ -241,13 +235,12 @@ async def test_a_request_given_up_is_cancelled_at_the_server_by_name(how: str) -
 
 async def test_a_conversation_that_is_forgotten_ends_its_session_at_the_server() -> None:
     legacy = LegacyServer()
-    async with remote(legacy) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
-        await upstream.ask(_ask().outbound())
+    async with remote(legacy) as server, linked(server) as upstream:
+        await answer_of(upstream, _ask().outbound())
         await upstream.forget("c")
         await upstream.forget("c")
         await upstream.forget("never opened")
-        assert _is_answered(await upstream.ask(_ask().outbound()))
+        assert _is_answered(await answer_of(upstream, _ask().outbound()))
         deleted = [asked for asked in server.asked if asked.verb == "DELETE"]
         assert [asked.header("mcp-session-id") for asked in deleted] == ["session-1"]
         assert deleted[0].header("mcp-protocol-version") == SESSIONS
@@ -256,10 +249,9 @@ async def test_a_conversation_that_is_forgotten_ends_its_session_at_the_server()
 
 async def test_the_server_says_once_what_it_is() -> None:
     legacy = LegacyServer()
-    async with remote(legacy) as server:
-        upstream = HttpUpstream(server.url, LOCAL)
+    async with remote(legacy) as server, linked(server) as upstream:
         for _ in range(2):
-            reply = await upstream.introduce(_ask().outbound())
+            reply = await upstream.introduce(_ask().outbound(), ERAS[SESSIONS])
             assert isinstance(reply, Reply)
             assert SESSIONS.encode() in reply.payload
     assert legacy.opened == ["session-1"]

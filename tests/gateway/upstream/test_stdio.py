@@ -11,12 +11,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tallystick.gateway import StdioUpstream
+from tallystick.gateway.upstream import StdioTransport
+from tallystick.gateway.upstream.model import Client as Claims
+from tallystick.gateway.upstream.model import Question
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.runtime import Capped
 from tallystick.terms import Reason, Refusal, TallyError
-from tallystick.wire import Reply
-from tests.gateway.upstream.remote import BOUND_S, SESSIONS, Ask
+from tallystick.wire import ERAS, Reply
+from tests.gateway.upstream.remote import BOUND_S, SESSIONS, Ask, Client, answer_of, follow
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +29,7 @@ PROGRAM = str(Path(__file__).with_name("stdio_server.py"))
 class Served:
     """A server under supervision and what it has seen."""
 
-    upstream: StdioUpstream
+    upstream: StdioTransport
     log: Path
 
     @property
@@ -48,7 +50,7 @@ class Served:
         """Call a tool."""
         ask = ask or Ask()
         ask.params = {**params, "name": tool}
-        return await self.upstream.ask(ask.outbound())
+        return await answer_of(self.upstream, ask.outbound())
 
 
 @asynccontextmanager
@@ -59,7 +61,7 @@ async def served(folder: Path, behaviour: str = "", line_bytes: int = 8 << 20) -
     command = (sys.executable, "-I", PROGRAM, str(log), behaviour)
     with anyio.fail_after(BOUND_S):
         async with supervision() as supervising:
-            yield Served(StdioUpstream(Capped(command, {}, line_bytes=line_bytes), supervising), log)
+            yield Served(StdioTransport(Capped(command, {}, line_bytes=line_bytes), supervising), log)
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a process that failed end and start again without waiting."""
-    monkeypatch.setattr("tallystick.gateway.upstream.stdio.BACK_OFF_S", (0.0,))
+    monkeypatch.setattr("tallystick.gateway.upstream.stdio.transport.BACK_OFF_S", (0.0,))
     monkeypatch.setattr("tallystick.runtime.process.GRACE_S", 0.05)
 
 
@@ -91,7 +93,7 @@ async def test_a_process_is_started_when_first_asked_and_then_kept(tmp_path: Pat
         for number in range(3):
             assert _result(await server.ask("echo", n=number)) == {"params": {"n": number, "name": "echo"}}
         assert server.starts == 1
-        assert [message["id"] for message in server.seen] == [1, 2, 3]
+        assert [message["id"] for message in server.seen] == [1, 2, 3, 4], "the first one asked what it is"
 
 
 async def test_calls_that_come_together_start_one_process(tmp_path: Path) -> None:
@@ -113,7 +115,7 @@ async def test_answers_reach_the_callers_they_belong_to_in_any_order(tmp_path: P
         async with anyio.create_task_group() as calling:
             for number in range(10):
                 calling.start_soon(call, number)
-            await _seen(server, 10)
+            await _seen(server, 11)
             await server.ask("release")
     assert answers == {number: number for number in range(10)}
 
@@ -135,7 +137,7 @@ async def test_callers_with_the_same_progress_token_hear_only_their_own(tmp_path
         async with anyio.create_task_group() as calling:
             for ask in asks:
                 calling.start_soon(call, ask)
-    assert sorted(map(str, tokens)) == ["1", "2"], "the server sees the gateway's own tokens"
+    assert sorted(map(str, tokens)) == ["2", "3"], "the server sees the gateway's own tokens"
     for ask in asks:
         assert ask.client.progress == [0, 1, 2]
         assert {message["params"]["progressToken"] for message in ask.client.told} == {"mine"}
@@ -159,7 +161,7 @@ async def test_what_names_no_request_under_way_is_left_out_and_harms_nobody(tmp_
 
 async def test_a_question_of_the_server_is_answered_and_claims_nothing(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
-        assert _result(await server.ask("ask")) == {"answered": True}
+        assert _result(await server.ask("ask"))["answered"]
         answers = {str(message["id"]): message for message in server.seen if "method" not in message}
     assert answers["ping-1"]["result"] == {}
     assert isinstance(answers["2"]["error"], dict)
@@ -192,7 +194,7 @@ async def test_a_call_cancelled_before_it_was_sent_is_not_sent(tmp_path: Path) -
     async with served(tmp_path) as server:
         assert _reason(await server.ask("echo", ask)) is Reason.CANCELLED
         await server.ask("echo")
-        assert len(server.seen) == 1
+        assert server.methods() == ["server/discover", "tools/call"]
 
 
 @pytest.mark.usefixtures("at_once")
@@ -206,7 +208,7 @@ async def test_a_process_that_dies_ends_every_call_and_the_next_one_starts_it_ag
         async with anyio.create_task_group() as calling:
             for _ in range(3):
                 calling.start_soon(call, "hold")
-            await _seen(server, 3)
+            await _seen(server, 4)
             calling.start_soon(call, "die")
         assert reasons == [Reason.UPSTREAM_BROKEN] * 4
         assert _result(await server.ask("echo"))
@@ -222,7 +224,7 @@ async def test_a_way_that_is_closed_ends_its_calls_and_its_process(tmp_path: Pat
 
         async with anyio.create_task_group() as calling:
             calling.start_soon(call)
-            await _seen(server, 1)
+            await _seen(server, 2)
             server.upstream.close()
         assert reasons == [Reason.UPSTREAM_BROKEN]
 
@@ -258,11 +260,11 @@ async def test_a_server_that_does_not_initialize_is_ended_and_sent_nothing(tmp_p
 async def test_a_command_that_is_not_there_is_a_refusal_that_backs_off(tmp_path: Path) -> None:
     with anyio.fail_after(BOUND_S):
         async with supervision() as supervising:
-            missing = StdioUpstream(Capped((str(tmp_path / "missing"),), {}), supervising)
-            nowhere = StdioUpstream(Capped((sys.executable,), {}, "/no/such/directory"), supervising)
+            missing = StdioTransport(Capped((str(tmp_path / "missing"),), {}), supervising)
+            nowhere = StdioTransport(Capped((sys.executable,), {}, "/no/such/directory"), supervising)
             for upstream in (missing, nowhere):
                 for version in ("2026-07-28", SESSIONS):
-                    refusals = [await upstream.ask(Ask(version=version).outbound()) for _ in range(4)]
+                    refusals = [await answer_of(upstream, Ask(version=version).outbound()) for _ in range(4)]
                     assert all(isinstance(refusal, Refusal) for refusal in refusals)
                     assert _reason(refusals[3]) is Reason.UPSTREAM_UNREACHABLE
 
@@ -270,14 +272,16 @@ async def test_a_command_that_is_not_there_is_a_refusal_that_backs_off(tmp_path:
 async def test_the_session_is_opened_once_in_the_gateways_name(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         for conversation in ("a", "b"):
-            reply = await server.upstream.introduce(Ask(version=SESSIONS, conversation=conversation).outbound())
+            reply = await server.upstream.introduce(
+                Ask(version=SESSIONS, conversation=conversation).outbound(), ERAS[SESSIONS]
+            )
             assert _result(reply)["protocolVersion"] == SESSIONS
             await server.ask("echo", Ask(version=SESSIONS, conversation=conversation))
             await server.upstream.forget(conversation)
         assert server.methods() == ["initialize", "notifications/initialized", "tools/call", "tools/call"]
         params = server.seen[0]["params"]
     assert isinstance(params, dict)
-    assert params["capabilities"] == {}
+    assert params["capabilities"] == {"elicitation": {"form": {}, "url": {}}, "sampling": {}, "roots": {}}
 
 
 async def test_an_answer_over_the_callers_limit_is_cut_off_and_the_process_lives(tmp_path: Path) -> None:
@@ -287,22 +291,27 @@ async def test_an_answer_over_the_callers_limit_is_cut_off_and_the_process_lives
         assert server.starts == 1
 
 
-@pytest.mark.usefixtures("at_once")
-async def test_a_line_over_the_cap_ends_the_process_and_is_told_where_it_can_only_be_one_call(tmp_path: Path) -> None:
-    reasons: list[Reason] = []
+async def test_a_line_over_the_cap_fails_the_call_that_it_names_and_nobody_else(tmp_path: Path) -> None:
+    replies: list[Reply | Refusal] = []
     async with served(tmp_path, line_bytes=100_000) as server:
-        assert _reason(await server.ask("long")) is Reason.UPSTREAM_TOO_LARGE
 
-        async def call(tool: str) -> None:
-            reasons.append(_reason(await server.ask(tool)))
+        async def hold() -> None:
+            replies.append(await server.ask("hold"))
 
         async with anyio.create_task_group() as calling:
-            calling.start_soon(call, "hold")
+            calling.start_soon(hold)
             await _seen(server, 2)
-            calling.start_soon(call, "long")
-        assert reasons == [Reason.UPSTREAM_BROKEN] * 2
+            assert _reason(await server.ask("long")) is Reason.UPSTREAM_TOO_LARGE
+            await server.ask("release")
+        assert [_result(reply)["name"] for reply in replies] == ["hold"]
+        assert server.starts == 1
+
+
+async def test_a_line_over_the_cap_that_names_nobody_is_told_where_it_can_only_be_one_call(tmp_path: Path) -> None:
+    async with served(tmp_path, line_bytes=100_000) as server:
+        assert _reason(await server.ask("long and odd")) is Reason.UPSTREAM_TOO_LARGE
         assert _result(await server.ask("echo"))
-        assert server.starts == 3
+        assert server.starts == 1
 
 
 @pytest.mark.usefixtures("at_once")
@@ -322,3 +331,83 @@ async def test_an_error_in_the_supervising_body_comes_out_as_itself() -> None:
 
     with pytest.raises(TallyError, match="one error"):
         await fail()
+
+
+ASKABLE = Claims({"elicitation": {}})
+
+
+async def _elicit(server: Served, ask: Ask) -> Reply | Refusal | Question:
+    ask.params = {"name": "elicit"}
+    call = await server.upstream.begin(ask.outbound(), ERAS[SESSIONS])
+    assert not isinstance(call, Refusal)
+    end = await follow(call, ask.outbound())
+    if not isinstance(end, Question):
+        return end
+    assert await call.respond(end, Reply("result", None, b'{"action":"accept"}')) is None
+    return await follow(call, ask.outbound())
+
+
+def _answered(end: Reply | Refusal | Question) -> object:
+    assert isinstance(end, Reply), end
+    return json.loads(end.payload)["with"]
+
+
+@pytest.mark.parametrize("how", ["stream", "claim", "neither"])
+async def test_a_question_goes_to_the_only_call_under_way_if_its_client_can_answer(tmp_path: Path, how: str) -> None:
+    claims, client = ASKABLE if how == "claim" else Claims({}), Client(asks=how == "stream")
+    ask = Ask(version=SESSIONS, claims=claims, client=client)
+    async with served(tmp_path) as server:
+        assert _answered(await _elicit(server, ask)) == (None if how == "neither" else {"action": "accept"})
+
+
+async def test_a_question_that_could_be_two_callers_is_nobodys(tmp_path: Path) -> None:
+    async with served(tmp_path) as server, anyio.create_task_group() as calling:
+        calling.start_soon(server.ask, "hold", Ask(version=SESSIONS))
+        await _seen(server, 3)
+        assert _answered(await _elicit(server, Ask(version=SESSIONS, claims=ASKABLE))) is None
+        await server.ask("release", Ask(version=SESSIONS))
+
+
+async def test_a_log_message_is_told_to_the_only_caller_and_to_nobody_among_two(tmp_path: Path) -> None:
+    alone, among = Ask(version=SESSIONS), Ask(version=SESSIONS)
+    async with served(tmp_path) as server:
+        await server.ask("log", alone)
+        async with anyio.create_task_group() as calling:
+            calling.start_soon(server.ask, "hold", Ask(version=SESSIONS))
+            await _seen(server, 4)
+            await server.ask("log", among)
+            await server.ask("release", Ask(version=SESSIONS))
+    assert [message["method"] for message in alone.client.told] == ["notifications/message"]
+    assert among.client.told == []
+
+
+async def test_a_process_of_sessions_only_shows_that_and_is_asked_nothing_else(tmp_path: Path) -> None:
+    ask = Ask()
+    async with served(tmp_path, "legacy") as server:
+        for _ in range(3):
+            call = await server.upstream.begin(ask.outbound(), ERAS["2026-07-28"])
+            assert not isinstance(call, Refusal)
+            assert call.evidence == "not_spoken"
+        assert set(server.methods()) == {"server/discover"}
+        assert server.starts == 2, "it is not tried again and again"
+        assert _result(await server.ask("echo", Ask(version=SESSIONS)))
+
+
+async def test_a_caller_who_leaves_during_a_start_does_not_end_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        async with anyio.create_task_group() as leaving:
+            leaving.start_soon(server.ask, "echo")
+            while not server.starts:
+                await anyio.lowlevel.checkpoint()
+            leaving.cancel_scope.cancel()
+        assert _result(await server.ask("echo"))
+        assert server.starts == 1
+
+
+async def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallystick.gateway.upstream.stdio.transport.START_S", 0.5)
+    async with served(tmp_path, "mute") as server:
+        assert _reason(await server.ask("echo", Ask(version=SESSIONS))) is Reason.UPSTREAM_UNREACHABLE
+        call = await server.upstream.begin(Ask().outbound(), ERAS["2026-07-28"])
+        assert not isinstance(call, Refusal)
+        assert call.evidence == "not_spoken", "silence is the answer of an older server"

@@ -13,12 +13,12 @@ from anyio.abc import TaskGroup
 from tallystick.gateway.bridge import modern, sessions
 from tallystick.gateway.bridge.background import Background
 from tallystick.gateway.bridge.circuit import Circuit, Health
-from tallystick.gateway.bridge.feeds import Feed, Listener
+from tallystick.gateway.bridge.feeds import Feed, Listener, Manners
 from tallystick.gateway.bridge.heard import BROKEN, Alone
 from tallystick.gateway.bridge.park import Park
 from tallystick.gateway.bridge.verdict import Verdict
-from tallystick.gateway.bridge.way import Way, answer_questions, follow
-from tallystick.gateway.upstream.model import Call, Client, Outbound, Question, Transport, Wanted
+from tallystick.gateway.bridge.way import UNFOLLOWED, Way, answer_questions, cancel, follow
+from tallystick.gateway.upstream.model import Call, Client, Evidence, Outbound, Question, Transport, Wanted
 from tallystick.terms import Refusal
 from tallystick.wire import ERAS, MODERN, Era, Reply, bridge, encode
 
@@ -84,6 +84,7 @@ class Bridge:
         self._circuit = Circuit(self._way, self._probe)
         self._levels = sessions.Levels()
         self._logs = setting.apart and any(_logs(said) for said in pinned.values())
+        self._manners = Manners(self._goes_on)
         self._feeds: dict[tuple[str, str], Feed] = {}
 
     @property
@@ -96,7 +97,10 @@ class Bridge:
         if self._circuit.refusal is not None:
             return self._circuit.refusal
         era = outbound.era if self._verdict.speaks(outbound.era) else self._choose(outbound.era)
-        call, end = await self._ask(outbound, era)
+        is_plain = (
+            era is outbound.era and outbound.method not in _SETTLED_HERE and "requestState" not in outbound.params
+        )
+        call, end = await (self._ask_straight(outbound, era) if is_plain else self._ask(outbound, era))
         if call is not None and call.evidence == "not_spoken":
             end = await self._reconsider(outbound, era, end)
         self._circuit.take(end)
@@ -109,7 +113,7 @@ class Bridge:
         key = ("own", outbound.conversation) if own else (era.version, self._setting.context_of(outbound))
         listener, feed = Listener(outbound, wanted), self._feeds.get(key)
         if feed is None:
-            feed = self._feeds[key] = Feed(self._way, era, self._streaming(outbound, era), key)
+            feed = self._feeds[key] = Feed(self._way, self._streaming(outbound, era), key, self._manners)
             feed.add(listener)
             self._background.start(feed.run)
         else:
@@ -167,11 +171,17 @@ class Bridge:
         call = await self._transport.begin(outbound, era)
         if isinstance(call, Refusal):
             return None, call
-        end = await follow(call, outbound)
+        try:
+            end = await call.follow(outbound)
+        except BaseException:
+            await cancel(call)
+            raise
+        if isinstance(end, Reply):
+            return call, _hold(end) if end.result_type == modern.ASKS and not era.sessions else end
         if isinstance(end, Question):
             return call, await answer_questions(self._way, call, outbound, end)
-        if not era.sessions and isinstance(end, Reply) and end.result_type == modern.ASKS:
-            return call, _hold(end)
+        if end.reasons[0] in UNFOLLOWED:
+            await cancel(call)
         return call, end
 
     async def _go_on(self, outbound: Outbound, era: Era) -> tuple[Call | None, Reply | Refusal]:
@@ -211,13 +221,11 @@ class Bridge:
 
     async def _reconsider(self, outbound: Outbound, era: Era, end: Reply | Refusal) -> Reply | Refusal:
         """Ask again in the other era, once, where the server turns out to speak that one and did not take the first."""
-        before = self._verdict.changes
-        self._verdict.learn(era, spoken=False, now=self._setting.clock())
         other = self._verdict.other(era)
-        if not await self._look(other):
+        # What one answer seems to show may be about that request alone, so the server is asked in so many words.
+        if await self._look(era) or not await self._look(other):
             return end
-        if self._verdict.changes != before:
-            _log.warning("server %s speaks %s", self._way.name, ", ".join(self._verdict.spoken))
+        _log.warning("server %s speaks %s", self._way.name, ", ".join(self._verdict.spoken))
         return (await self._ask(outbound, outbound.era if other.sessions == outbound.era.sessions else other))[1]
 
     async def _look(self, era: Era) -> bool:
@@ -227,6 +235,17 @@ class Bridge:
         if isinstance(said, Reply):
             self._verdict.learn(era, spoken=spoken, now=self._setting.clock())
         return spoken
+
+    def _goes_on(self, era: Era, evidence: Evidence) -> bool:
+        """Take note of what a stream has shown, and say whether to open it again in the same era."""
+        if evidence == "not_spoken":
+
+            async def look() -> None:
+                await self._look(era)
+                await self._look(self._verdict.other(era))
+
+            self._background.start(look)
+        return self._verdict.speaks(era)
 
     async def _introduce(self, era: Era) -> Reply | Refusal:
         said = await self._transport.introduce(self._own_request(era, era.opening), era)

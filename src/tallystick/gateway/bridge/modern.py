@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from tallystick.gateway.bridge.heard import BROKEN, CANCELLED, COMPLETE, Heard, can_answer, told, unaskable
+from tallystick.gateway.bridge.heard import BROKEN, CANCELLED, COMPLETE, Heard, can_answer, told, unaskable, unfit
 from tallystick.gateway.bridge.way import CALL_S, ROUNDS, Way, drawn, follow, put
 from tallystick.gateway.upstream.model import Call, Outbound, Question
 from tallystick.terms import Reason, Refusal
@@ -39,8 +39,8 @@ async def ask(way: Way, outbound: Outbound, era: Era) -> tuple[Call | None, Repl
     Returns the first leg too, which knows whether the server spoke the era at all.
     """
     until = way.clock() + CALL_S
-    base = bridge.request(outbound.method, outbound.params, era, outbound.client)
-    heard = replace(outbound, params=base, exchange=Heard(outbound.exchange, outbound.era, None))
+    asked = bridge.request(outbound.method, outbound.params, era, outbound.client)
+    heard = replace(outbound, params=asked, exchange=Heard(outbound.exchange, outbound.era, None))
     first: Call | None = None
     for turn in range(ROUNDS + 1):
         call = await way.transport.begin(heard, era)
@@ -55,7 +55,7 @@ async def ask(way: Way, outbound: Outbound, era: Era) -> tuple[Call | None, Repl
         added = await _next(way, outbound, end, turn, until)
         if not isinstance(added, dict):
             return first, added
-        heard = replace(heard, params={**base, **added})
+        heard = replace(heard, params={**asked, **added})
     return first, BROKEN
 
 
@@ -66,9 +66,7 @@ def _translated(outbound: Outbound, end: Reply | Refusal) -> Reply | Refusal:
         code, payload = bridge.error(outbound.method, end.payload, outbound.era)
         return Reply("rpc_error", end.id, payload, code)
     if end.result_type not in COMPLETE:
-        return told(
-            outbound.method, f"The server answered with a {end.result_type[:40]!r}, which no client asked for.", -32603
-        )
+        return unfit(outbound.method, end)
     return Reply(end.kind, end.id, bridge.result(outbound.method, end.payload, outbound.era, None))
 
 

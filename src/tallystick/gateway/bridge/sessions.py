@@ -73,19 +73,17 @@ async def ask(way: Way, outbound: Outbound, era: Era) -> tuple[Call | None, Repl
 async def resume(way: Way, outbound: Outbound, state: str) -> Reply | Refusal:
     """Go on with the call that a client's state names, with the answer that it brings."""
     stay = way.park.take(way.name, state.removeprefix(PARKED))
-    if stay is None or stay.method != outbound.method:
+    if stay is None:
+        return EXPIRED
+    if stay.method != outbound.method:
+        await cancel(stay.call)
         return EXPIRED
     answer = bridge.answers(outbound.params).get(_key(stay))
     if answer is None:
         # Whoever comes back without the answer is asked again (2026-07-28, mrtr).
         return await _stay(way, outbound, stay)
-    try:
-        refused = await stay.call.respond(stay.question, Reply("result", None, encode.value(answer)))
-        heard = _heard(outbound, outbound.params)
-        end = refused or await follow(stay.call, heard)
-    except BaseException:
-        await cancel(stay.call)
-        raise
+    refused = await stay.call.respond(stay.question, Reply("result", None, encode.value(answer)))
+    end = refused or await follow(stay.call, _heard(outbound, outbound.params))
     if isinstance(end, Question):
         stay.question = end
         return await _stay(way, outbound, stay)

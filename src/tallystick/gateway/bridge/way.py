@@ -52,7 +52,11 @@ class Way:
 
 async def follow(call: Call, outbound: Outbound) -> Reply | Refusal | Question:
     """Follow a call; one that nobody waits for any more is cancelled at the server."""
-    end = await call.follow(outbound)
+    try:
+        end = await call.follow(outbound)
+    except BaseException:
+        await cancel(call)
+        raise
     if isinstance(end, Refusal) and end.reasons[0] in UNFOLLOWED:
         await cancel(call)
     return end

@@ -30,6 +30,9 @@ ASKABLE: Final = frozenset({"elicitation/create", "sampling/createMessage", "roo
 BACKLOG_BYTES: Final = 256 << 10
 """Notifications that a slow client may leave waiting before its server is no longer read, or no longer listened to."""
 
+CANCELLING: Final = "notifications/cancelled"
+"""How either side takes back a request."""
+
 _METHOD_NOT_FOUND: Final = b'{"code":-32601,"message":"Method not found"}'
 
 TIMED_OUT: Final = Refusal(

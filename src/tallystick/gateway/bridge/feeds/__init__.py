@@ -3,7 +3,7 @@
 Must never ask a client on a stream that it shares with others, or tell it what it did not want to hear of.
 """
 
-from tallystick.gateway.bridge.feeds.feed import Feed
+from tallystick.gateway.bridge.feeds.feed import Feed, Manners
 from tallystick.gateway.bridge.feeds.listener import Listener
 
-__all__ = ["Feed", "Listener"]
+__all__ = ["Feed", "Listener", "Manners"]

@@ -3,22 +3,21 @@
 MCP 2026-07-28, basic/patterns/subscriptions; 2025-11-25, basic/transports (GET stream) and server/resources.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from tallystick.gateway.bridge.feeds.listener import Listener, Posed
 from tallystick.gateway.bridge.feeds.wanted import LASTING_S, concerns, covers, key_of, notifications_of, pause, union
 from tallystick.gateway.bridge.heard import Alone, read_notice
 from tallystick.gateway.bridge.way import UNASKABLE, Way, cancel
-from tallystick.gateway.upstream.model import UNKNOWN_CLIENT, Call, Cancellation, Outbound, Question, Wanted
+from tallystick.gateway.upstream.model import UNKNOWN_CLIENT, Call, Cancellation, Evidence, Outbound, Question, Wanted
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import Era, Reply, bridge
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SETTLING_S: Final = 0.1
 """Seconds in which further wishes are collected before a stream is opened anew for them."""
@@ -28,6 +27,9 @@ UNWILLING_S: Final = 300.0
 
 NOTICES: Final = 100
 """Notifications of one stream per second; then the server is read no further until the second is over."""
+
+AT_A_TIME: Final = 256
+"""Listeners that are told before everything else in the process has its turn."""
 
 _METHOD_NOT_FOUND: Final = -32601
 
@@ -40,7 +42,19 @@ class _Ear(Alone):
 
     async def emit(self, message: bytes) -> None:
         await self._feed.pace()
-        self._feed.tell(message)
+        await self._feed.tell(message)
+
+
+class Manners:
+    """What one server's feeds have learned together: which eras it offers no stream in, for now.
+
+    `goes_on` says whether a stream is opened again in an era, after what the last one has shown of it.
+    """
+
+    def __init__(self, goes_on: Callable[[Era, Evidence], bool]) -> None:
+        """Start with nothing learned."""
+        self.goes_on = goes_on
+        self.unwilling_until: dict[bool, float] = {}
 
 
 class Feed:
@@ -50,10 +64,11 @@ class Feed:
     gets what it wanted, and nobody can be asked.
     """
 
-    def __init__(self, way: Way, era: Era, outbound: Outbound, key: tuple[str, str]) -> None:
-        """Stream in `era`, with the limits of `outbound`, for the context that `key` names."""
+    def __init__(self, way: Way, outbound: Outbound, key: tuple[str, str], manners: Manners) -> None:
+        """Stream in the era and with the limits of `outbound`, for the context that `key` names."""
         self._way = way
-        self._era = era
+        self._manners = manners
+        self._era = outbound.era
         self._own = key[0] == "own"
         self._spread = sha256(f"{way.name} {key}".encode()).digest()[0] / 255
         # INVARIANT: a stream that several clients share claims no client's capabilities, so its server asks nobody.
@@ -69,6 +84,7 @@ class Feed:
         )
         self.listeners: set[Listener] = set()
         self._covered = Wanted()
+        self._evidence: Evidence = "unknown"
         self._subscribed: set[str] = set()
         self._stir: Callable[[], None] | None = None
         self._running = anyio.CancelScope()
@@ -91,24 +107,33 @@ class Feed:
             self._stir()
 
     async def run(self) -> None:
-        """Keep the stream open for as long as somebody listens."""
-        failures = 0
+        """Keep the stream open for as long as somebody listens, and the server speaks the era."""
+        failures, kind = 0, self._era.sessions
         with self._running:
             while self.listeners:
                 began = self._way.clock()
+                await self._way.sleep(max(0.0, self._manners.unwilling_until.get(kind, began) - began))
                 unwilling = await self._stream()
-                lasted = self._way.clock() - began >= LASTING_S
-                failures = 1 if lasted else failures + 1
-                await self._way.sleep(UNWILLING_S if unwilling else pause(failures, self._spread))
+                if unwilling:
+                    self._manners.unwilling_until[kind] = self._way.clock() + UNWILLING_S
+                if not self._manners.goes_on(self._era, self._evidence):
+                    break
+                failures = 1 if self._way.clock() - began >= LASTING_S else failures + 1
+                await self._way.sleep(0.0 if unwilling else pause(failures, self._spread))
+        for listener in tuple(self.listeners):
+            listener.end()
 
-    def tell(self, message: bytes) -> None:
+    async def tell(self, message: bytes) -> None:
         """Hand a notification of the server to whoever wants it, each in its era."""
         notice = read_notice(message)
         if notice is None:
             return
         forms: dict[bool, bytes | None] = {}
         key = key_of(notice)
-        for listener in self.listeners:
+        # A copy, because listeners come and go while the others get their turn.
+        for number, listener in enumerate(tuple(self.listeners), 1):
+            if number % AT_A_TIME == 0:
+                await anyio.lowlevel.checkpoint()
             if not self._own and not concerns(listener.wanted, notice):
                 continue
             kind = listener.era.sessions
@@ -142,6 +167,7 @@ class Feed:
                 if isinstance(opened, Refusal):
                     return _is_unwilling(opened)
                 end = await self._follow(opened)
+                self._evidence = opened.evidence
                 if end is not None:
                     call = None
                     return _is_unwilling(end)

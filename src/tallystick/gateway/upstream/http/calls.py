@@ -9,6 +9,7 @@ from typing import Final
 from tallystick.gateway.upstream.conversation import (
     BROKEN_OFF,
     CANCELLED,
+    CANCELLING,
     TIMED_OUT,
     Ended,
     broken,
@@ -54,7 +55,7 @@ class ModernCall(Transfer):
 
 
 def modern_evidence(status: int, end: Reply | Refusal | None) -> Evidence:
-    """Return what a modern request's answer shows: whatever is refused in words that the era has not is another era's."""
+    """Return what a modern request's answer shows: a refusal in words that the era has not is another era's."""
     code = end.rpc_code if isinstance(end, Reply) else None
     if status in _DENIED or code == _INVALID_PARAMS or end in (CANCELLED, TIMED_OUT):
         return "unknown"
@@ -128,7 +129,7 @@ class SessionCall:
         self._transfer.conversation.end(CANCELLED)
         if isinstance(self._transfer.conversation.outcome, Refusal) and not self._transfer.whole:
             self._transfer.abandon()
-            notice = encode.request(None, "notifications/cancelled", {"requestId": self._request_id})
+            notice = encode.request(None, CANCELLING, {"requestId": self._request_id})
             self._link.later(self._link.heads.post(self._lines, notice))
 
     def _renew(self) -> None:

@@ -15,7 +15,7 @@ from tallystick.gateway.upstream.http.link import Link
 from tallystick.gateway.upstream.http.transfer import Transfer
 from tallystick.gateway.upstream.model import Outbound
 from tallystick.gateway.upstream.opening import opening_params
-from tallystick.terms import Refusal
+from tallystick.terms import Reason, Refusal
 from tallystick.wire import Era, Reply, encode
 
 SESSIONS: Final = 10_000
@@ -173,7 +173,14 @@ def _refused(status: int, reply: Reply | Refusal) -> Refusal | Ended:
     if isinstance(reply, Reply):
         told = unreachable(f"initialize: {reply.payload[:200]!r}")
         return Ended(reply, "not_spoken") if reply.rpc_code in _NO_SESSIONS or status in _NO_ENDPOINT else told
-    return Ended(reply, "not_spoken") if status in _NO_ENDPOINT else reply
+    if status in _NO_ENDPOINT:
+        return Ended(reply, "not_spoken")
+    # Whatever broke off, it was not the call: of that, nothing was sent.
+    return unreachable(f"initialize: {reply.detail or reply.public_text}") if status or _has_begun(reply) else reply
+
+
+def _has_begun(refused: Refusal) -> bool:
+    return refused.reasons[0] in (Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_TOO_LARGE)
 
 
 def _agreed_version(reply: Reply) -> str | None:

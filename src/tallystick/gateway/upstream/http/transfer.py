@@ -8,7 +8,14 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, Literal
 
-from tallystick.gateway.upstream.conversation import BACKLOG_BYTES, BROKEN_OFF, Conversation, broken, question_of
+from tallystick.gateway.upstream.conversation import (
+    BACKLOG_BYTES,
+    BROKEN_OFF,
+    CANCELLING,
+    Conversation,
+    broken,
+    question_of,
+)
 from tallystick.gateway.upstream.http1 import TOO_LARGE, Connection
 from tallystick.gateway.upstream.model import Outbound, Question
 from tallystick.terms import Refusal
@@ -108,7 +115,9 @@ class Transfer:
         for event in events:
             reply = read_reply(event)
             if isinstance(reply, Reply) and reply.kind == "notification":
-                self.conversation.tell(reply.payload)
+                # A server cancels what it asked, by an id that no client ever sees.
+                if reply.method != CANCELLING:
+                    self.conversation.tell(reply.payload)
             elif isinstance(reply, Reply) and reply.kind == "request":
                 self._ask(reply)
             elif self._kind != "stream":

@@ -6,6 +6,7 @@ from tallystick.gateway.upstream.conversation import (
     BACKLOG_BYTES,
     BROKEN_OFF,
     CANCELLED,
+    CANCELLING,
     Conversation,
     response,
 )
@@ -76,7 +77,7 @@ class PipeCall:
         self.conversation.end(CANCELLED)
         self._forget()
         if isinstance(self.conversation.outcome, Refusal) and self.conversation.outcome is not BROKEN_OFF:
-            await self._send(encode.request(None, "notifications/cancelled", {"requestId": self.request_id}))
+            await self._send(encode.request(None, CANCELLING, {"requestId": self.request_id}))
 
 
 class TapCall:

@@ -4,6 +4,7 @@ Ids and progress tokens are the gateway's own on the pipe, so that no caller can
 """
 
 import re
+from collections.abc import Callable
 from contextlib import aclosing
 from itertools import count
 from typing import Final
@@ -16,6 +17,7 @@ from tallystick.gateway.upstream.connector import unreachable
 from tallystick.gateway.upstream.conversation import (
     BROKEN_OFF,
     CANCELLED,
+    CANCELLING,
     TIMED_OUT,
     Conversation,
     answer_to,
@@ -36,7 +38,6 @@ ANSWERS: Final = 16
 """Questions of a server that the gateway answers at a time; more than that are left unanswered."""
 
 _PROGRESS: Final = "notifications/progress"
-_CANCELLED: Final = "notifications/cancelled"
 _UNASKED: Final = frozenset(
     {
         "notifications/tools/list_changed",
@@ -77,11 +78,12 @@ class Pipe:
     `asks`: it speaks an era in which servers may ask.
     """
 
-    def __init__(self, server: ServerProcess, *, asks: bool) -> None:
-        """Speak with a running process; nothing is heard until `listen` runs."""
+    def __init__(self, server: ServerProcess, over: Callable[["Pipe"], None], *, asks: bool) -> None:
+        """Speak with a running process; nothing is heard until `listen` runs. `over` is called when it has ended."""
         self.ended = False
         self.served = False
         self._server = server
+        self._over = over
         self._asks = asks
         self._ids = count(1)
         self._waiting: dict[int, PipeCall] = {}
@@ -108,6 +110,8 @@ class Pipe:
                     answering.cancel_scope.cancel()
         finally:
             self.ended = True
+            # Before anybody who waits learns of it, and asks again.
+            self._over(self)
             waiting = [call.conversation for call in (*self._waiting.values(), *self._taps)]
             for conversation in (*waiting, *([self._opening[1]] if self._opening else [])):
                 conversation.end(BROKEN_OFF)
@@ -216,7 +220,7 @@ class Pipe:
     def _notify(self, reply: Reply) -> None:
         if reply.method == _PROGRESS:
             self._deliver_progress(reply)
-        elif reply.method == _CANCELLED:
+        elif reply.method == CANCELLING:
             return  # it names a request of the server, whose id no client ever sees
         elif (listening := self._subscribed(reply)) is not None:
             listening.tell(reply.payload)

@@ -130,18 +130,13 @@ class _Supervised:
         return self._last if isinstance(self._last, Ended) else unreachable(failed)
 
     async def _supervise(self, starting: _Start, era: Era) -> None:
-        opened = False
         try:
             async with start(self._capped) as server:
-                pipe = Pipe(server, asks=era.sessions)
+                pipe = Pipe(server, self._over, asks=era.sessions)
                 async with anyio.create_task_group() as running:
                     running.start_soon(pipe.listen)
                     refused = await self._open(pipe, era)
-                    opened = refused is None
                     self._settle(starting, refused or pipe)
-                # Counted before the process is reaped, so that nobody waits for its last breath.
-                if opened:
-                    self._fail(served=pipe.served)
         except TallyError as error:
             self._settle(starting, unreachable(error.message))
         finally:
@@ -167,6 +162,11 @@ class _Supervised:
             pipe.stop()
         return refused
 
+    def _over(self, pipe: Pipe) -> None:
+        # One that never opened has been counted already. Nobody waits until it is reaped.
+        if self._pipe is pipe:
+            self._fail(served=pipe.served)
+
     def _fail(self, *, served: bool) -> None:
         self._failures = 1 if served else self._failures + 1
         self._not_before = anyio.current_time() + BACK_OFF_S[min(self._failures, len(BACK_OFF_S)) - 1]
@@ -176,7 +176,7 @@ async def _initialize(pipe: Pipe, era: Era) -> Reply | Refusal | Ended:
     """Open a process of an era with sessions, for all its clients at once: it is told what any of them might do."""
     reply = await pipe.open("initialize", opening_params(SERVED, era), START_S)
     if isinstance(reply, Refusal):
-        return unreachable("initialize was not answered in time") if reply is TIMED_OUT else reply
+        return _not_opened("initialize", reply)
     if reply.kind == "result":
         return await pipe.note("notifications/initialized", {}) or reply
     if reply.rpc_code in (_METHOD_NOT_FOUND, _UNSUPPORTED_VERSION):
@@ -191,6 +191,11 @@ async def _discover(pipe: Pipe, era: Era) -> Reply | Refusal | Ended:
     """
     reply = await pipe.open("server/discover", discovery_params(era), START_S)
     if isinstance(reply, Refusal):
-        silent = unreachable("server/discover was not answered in time")
-        return Ended(silent, "not_spoken") if reply is TIMED_OUT else reply
+        refused = _not_opened("server/discover", reply)
+        return Ended(refused, "not_spoken") if reply is TIMED_OUT else refused
     return reply if reply.kind == "result" or reply.rpc_code == _UNSUPPORTED_VERSION else Ended(reply, "not_spoken")
+
+
+def _not_opened(method: str, refused: Refusal) -> Refusal:
+    # Whatever broke off, it was no call: of that, nothing was sent.
+    return unreachable(f"{method}: {refused.detail or refused.public_text}")

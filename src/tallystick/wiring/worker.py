@@ -1,0 +1,44 @@
+"""What one of several worker processes knows of itself and of the others."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallystick.guard import Admission, Bulkhead
+from tallystick.terms import Refusal, ServerId
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One of the processes behind one address: `index` counts from 0, `of` is how many there are."""
+
+    index: int = 0
+    of: int = 1
+
+    def share(self, limit: int) -> int:
+        """Return this process's part of a limit, which all processes together keep: at least 1."""
+        return max(1, limit // self.of)
+
+
+def writer_socket(state: Path) -> Path:
+    """Where the audit writer of a state directory takes in workers."""
+    return state / "run" / "audit.sock"
+
+
+def peer_socket(state: Path, index: int) -> Path:
+    """Where a worker takes in requests that another one passes on."""
+    return state / "run" / f"worker-{index}.sock"
+
+
+class SharedBulkhead(Bulkhead):
+    """The bulkhead of one worker: each limit is divided by the number of workers."""
+
+    __slots__ = ("_worker",)
+
+    def __init__(self, per_caller: int, worker: Worker) -> None:
+        """Bound each caller, and each server, in this worker's share."""
+        super().__init__(worker.share(per_caller))
+        self._worker = worker
+
+    def admit(self, server: ServerId, server_limit: int, caller: str) -> Admission | Refusal:
+        """Take a place, or refuse."""
+        return super().admit(server, self._worker.share(server_limit), caller)

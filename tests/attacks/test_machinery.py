@@ -1,0 +1,161 @@
+"""What no request can reach, because it is not there, or because nothing of a request ever gets to it."""
+
+import ast
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tallystick.wiring.compose import clock
+from tests.attacks.advisory import holds
+from tests.attacks.victim import CALL, ROUTE, attack, nothing_arrives
+from tests.interaction.configuration import ROOT
+from tests.interaction.stage import Stage, modern
+
+SOURCE = ROOT / "src/tallystick"
+
+_ENGINES = {
+    "jinja2",
+    "mako",
+    "chevron",
+    "pystache",
+    "django",
+    "string.Template",
+    "RestrictedPython",
+    "simpleeval",
+    "jq",
+}
+_LOADERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "runpy", "code", "importlib", "xml", "sqlalchemy"}
+_EVALUATE = {"eval", "exec", "compile", "__import__", "execfile", "Template"}
+_SHELLS = {"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell", "startfile"}
+_START = {"open_process", "run_process", "Popen", "create_subprocess_exec", "posix_spawn", "fork", "execv", "execve"}
+
+_QUERIES = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "PRAGMA ")
+
+MAY_START = {"runtime/process.py", "runtime/launch.py", "audit/client.py", "wiring/workers.py"}
+"""Whoever starts a process: servers as the configuration names them, and our own writer and workers."""
+
+
+def _files() -> Iterator[tuple[str, ast.Module]]:
+    for file in sorted(SOURCE.rglob("*.py")):
+        yield file.relative_to(SOURCE).as_posix(), ast.parse(file.read_text())
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} | {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module.split(".")[0], *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _called(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func
+            if isinstance(name, ast.Name):
+                found.add(name.id)
+            elif isinstance(name, ast.Attribute) and ast.unparse(name.value) != "re":
+                # `re.compile` and methods of our own are no evaluation; a bare name or an attribute of a module is.
+                found |= {name.attr} & (_SHELLS | _START)
+    return found
+
+
+@holds("GHSA-vwf3-4xxj-qg6h", "GHSA-xm98-3vcf-fph7", "#6205")
+def test_there_is_no_template_engine_and_no_evaluator() -> None:
+    for where, tree in _files():
+        # The command line may load a part of the program late; whoever types there may run anything anyway.
+        assert not _imported(tree) & (_ENGINES | (set() if where.startswith("cli/") else _LOADERS)), where
+        assert not _called(tree) & (_EVALUATE | _SHELLS), where
+
+
+@holds("CVE-2026-42271", "CVE-2026-40933", "CVE-2026-33224", "CVE-2026-30624", "incident:ox-stdio", "CVE-2025-6514")
+def test_processes_are_started_in_few_places_and_never_beside_a_request() -> None:
+    starting = {where for where, tree in _files() if _called(tree) & _START or "subprocess" in _imported(tree)}
+    assert {where for where in starting if not where.startswith("cli/")} <= MAY_START
+    for where, tree in _files():
+        if where.startswith(("gateway/front", "gateway/client", "wire/", "policy/", "guard/")):
+            names = _imported(tree)
+            assert not names & {"subprocess", "tempfile", "shutil", "glob"}, where
+            # One file names a path: the socket of a sibling process, by its number.
+            assert "pathlib" not in names or where == "gateway/front/relay.py", where
+            assert "tallystick.runtime" not in names, where
+
+
+@holds("CVE-2026-14471", "CVE-2026-42208")
+def test_no_query_is_built_from_a_text() -> None:
+    for where, tree in _files():
+        built = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.BinOp)]
+        for node in built if "sqlite3" in _imported(tree) else []:
+            put_in = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+            is_query = any(verb in ast.unparse(node) for verb in _QUERIES)
+            assert not is_query or all(name.isupper() for name in put_in), f"{where}: {ast.unparse(node)}"
+
+
+_WATCHED: list[list[str]] = []
+_TOLD = {"open", "os.listdir", "os.scandir", "subprocess.Popen", "os.exec", "import", "compile", "exec"}
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if _WATCHED and event in (
+        "open",
+        "os.listdir",
+        "os.scandir",
+        "subprocess.Popen",
+        "os.exec",
+        "import",
+        "compile",
+        "exec",
+    ):
+        _WATCHED[-1].append(f"{event} {arguments[:2]!r}")
+
+
+@contextmanager
+def _watched() -> Generator[list[str]]:
+    """Collect what this process, which is the gateway's too, opens, lists, starts and evaluates."""
+    events: list[str] = []
+    _WATCHED.append(events)
+    yield events
+    _WATCHED.remove(events)
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.mark.anyio
+@holds("CVE-2026-76095", "GHSA-vwf3-4xxj-qg6h", "incident:smithery", "CVE-2025-53109", "CVE-2025-53110")
+async def test_nothing_of_a_request_is_opened_listed_started_or_evaluated(stage: Stage) -> None:
+    reached = "reach-me"
+    spellings = [
+        f"../../{reached}",
+        f"/etc/{reached}",
+        f"file:///{reached}",
+        f"{{{{{reached}}}}}",
+        f"$({reached})",
+        f"%2e%2e/{reached}",
+    ]
+    await attack(stage)  # whatever is loaded on the first call is loaded now
+    with _watched() as events, nothing_arrives(stage):
+        for text in spellings:
+            call = {**CALL, "name": text}
+            await attack(stage, {"mcp-name": text}, modern("tools/call", call))
+            await attack(stage, {"mcp-session-id": text, "mcp-protocol-version": "2025-11-25"})
+            await attack(stage, path=f"/servers/{text}/mcp")
+            await attack(stage, {"host": text})
+            await attack(stage, {"authorization": f"Bearer {text}"})
+            for claim in ({"tenant": text}, {"sub": text, "groups": [text]}, {"iss": text}, {"client_id": text}):
+                await stage.call(ROUTE, "nonsense", {}, token=stage.token(**claim, exp=int(clock()) + 60))  # pyright: ignore[reportArgumentType] - `sub` is among the claims
+    assert [event for event in events if reached in event] == []
+    assert [event for event in events if event.startswith(("subprocess", "os.exec"))] == []
+
+
+def test_the_watch_sees_what_is_opened(tmp_path: Path) -> None:
+    file = tmp_path / "reach-me"
+    with _watched() as events:
+        file.write_text("")
+    assert any("reach-me" in event for event in events)
