@@ -20,6 +20,9 @@ PROVEN: dict[str, str] = {
     "tally up --config config --state state": _OWN,
     "tally token --config config --state state --as ana": _CALL,
     "export TALLY_STATE=state": _RECORD,
+    "tally gateway --workers 2 --config config --state state": (
+        "tests/test_how_tos.py::test_several_workers_serve_what_the_first_page_configured"
+    ),
     "tally audit verify": _RECORD,
     "tally audit show 0": _RECORD,
     "tally audit proof 0 -o record-0.tlog-proof": _RECORD,

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TALLY = str(Path(sys.executable).with_name("tally"))
 TIME_SERVER = str(Path(sys.executable).with_name("mcp-server-time"))
 OWN_SERVERS = (ROOT / "docs/how-to/own-servers.md").read_text()
+WORKERS = (ROOT / "docs/how-to/workers.md").read_text()
 VERIFY = (ROOT / "docs/how-to/verify.md").read_text()
 
 
@@ -113,3 +114,25 @@ def test_the_record_is_verified_shown_and_proved_as_the_page_says(trial: Trial) 
     run(proof, folder, state)
     assert (folder / "record-0.tlog-proof").read_text().startswith("c2sp.org/tlog-proof@v1\n")
     assert "time" in run(tail, folder, state)
+
+
+def test_several_workers_serve_what_the_first_page_configured(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free_port = int(probe.getsockname()[1])
+    write_files(OWN_SERVERS, tmp_path, free_port)
+    run(commands_of(OWN_SERVERS)[0], tmp_path)
+    (command,) = commands_of(WORKERS)
+    serving = subprocess.Popen([TALLY, *command.split()[1:]], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert serving.stdout is not None
+    with serving.stdout:
+        said = [serving.stdout.readline() for _ in range(4)]
+        health = httpx2.get(f"http://127.0.0.1:{free_port}/healthz").json()
+        serving.terminate()
+        assert serving.wait(30) == 130
+    assert said[0] == "the audit writer runs\n"
+    assert sorted(line.partition(" (")[0] for line in said[1:3]) == ["worker 0 listens", "worker 1 listens"]
+    assert said[3] == f"Tallystick listens at http://127.0.0.1:{free_port} with 2 workers\n"
+    assert health["status"] == "ok"
+    assert health["worker"] in (0, 1)
+    (log,) = (tmp_path / "state" / "audit").glob("acme/*")
+    assert "(1 config)" in run(f"tally audit verify {log}", tmp_path)

@@ -89,7 +89,7 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@holds("CVE-2025-64443", "CVE-2026-48710")
+@holds("CVE-2025-64443", "CVE-2026-48710", "CVE-2026-42559", "CVE-2026-35568", "GHSA-qg2g-g9w3-m5h8")
 async def test_another_host_is_refused(stage: Stage, host: str) -> None:
     with nothing_arrives(stage):
         answer = await attack(stage, {"host": host.format(own=stage.url.removeprefix("http://"))})
@@ -103,6 +103,7 @@ async def test_cve_2025_66416_the_host_is_checked_without_any_setting(stage: Sta
             assert (await attack(stage, {"host": host})).reasons == ["host_refused"]
 
 
+@holds("RUSTSEC-2026-0189")
 async def test_two_hosts_or_none_are_refused(stage: Stage) -> None:
     with nothing_arrives(stage):
         assert (await attack(stage, lines="Host: evil.example\r\n")).status == 400

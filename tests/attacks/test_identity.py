@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Mapping
 
+import anyio
 import pytest
 
 from tallystick.settings import GatewaySettings
@@ -156,6 +157,31 @@ async def test_ghsa_mvgg_jvj2_4frq_a_session_of_another_route_is_unknown(stage: 
     assert (answer.status_code, reasons_of(answer)) == (404, ["session_unknown"])
 
 
+@holds("CVE-2026-25536", "GHSA-345p-7cg4-v4c7")
+@pytest.mark.parametrize("route", ["servers/desk", "servers/line"])
+async def test_answers_find_their_clients_though_all_use_the_same_ids(stage: Stage, route: str) -> None:
+    got: dict[str, str] = {}
+
+    async def ask(name: str, client: Legacy | None) -> None:
+        asked = {"text": name}
+        answer = await (
+            client.call("echo", asked) if client else stage.call(route, "echo", asked, token=stage.token(name))
+        )
+        got[name] = text_of(answer)
+
+    clients = {
+        f"person {number}": Legacy(stage, route, "2025-11-25", stage.token(f"person {number}")) for number in range(8)
+    }
+    for client in clients.values():
+        await client.open()
+    async with anyio.create_task_group() as group:
+        for name, client in clients.items():
+            group.start_soon(ask, name, client)
+            group.start_soon(ask, f"modern {name}", None)
+    assert len(got) == 16
+    assert all(name == text for name, text in got.items())
+
+
 async def test_a_session_never_authenticates(stage: Stage) -> None:
     owner = Legacy(stage, ROUTE, "2025-11-25")
     await owner.open()
@@ -196,6 +222,7 @@ async def test_declared_authentication_is_active_on_every_route(stage: Stage) ->
             assert (await send(stage.url, ending.replace(b"POST", b"DELETE", 1))).status in {401, 405}
 
 
+@holds("CVE-2026-35029", "CVE-2026-84377", "CVE-2026-105138", "GHSA-qg2g-g9w3-m5h8")
 async def test_ghsa_jj4w_pfgv_4mrm_nothing_listens_on_a_network_by_default(stage: Stage) -> None:
     assert GatewaySettings().listen_host == "127.0.0.1"
     assert (GatewaySettings().allowed_hosts, GatewaySettings().allowed_origins) == ((), ())

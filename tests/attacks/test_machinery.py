@@ -2,9 +2,11 @@
 
 import ast
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -38,14 +40,28 @@ MAY_START = {"runtime/process.py", "runtime/launch.py", "audit/client.py", "wiri
 """Whoever starts a process: servers as the configuration names them, and our own writer and workers."""
 
 
-def _files() -> Iterator[tuple[str, ast.Module]]:
-    for file in sorted(SOURCE.rglob("*.py")):
-        yield file.relative_to(SOURCE).as_posix(), ast.parse(file.read_text())
+class File(NamedTuple):
+    """One source file: where it is, its nodes, what it imports and which of the names that matter it calls."""
+
+    where: str
+    nodes: list[ast.AST]
+    imported: set[str]
+    called: set[str]
 
 
-def _imported(tree: ast.Module) -> set[str]:
+@cache
+def _files() -> list[File]:
+    return [_read(file) for file in sorted(SOURCE.rglob("*.py"))]
+
+
+def _read(file: Path) -> File:
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    return File(file.relative_to(SOURCE).as_posix(), nodes, _imported(nodes), _called(nodes))
+
+
+def _imported(nodes: list[ast.AST]) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names} | {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -53,48 +69,46 @@ def _imported(tree: ast.Module) -> set[str]:
     return found
 
 
-def _called(tree: ast.Module) -> set[str]:
+def _called(nodes: list[ast.AST]) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             name = node.func
             if isinstance(name, ast.Name):
                 found.add(name.id)
-            elif isinstance(name, ast.Attribute) and ast.unparse(name.value) != "re":
-                # `re.compile` and methods of our own are no evaluation; a bare name or an attribute of a module is.
+            elif isinstance(name, ast.Attribute):
+                # Of attributes only these: `re.compile` and methods of our own are no evaluation.
                 found |= {name.attr} & (_SHELLS | _START)
     return found
 
 
 @holds("GHSA-vwf3-4xxj-qg6h", "GHSA-xm98-3vcf-fph7", "#6205")
 def test_there_is_no_template_engine_and_no_evaluator() -> None:
-    for where, tree in _files():
+    for file in _files():
         # The command line may load a part of the program late; whoever types there may run anything anyway.
-        assert not _imported(tree) & (_ENGINES | (set() if where.startswith("cli/") else _LOADERS)), where
-        assert not _called(tree) & (_EVALUATE | _SHELLS), where
+        loaders = set[str]() if file.where.startswith("cli/") else _LOADERS
+        assert not file.imported & (_ENGINES | loaders), file.where
+        assert not file.called & (_EVALUATE | _SHELLS), file.where
 
 
 @holds("CVE-2026-42271", "CVE-2026-40933", "CVE-2026-33224", "CVE-2026-30624", "incident:ox-stdio", "CVE-2025-6514")
 def test_processes_are_started_in_few_places_and_never_beside_a_request() -> None:
-    starting = {where for where, tree in _files() if _called(tree) & _START or "subprocess" in _imported(tree)}
+    starting = {file.where for file in _files() if file.called & _START or "subprocess" in file.imported}
     assert {where for where in starting if not where.startswith("cli/")} <= MAY_START
-    for where, tree in _files():
-        if where.startswith(("gateway/front", "gateway/client", "wire/", "policy/", "guard/")):
-            names = _imported(tree)
-            assert not names & {"subprocess", "tempfile", "shutil", "glob"}, where
+    for file in _files():
+        if file.where.startswith(("gateway/front", "gateway/client", "wire/", "policy/", "guard/")):
+            assert not file.imported & {"subprocess", "tempfile", "shutil", "glob", "tallystick.runtime"}, file.where
             # One file names a path: the socket of a sibling process, by its number.
-            assert "pathlib" not in names or where == "gateway/front/relay.py", where
-            assert "tallystick.runtime" not in names, where
+            assert "pathlib" not in file.imported or file.where == "gateway/front/relay.py", file.where
 
 
 @holds("CVE-2026-14471", "CVE-2026-42208")
 def test_no_query_is_built_from_a_text() -> None:
-    for where, tree in _files():
-        built = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.BinOp)]
-        for node in built if "sqlite3" in _imported(tree) else []:
+    for file in (file for file in _files() if "sqlite3" in file.imported):
+        for node in (node for node in file.nodes if isinstance(node, ast.JoinedStr | ast.BinOp)):
             put_in = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
             is_query = any(verb in ast.unparse(node) for verb in _QUERIES)
-            assert not is_query or all(name.isupper() for name in put_in), f"{where}: {ast.unparse(node)}"
+            assert not is_query or all(name.isupper() for name in put_in), f"{file.where}: {ast.unparse(node)}"
 
 
 _WATCHED: list[list[str]] = []

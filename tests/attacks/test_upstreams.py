@@ -61,7 +61,14 @@ async def trap(world: World, stage: Stage, tmp_path_factory: pytest.TempPathFact
         assert not (folder / "marker").exists()
 
 
-@holds("GHSA-c7vv-9h9c-fvj4", "GHSA-vc62-q48c-5cmw", "GHSA-5h93-6whr-6q8j", "CVE-2025-65513", "CVE-2025-5276")
+@holds(
+    "GHSA-c7vv-9h9c-fvj4",
+    "GHSA-vc62-q48c-5cmw",
+    "GHSA-5h93-6whr-6q8j",
+    "GHSA-qx49-fqc8-xw99",
+    "CVE-2025-65513",
+    "CVE-2025-5276",
+)
 @pytest.mark.parametrize("status", [201, 300, 301, 302, 303, 305, 307, 308, 401, 503])
 async def test_a_server_sends_the_gateway_nowhere(trap: Trap, status: int) -> None:
     before = len(trap.hostile.calls)
@@ -169,7 +176,7 @@ async def test_a_text_is_a_text(stage: Stage, text: str) -> None:
         assert reasons_of(answer) == ["tool_unknown"]
 
 
-@holds("CVE-2026-29791", "CVE-2026-32871")
+@holds("CVE-2026-29791", "CVE-2026-32871", "GHSA-vv7q-7jx5-f767")
 @pytest.mark.parametrize(
     "tail", ["x\r\nX-Injected: yes", "x\nX-Injected: yes", "x\0", "../../x", "x?y=z#w", "x%0d%0aX: y", "\u2028"]
 )

@@ -42,6 +42,13 @@ def test_an_entry_without_its_difference_is_stale() -> None:
     assert baseline.stale({"caching:a/A": "lost"}, LEG, KNOWN) == []
 
 
+def test_an_entry_for_several_legs_has_to_hold_in_each() -> None:
+    several = [Known("server *", "caching:*", "there is no cache")]
+    assert baseline.unexplained({"caching:a/A": "lost"}, "server 2025-11-25", several) == {}
+    assert baseline.stale({}, LEG, several) == ["caching:*"]
+    assert baseline.stale({}, "client 2026-07-28", several) == []
+
+
 def test_an_entry_needs_a_reason(tmp_path: Path) -> None:
     file = tmp_path / "baseline.toml"
     file.write_text('[[difference]]\nleg = "a"\ncheck = "b"\nreason = " "\n')
@@ -50,7 +57,8 @@ def test_an_entry_needs_a_reason(tmp_path: Path) -> None:
 
 
 def test_the_baseline_names_legs_that_there_are() -> None:
-    assert {entry.leg for entry in baseline.read()} <= set(legs())
+    assert baseline.strangers(baseline.read(), legs()) == set()
+    assert baseline.strangers(KNOWN, [LEG]) == {"another leg"}
 
 
 def test_a_check_is_passed_if_each_occurrence_is(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ async def test_a_json_rpc_error_of_any_length_and_framing_is_recorded_as_one(sta
             assert (caught.value.code, len(caught.value.message)) == (-32042, len("out of order") + length)
     leaves = await record.since(start)
     assert told_of_calls(leaves) == ["intent tools/call", "outcome rpc_error"] * 4
-    assert leaves[-1]["rpc_code"] == -32042
+    assert calls_in(leaves)[-1]["rpc_code"] == -32042
 
 
 @requirement("tools:call:rpc-error")

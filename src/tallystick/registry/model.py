@@ -66,7 +66,7 @@ class StdioTransport:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one server: seconds per call, bytes per result, calls in flight."""
+    """Bounds of one server: seconds per call, bytes per result, calls in flight (of all workers together)."""
 
     timeout_s: float = 30.0
     result_bytes: int = 8 * 1024 * 1024

@@ -24,8 +24,8 @@ class GatewaySettings:
     """Calls in flight per caller and server set; a stuck agent loop stops here before it starves others. With several
     workers each allows its share: the number divided by that of the workers, at least 1."""
     streams_per_caller: int = 256
-    """Open streams (subscriptions, and the GET streams of sessions) per caller: each holds a connection for an hour. With
-    several workers each allows its share."""
+    """Open streams (subscriptions, and the GET streams of sessions) per caller: each holds a connection for an hour.
+    With several workers each allows its share."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,11 @@ FORBIDDEN = {
     "NAT64 of metadata": "64:ff9b::a9fe:a9fe",
     "NAT64": "64:ff9b::808:808",
     "local NAT64": "64:ff9b:1::a00:1",
+    "local NAT64 of metadata": "64:ff9b:1:ffff::a9fe:a9fe",
     "site-local": "fec0::1",
+    "site-local, the last": "feff::1",
+    "ISATAP of loopback": "2001:db8::5efe:7f00:1",
+    "ISATAP of metadata, a public prefix": "2606:4700::200:5efe:a9fe:a9fe",
     "IPv4-compatible": "::8.8.8.8",
     "IPv4-compatible loopback": "::127.0.0.1",
     "IPv4-translated": "::ffff:0:7f00:1",
@@ -129,7 +133,23 @@ def test_an_address_that_does_not_answer_gives_way_to_the_next_of_the_same_answe
     assert isinstance(_run(loop, "localhost", Connector(allow_special=True)), asyncio.Protocol)
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "127.1", "::1", "::ffff:127.0.0.1"])
+SPELLINGS = [
+    *("127.0.0.1", "localhost", "0x7f.1", "0x7f000001", "2130706433", "127.1", "0177.0.0.1", "0", "0.0.0.0"),  # noqa: S104 - as above
+    *(
+        "127.0.0.1.",
+        "localhost.",
+        "::1",
+        "0:0:0:0:0:0:0:1",
+        "::ffff:127.0.0.1",
+        "::ffff:7f00:1",
+        "::127.0.0.1",
+        "::1%lo",
+    ),
+    *("\u2460\u2461\u2466.0.0.1", "127\u30020.0.1", "LOCALHOST", "169.254.169.254", "2852039166", "0xa9fea9fe"),
+]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
 def test_no_spelling_of_this_machine_gets_past_a_connector_for_the_public(name: str) -> None:
     refusal = asyncio.run(_dial(name, Connector(allow_special=False)))
     assert isinstance(refusal, Refusal)

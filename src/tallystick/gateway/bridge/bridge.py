@@ -205,13 +205,14 @@ class Bridge:
             for listener in feed.listeners:
                 if listener.conversation == outbound.conversation and isinstance(uri, str):
                     listener.subscribe(uri, on=outbound.method == "resources/subscribe")
-                    feed.look()
+                    feed.look(listener)
         return Reply("result", None, b"{}")
 
     def _choose(self, wanted: Era) -> Era:
         choice = self._verdict.choose(wanted, self._setting.clock())
         doubt = choice.doubt
-        if doubt is not None:
+        # A process would have to be started to be asked, and the next one is asked at its start anyway.
+        if doubt is not None and self._setting.apart:
 
             async def look() -> None:
                 await self._look(doubt)

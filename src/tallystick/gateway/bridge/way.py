@@ -12,7 +12,7 @@ from tallystick.gateway.bridge.heard import BROKEN, CANCELLED, can_answer
 from tallystick.gateway.bridge.park import Park
 from tallystick.gateway.upstream.model import Call, Outbound, Question, Transport
 from tallystick.terms import Reason, Refusal
-from tallystick.wire import Reply, bridge, encode
+from tallystick.wire import Era, Reply, bridge, encode
 
 ROUNDS: Final = 10
 """Times that a server may ask before it answers: a call is no conversation (2026-07-28, basic/patterns/mrtr)."""
@@ -86,13 +86,7 @@ async def answer_questions(way: Way, call: Call, outbound: Outbound, end: Questi
 async def _answer(way: Way, call: Call, outbound: Outbound, asked: Question, until: float) -> Reply | Refusal:
     if not can_answer(outbound.client, asked.method, asked.params):
         return UNASKABLE
-    # A client of the same revision hears the server's own words; an older one does not know all of them.
-    told_id = asked.params.get("elicitationId")
-    params = (
-        asked.params
-        if outbound.era.elicits_at_url
-        else bridge.question(asked.method, asked.params, outbound.era, str(told_id))
-    )
+    params = params_for(outbound.era, asked)
     try:
         answer = await put(outbound, asked.method, params, until - way.clock())
     except BaseException:
@@ -104,6 +98,16 @@ async def _answer(way: Way, call: Call, outbound: Outbound, asked: Question, unt
         await cancel(call)
         return answer
     return UNANSWERED
+
+
+def params_for(era: Era, asked: Question) -> Mapping[str, object]:
+    """Return the parameters of a question of a server with sessions, for a client with sessions.
+
+    A client of the same revision hears the server's own words; an older one does not know all of them.
+    """
+    if era.elicits_at_url:
+        return asked.params
+    return bridge.question(asked.method, asked.params, era, str(asked.params.get("elicitationId")))
 
 
 async def put(outbound: Outbound, method: str, params: Mapping[str, object], left_s: float) -> Reply | Refusal:

@@ -1,7 +1,7 @@
 """The one outbound connector: resolves a name once, judges every address that it gives, and dials one that was judged.
 
 Special ranges: RFC 6890 and its registries, RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 8215 (NAT64), RFC 3879
-(site-local), and the addresses at which clouds give out credentials.
+(site-local), RFC 5214 (ISATAP), and the addresses at which clouds give out credentials.
 """
 
 import asyncio
@@ -48,6 +48,9 @@ _NEVER: Final = _networks(
 
 _SPECIAL: Final = _networks("192.0.0.0/24", "2001::/23", "3fff::/20")
 """Special-purpose ranges that not every Python release knows."""
+
+_ISATAP: Final = 0x5EFE
+"""The mark in an address that carries another one in its last 32 bits, whatever comes before."""
 
 _UNICAST: Final = _networks("0.0.0.0/0", "2000::/3")
 """Where public addresses are: of IPv6, no other part is allocated (RFC 4291, IANA)."""
@@ -124,9 +127,14 @@ def admits(address: str, *, allow_special: bool) -> bool:
         return False
     if parsed.is_loopback:
         return allow_special
-    if _within(parsed, _TUNNELS):
+    if _within(parsed, _TUNNELS) or _is_isatap(parsed):
         return False
     return allow_special or (parsed.is_global and _within(parsed, _UNICAST) and not _within(parsed, _SPECIAL))
+
+
+def _is_isatap(address: _Address) -> bool:
+    # Under any prefix, the last half of the address carries an IPv4 address (RFC 5214, section 6.1).
+    return address.version == 6 and (int(address) >> 32) & 0xFDFFFFFF == _ISATAP  # noqa: PLR2004 - IPv6
 
 
 def _within(address: _Address, networks: tuple[_Network, ...]) -> bool:

@@ -197,6 +197,7 @@ class Pool:
         self._connector = connector
         self._host, self._port, self._tls = host, port, tls
         self._idle: list[Connection] = []
+        self._closed = False
 
     async def acquire(self, within_s: float) -> Connection | Refusal:
         """Return an idle or a new connection, which is the caller's until a request on it has ended."""
@@ -214,6 +215,9 @@ class Pool:
 
     def rest(self, connection: Connection) -> None:
         """Take a connection back."""
+        if self._closed:
+            connection.abort()
+            return
         connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 
@@ -223,6 +227,7 @@ class Pool:
             self._idle.remove(connection)
 
     def close(self) -> None:
-        """Drop every idle connection."""
+        """Drop every idle connection, and each one that comes back."""
+        self._closed = True
         while self._idle:
             self._idle.pop().abort()

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from tallystick.gateway.bridge.feeds.listener import Listener, Posed
-from tallystick.gateway.bridge.feeds.wanted import LASTING_S, concerns, covers, key_of, notifications_of, pause, union
+from tallystick.gateway.bridge.feeds.wanted import LASTING_S, concerns, covers, key_of, listen_params, pause, union
 from tallystick.gateway.bridge.heard import Alone, read_notice
 from tallystick.gateway.bridge.way import UNASKABLE, Way, cancel
 from tallystick.gateway.upstream.model import UNKNOWN_CLIENT, Call, Cancellation, Evidence, Outbound, Question, Wanted
@@ -31,6 +31,7 @@ NOTICES: Final = 100
 AT_A_TIME: Final = 256
 """Listeners that are told before everything else in the process has its turn."""
 
+_LISTEN: Final = "subscriptions/listen"
 _METHOD_NOT_FOUND: Final = -32601
 
 
@@ -82,7 +83,7 @@ class Feed:
             param_headers={},
             mirrored=(),
         )
-        self.listeners: set[Listener] = set()
+        self.listeners: dict[Listener, None] = {}
         self._covered = Wanted()
         self._evidence: Evidence = "unknown"
         self._subscribed: set[str] = set()
@@ -92,18 +93,18 @@ class Feed:
 
     def add(self, listener: Listener) -> None:
         """Let a client listen; the stream grows with it where that is needed."""
-        self.listeners.add(listener)
-        self.look()
+        self.listeners[listener] = None
+        self.look(listener)
 
     def remove(self, listener: Listener) -> None:
         """Let a client go; with the last one the stream ends."""
-        self.listeners.discard(listener)
+        self.listeners.pop(listener, None)
         if not self.listeners:
             self._running.cancel()
 
-    def look(self) -> None:
-        """See whether the stream still covers what is wanted."""
-        if self._stir is not None and not covers(self._covered, self._wanted()):
+    def look(self, listener: Listener) -> None:
+        """See whether the stream still covers what a listener wants."""
+        if self._stir is not None and not covers(self._covered, listener.wanted):
             self._stir()
 
     async def run(self) -> None:
@@ -122,24 +123,28 @@ class Feed:
                 await self._way.sleep(0.0 if unwilling else pause(failures, self._spread))
         for listener in tuple(self.listeners):
             listener.end()
+        if kind and not self._own:
+            await self._way.transport.forget(self._outbound.conversation)
 
     async def tell(self, message: bytes) -> None:
         """Hand a notification of the server to whoever wants it, each in its era."""
         notice = read_notice(message)
         if notice is None:
             return
-        forms: dict[bool, bytes | None] = {}
+        forms: dict[str, bytes | None] = {}
         key = key_of(notice)
-        # A copy, because listeners come and go while the others get their turn.
-        for number, listener in enumerate(tuple(self.listeners), 1):
+        # A copy, because listeners come and go while the others get their turn. What comes on a client's own stream
+        # goes out on one of its streams only (2025-11-25, basic/transports).
+        told = tuple(self.listeners)[-1:] if self._own else tuple(self.listeners)
+        for number, listener in enumerate(told, 1):
             if number % AT_A_TIME == 0:
                 await anyio.lowlevel.checkpoint()
             if not self._own and not concerns(listener.wanted, notice):
                 continue
-            kind = listener.era.sessions
-            if kind not in forms:
-                forms[kind] = bridge.notification(notice.method, message, listener.era)
-            form = forms[kind]
+            version = listener.era.version
+            if version not in forms:
+                forms[version] = bridge.notification(notice.method, message, listener.era)
+            form = forms[version]
             if form is not None:
                 listener.tell(key, form)
 
@@ -158,6 +163,7 @@ class Feed:
     async def _stream(self) -> bool:
         """Open the stream and follow it to its end; return whether the server offers none."""
         call: Call | None = None
+        self._evidence = "unknown"
         try:
             while True:
                 opened = await (self._open_session_stream() if self._era.sessions else self._open_listening())
@@ -178,12 +184,8 @@ class Feed:
 
     async def _open_listening(self) -> Call | Refusal:
         self._covered = self._wanted()
-        params = bridge.request(
-            "subscriptions/listen", {"notifications": notifications_of(self._covered)}, self._era, UNKNOWN_CLIENT
-        )
-        return await self._way.transport.begin(
-            replace(self._outbound, method="subscriptions/listen", params=params), self._era
-        )
+        params = listen_params(self._covered, self._era)
+        return await self._way.transport.begin(replace(self._outbound, method=_LISTEN, params=params), self._era)
 
     async def _open_session_stream(self) -> Call | Refusal:
         self._subscribed.clear()
@@ -207,7 +209,7 @@ class Feed:
                 return end
 
     async def _pose(self, call: Call, question: Question) -> None:
-        listener = next(iter(self.listeners), None) if self._own else None
+        listener = next(reversed(self.listeners), None) if self._own else None
         if listener is None:
             await call.respond(question, UNASKABLE)
         else:

@@ -6,7 +6,7 @@ import anyio
 
 from tallystick.gateway.bridge.feeds.wanted import Pending
 from tallystick.gateway.bridge.heard import can_answer
-from tallystick.gateway.bridge.way import ANSWER_S, UNANSWERED, UNASKABLE
+from tallystick.gateway.bridge.way import ANSWER_S, UNANSWERED, UNASKABLE, params_for
 from tallystick.gateway.upstream.model import Call, Outbound, Question, Wanted
 from tallystick.terms import Refusal
 
@@ -101,5 +101,6 @@ class Listener:
 
     async def _answer(self, posed: Posed) -> None:
         asked = posed.question
-        answer: Reply | Refusal = await self._outbound.exchange.ask(asked.method, asked.params, ANSWER_S)
+        params = params_for(self.era, asked)
+        answer: Reply | Refusal = await self._outbound.exchange.ask(asked.method, params, ANSWER_S)
         await posed.call.respond(asked, UNANSWERED if isinstance(answer, Refusal) else answer)

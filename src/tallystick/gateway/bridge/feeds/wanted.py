@@ -6,6 +6,11 @@ from typing import Final
 
 from tallystick.gateway.bridge.heard import Notice
 from tallystick.gateway.upstream.model import Wanted
+from tallystick.wire import Era
+
+VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
+_TASKS: Final[dict[str, object]] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 
 PENDING: Final = 256
 """Notifications that wait for one slow listener."""
@@ -74,6 +79,12 @@ def notifications_of(wanted: Wanted) -> dict[str, object]:
     if wanted.tasks:
         asked["taskIds"] = list(wanted.tasks)
     return asked
+
+
+def listen_params(wanted: Wanted, era: Era) -> dict[str, object]:
+    """Return the parameters of a subscriptions/listen request that nobody can be asked about."""
+    meta: dict[str, object] = {VERSION_KEY: era.version, CAPABILITIES_KEY: _TASKS if wanted.tasks else {}}
+    return {"notifications": notifications_of(wanted), "_meta": meta}
 
 
 def pause(failures: int, spread: float) -> float:
