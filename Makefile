@@ -23,12 +23,13 @@ test: setup npm ## run the default test suite
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs
 	@scripts/conformance-setup
+	@scripts/peers
 	@.venv/bin/python -m pytest -m live $(ARGS)
 
 check: setup ## lint, types, import contracts, architecture and docs rules
 	@scripts/check
 
-bench: setup ## measure against direct, nginx and a FastMCP proxy; prints a table
+bench: setup ## measure against direct, nginx, FastMCP, ContextForge and LiteLLM; prints a table
 	@scripts/bench-peers
 	@.venv/bin/python -m bench $(ARGS)
 

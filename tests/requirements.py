@@ -105,6 +105,36 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
         "Every method has one answer and one record for every kind of caller and route.",
         "CVE-2026-103758",
     ),
+    # bridging
+    "bridge:eras": (
+        "A client of one era uses a server of another: calls, errors and progress come in the client's own words.",
+        _MODERN + "basic/index",
+    ),
+    "bridge:methods": (
+        "Prompts, resources, templates and completion cross; a method of the other era alone is not offered.",
+        _MODERN + "changelog",
+    ),
+    "bridge:opening": ("A client is greeted in its own era, whatever its server speaks.", _MODERN + "server/discover"),
+    "bridge:results": (
+        "A result has the members of its client's era, and no others of the protocol's.",
+        _MODERN + "basic/index",
+    ),
+    "bridge:logging": (
+        "A client gets the log messages of its own level and none below, whoever shares the server with it.",
+        _SESSIONS + "server/utilities/logging",
+    ),
+    "bridge:pages": (
+        "A list is read page by page; a cursor of the server never leaves unsealed.",
+        _MODERN + "server/utilities/pagination",
+    ),
+    "bridge:headers": ("The headers that a tool asks for say what its arguments say, for every client.", _TRANSPORT),
+    "bridge:meta": ("Trace context and unknown keys of _meta reach the server.", _MODERN + "basic/index"),
+    "bridge:cancel": (
+        "A cancellation stops the call at a server of either era; a lost connection does so in the client's era only.",
+        _MODERN + "basic/patterns/cancellation",
+    ),
+    "bridge:deadline": ("A deadline ends a call at a server of either era, which is told.", "house"),
+    "bridge:toolset": ("A toolset mixes servers of both eras.", "house"),
     # routes
     "routes:exact": ("Only the exact path of an endpoint is one.", "GHSA-h4mf-84xq-q2fc"),
     "routes:unknown:hidden": (
@@ -178,11 +208,6 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
 }
 
 _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
-    "bridge:eras": (
-        "A client of one era reaches a server of another.",
-        _MODERN + "basic/index",
-        "client and server have to speak the same era until eras are bridged",
-    ),
     "lifecycle:subscriptions": (
         "A client is told when lists or resources change.",
         _MODERN + "basic/patterns/subscriptions",

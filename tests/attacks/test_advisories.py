@@ -13,101 +13,25 @@ from tests.rules.docs import names_a_test
 PAGE: Final = ROOT / "docs/security/advisories.md"
 _ID: Final = re.compile(r"GHSA(?:-[0-9a-z]{4}){3}|CVE-\d{4}-\d+|RUSTSEC-\d{4}-\d+|incident:[a-z-]+")
 
-KNOWN: Final = frozenset(
-    [
-        "CVE-2025-49596",
-        "CVE-2025-53365",
-        "CVE-2025-53366",
-        "CVE-2025-62800",
-        "CVE-2025-64443",
-        "CVE-2025-6514",
-        "CVE-2025-66414",
-        "CVE-2025-66416",
-        "CVE-2025-69196",
-        "CVE-2026-0621",
-        "CVE-2026-103758",
-        "CVE-2026-104850",
-        "CVE-2026-105138",
-        "CVE-2026-105139",
-        "CVE-2026-12773",
-        "CVE-2026-14471",
-        "CVE-2026-19516",
-        "CVE-2026-25536",
-        "CVE-2026-26118",
-        "CVE-2026-27124",
-        "CVE-2026-27896",
-        "CVE-2026-29791",
-        "CVE-2026-34742",
-        "CVE-2026-35029",
-        "CVE-2026-35030",
-        "CVE-2026-42208",
-        "CVE-2026-42271",
-        "CVE-2026-44430",
-        "CVE-2026-48710",
-        "CVE-2026-49468",
-        "CVE-2026-52869",
-        "CVE-2026-52870",
-        "CVE-2026-53708",
-        "CVE-2026-55887",
-        "CVE-2026-59822",
-        "CVE-2026-59823",
-        "CVE-2026-59950",
-        "CVE-2026-67430",
-        "CVE-2026-76092",
-        "CVE-2026-76093",
-        "CVE-2026-76094",
-        "CVE-2026-76095",
-        "CVE-2026-76097",
-        "CVE-2026-76099",
-        "CVE-2026-84377",
-        "GHSA-2gjv-f568-6cxp",
-        "GHSA-345p-7cg4-v4c7",
-        "GHSA-46gc-mwh4-cc5r",
-        "GHSA-4gph-2hhr-5mwg",
-        "GHSA-5h2m-4q8j-pqpj",
-        "GHSA-5h93-6whr-6q8j",
-        "GHSA-6m8f-w97w-99h7",
-        "GHSA-7488-6r32-c95q",
-        "GHSA-79qc-vqfr-xx5q",
-        "GHSA-9h52-p55h-vw2f",
-        "GHSA-9hgc-g3w5-67cm",
-        "GHSA-9v4w-3mqh-6vmm",
-        "GHSA-c2jp-c369-7pvx",
-        "GHSA-c7vv-9h9c-fvj4",
-        "GHSA-g53w-w6mj-hrpp",
-        "GHSA-g7j8-wp7h-wmgr",
-        "GHSA-g879-4j4f-6vj7",
-        "GHSA-gc9p-rmpx-vv9j",
-        "GHSA-h4mf-84xq-q2fc",
-        "GHSA-hqg7-qjgg-q779",
-        "GHSA-hvrp-rf83-w775",
-        "GHSA-jj4w-pfgv-4mrm",
-        "GHSA-jjhc-v7c2-5hh6",
-        "GHSA-jpw9-pfvf-9f58",
-        "GHSA-m5m2-mrxf-7j7q",
-        "GHSA-mqq5-qh4g-2g8g",
-        "GHSA-mvgg-jvj2-4frq",
-        "GHSA-pr64-jmmf-jp54",
-        "GHSA-q5wf-87f5-cxgq",
-        "GHSA-qg2g-g9w3-m5h8",
-        "GHSA-qx49-fqc8-xw99",
-        "GHSA-r2xf-7jw5-pjg6",
-        "GHSA-r75f-5x8p-qvmc",
-        "GHSA-rvq5-wwqv-78pq",
-        "GHSA-rwrf-2pqf-9j8j",
-        "GHSA-rww4-4w9c-7733",
-        "GHSA-v2x6-wwfw-r2rq",
-        "GHSA-vc62-q48c-5cmw",
-        "GHSA-vj7q-gjh5-988w",
-        "GHSA-vv7q-7jx5-f767",
-        "GHSA-vwf3-4xxj-qg6h",
-        "GHSA-w4fh-qvv9-3v23",
-        "GHSA-xhpw-65qw-wj6m",
-        "GHSA-xm98-3vcf-fph7",
-        "GHSA-xwmw-prc4-v3cr",
-        "RUSTSEC-2026-0189",
-    ]
+_KNOWN: Final = (
+    "CVE-2025-49596 CVE-2025-53365 CVE-2025-53366 CVE-2025-62800 CVE-2025-64443 CVE-2025-6514 CVE-2025-66414 "
+    "CVE-2025-66416 CVE-2025-69196 CVE-2026-0621 CVE-2026-103758 CVE-2026-104850 CVE-2026-105138 CVE-2026-105139 "
+    "CVE-2026-12773 CVE-2026-14471 CVE-2026-19516 CVE-2026-25536 CVE-2026-26118 CVE-2026-27124 CVE-2026-27896 "
+    "CVE-2026-29791 CVE-2026-34742 CVE-2026-35029 CVE-2026-35030 CVE-2026-42208 CVE-2026-42271 CVE-2026-44430 "
+    "CVE-2026-48710 CVE-2026-49468 CVE-2026-52869 CVE-2026-52870 CVE-2026-53708 CVE-2026-55887 CVE-2026-59822 "
+    "CVE-2026-59823 CVE-2026-59950 CVE-2026-67430 CVE-2026-76092 CVE-2026-76093 CVE-2026-76094 CVE-2026-76095 "
+    "CVE-2026-76097 CVE-2026-76099 CVE-2026-84377 GHSA-2gjv-f568-6cxp GHSA-345p-7cg4-v4c7 GHSA-46gc-mwh4-cc5r "
+    "GHSA-4gph-2hhr-5mwg GHSA-5h2m-4q8j-pqpj GHSA-5h93-6whr-6q8j GHSA-6m8f-w97w-99h7 GHSA-7488-6r32-c95q "
+    "GHSA-79qc-vqfr-xx5q GHSA-9h52-p55h-vw2f GHSA-9hgc-g3w5-67cm GHSA-9v4w-3mqh-6vmm GHSA-c2jp-c369-7pvx "
+    "GHSA-c7vv-9h9c-fvj4 GHSA-g53w-w6mj-hrpp GHSA-g7j8-wp7h-wmgr GHSA-g879-4j4f-6vj7 GHSA-gc9p-rmpx-vv9j "
+    "GHSA-h4mf-84xq-q2fc GHSA-hqg7-qjgg-q779 GHSA-hvrp-rf83-w775 GHSA-jj4w-pfgv-4mrm GHSA-jjhc-v7c2-5hh6 "
+    "GHSA-jpw9-pfvf-9f58 GHSA-m5m2-mrxf-7j7q GHSA-mqq5-qh4g-2g8g GHSA-mvgg-jvj2-4frq GHSA-pr64-jmmf-jp54 "
+    "GHSA-q5wf-87f5-cxgq GHSA-qg2g-g9w3-m5h8 GHSA-qx49-fqc8-xw99 GHSA-r2xf-7jw5-pjg6 GHSA-r75f-5x8p-qvmc "
+    "GHSA-rvq5-wwqv-78pq GHSA-rwrf-2pqf-9j8j GHSA-rww4-4w9c-7733 GHSA-v2x6-wwfw-r2rq GHSA-vc62-q48c-5cmw "
+    "GHSA-vj7q-gjh5-988w GHSA-vv7q-7jx5-f767 GHSA-vwf3-4xxj-qg6h GHSA-w4fh-qvv9-3v23 GHSA-xhpw-65qw-wj6m "
+    "GHSA-xm98-3vcf-fph7 GHSA-xwmw-prc4-v3cr RUSTSEC-2026-0189 "
 )
+KNOWN: Final = frozenset(_KNOWN.split())
 """Advisories on MCP gateways, on the SDKs and on ToolHive that were public when this was written."""
 
 

@@ -114,19 +114,17 @@ async def test_a_definition_that_changes_after_it_was_pinned_is_not_shown(trap: 
 
 
 @holds("CVE-2026-76099", "CVE-2026-42271", "CVE-2026-40933", "CVE-2026-33224", "CVE-2026-30624", "CVE-2026-44450")
-@pytest.mark.parametrize("field", ["transport", "command", "url", "env", "volumes"])
-async def test_a_pin_that_names_a_runtime_field_is_refused_or_has_no_effect(
-    world: World, tmp_path: Path, field: str
-) -> None:
+async def test_a_pin_that_names_a_runtime_field_is_refused_or_has_no_effect(world: World, tmp_path: Path) -> None:
     config, marker = copy_configuration(world.config, tmp_path / "config"), tmp_path / "marker"
     file = config / "pins" / "desk.json"
     document = msgspec.json.decode(file.read_bytes(), type=Json)
     tools = msgspec.convert(document["tools"], list[Json])
     runs = {"stdio": {"command": ["touch", str(marker)]}}
-    document["tools"] = [{**tool, field: runs} for tool in tools]
+    fields = dict.fromkeys(("transport", "command", "url", "env", "volumes"), runs)
+    document["tools"] = [{**tool, **fields} for tool in tools]
     file.write_text(json.dumps(document))
     async with open_stage(world, config, tmp_path / "state") as stage:
-        assert text_of(await stage.call(ROUTE, "echo", {"text": field})) == field
+        assert text_of(await stage.call(ROUTE, "echo", {"text": "pinned"})) == "pinned"
         snapshot = stage.gateway.holder.current
         assert snapshot is not None
         assert isinstance(snapshot.registry.servers[ServerId("desk")].transport, HttpTransport)

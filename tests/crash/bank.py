@@ -19,7 +19,7 @@ from tests.crash.counting import Counting
 from tests.crash.load import Caller
 from tests.identity.remote_issuer import RemoteIssuer
 from tests.interaction.configuration import http, write_server
-from tests.interaction.processes import is_alive, kill, writers_of
+from tests.interaction.processes import children, is_alive, kill, writers_of
 from tests.interaction.waiting import BOUND_S, until
 from tests.interaction.world import listening
 
@@ -73,8 +73,11 @@ class Bank:
         self.said = self.said.partition(words)[2]
 
     def kill(self, victim: str) -> None:
-        """Kill `gateway`, `writer` or `both` at once, without asking."""
+        """Kill `gateway`, `writer`, `both` or one `worker` at once, without asking; the rest of a worker is asked."""
         assert self.gateway is not None
+        if victim == "worker":
+            kill(next(pid for pid in children(self.gateway.pid) if pid != self.writer))
+            os.kill(self.gateway.pid, signal.SIGTERM)
         if victim in ("writer", "both"):
             kill(self.writer)
         if victim in ("gateway", "both"):

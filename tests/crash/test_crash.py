@@ -23,6 +23,8 @@ POINTS = ("first arrival", "all in flight", "first answer", "under load")
 """When the kill comes: one call has reached the server and the others are before it; all of them are at the server; the
 server has let them go and the first answer is back; after any number of answers."""
 ROUNDS = list(product(POINTS, VICTIMS))
+ROUNDS_OF_SEVERAL = list(product(POINTS, ("gateway", "writer", "worker")))
+"""With several workers `gateway` is their parent, and a writer that was killed is started again under the load."""
 
 
 async def _live(bank: Bank, point: str, victim: str, after: int) -> None:
@@ -65,9 +67,10 @@ async def _live(bank: Bank, point: str, victim: str, after: int) -> None:
     await bank.bury()
 
 
-async def _crash(folder: Path, rounds: Sequence[tuple[str, str]], seed: int) -> Account:
+async def _crash(folder: Path, rounds: Sequence[tuple[str, str]], seed: int, workers: int = 0) -> Account:
     random = Random(seed)  # noqa: S311 - the same rounds every time
     async with founded(folder) as bank:
+        bank.workers = workers
         account = Account(bank)
         await bank.start()
         for number, (point, victim) in enumerate(rounds):
@@ -98,3 +101,12 @@ async def test_no_kill_at_any_step_loses_anything(tmp_path: Path, crash_rounds: 
     rounds = [ROUNDS[number % len(ROUNDS)] for number in range(crash_rounds)]
     account = await _crash(tmp_path, rounds, seed=2)
     assert account.in_doubt
+
+
+@pytest.mark.live
+@pytest.mark.crash
+@requirement("record:crash:acknowledged", "record:crash:indices", "record:in-doubt", "record:verifies")
+async def test_no_kill_among_several_workers_loses_anything(tmp_path: Path, crash_rounds: int) -> None:
+    rounds = [ROUNDS_OF_SEVERAL[number % len(ROUNDS_OF_SEVERAL)] for number in range(crash_rounds)]
+    account = await _crash(tmp_path, rounds, seed=3, workers=2)
+    assert account.indices

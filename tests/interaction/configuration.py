@@ -68,13 +68,13 @@ when { context.arguments has name && context.arguments.name == "greet" };
 
 def write_configuration(config: Path, journals: Path, origin: str) -> None:
     """Write everything but the pins. `origin` is where the servers over HTTP and the issuer listen."""
-    _write(config, "tally.yaml", "gateway: {listen_host: 127.0.0.1, listen_port: 0, max_request_bytes: 65536}\n")
-    _write(config, "tenants/bank.yaml", "title: Bank\n")
-    _write(config, "tenants/branch.yaml", "title: Branch\n")
-    _write(
+    write(config, "tally.yaml", "gateway: {listen_host: 127.0.0.1, listen_port: 0, max_request_bytes: 65536}\n")
+    write(config, "tenants/bank.yaml", "title: Bank\n")
+    write(config, "tenants/branch.yaml", "title: Branch\n")
+    write(
         config, "issuers/test.yaml", f"issuer: {origin}/issuer\ntenant_claim: tenant\nallow_special_addresses: true\n"
     )
-    _write(config, "policies/bank.cedar", POLICIES)
+    write(config, "policies/bank.cedar", POLICIES)
     for name in DESKS:
         way = stdio(journals / f"{name}.jsonl") if name.endswith("line") else http(f"{origin}/desk/mcp")
         write_server(config, name, way, _LIMITS.get(name, _USUAL) + _TOOLS)
@@ -97,23 +97,24 @@ def stdio(journal: Path) -> str:
 
 def write_server(config: Path, name: str, transport: str, rest: str) -> None:
     """Write `servers/<name>.yaml`."""
-    _write(config, f"servers/{name}.yaml", f"tenant: bank\n{transport}{rest}")
+    write(config, f"servers/{name}.yaml", f"tenant: bank\n{transport}{rest}")
 
 
 def write_toolset(config: Path, name: str, *servers: str) -> None:
     """Write `toolsets/<name>.yaml` of whole servers."""
     members = ", ".join(f"{{server: {server}}}" for server in servers)
-    _write(config, f"toolsets/{name}.yaml", f"tenant: bank\nmembers: [{members}]\n")
+    write(config, f"toolsets/{name}.yaml", f"tenant: bank\nmembers: [{members}]\n")
 
 
 def copy_pin(config: Path, known: str, *names: str) -> None:
     """Pin servers as another one is pinned whose twins they are."""
     document = json.loads((config / "pins" / f"{known}.json").read_text())
     for name in names:
-        _write(config, f"pins/{name}.json", json.dumps({**document, "server": name}))
+        write(config, f"pins/{name}.json", json.dumps({**document, "server": name}))
 
 
-def _write(config: Path, name: str, text: str) -> None:
+def write(config: Path, name: str, text: str) -> None:
+    """Write one file of a configuration."""
     file = config / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)

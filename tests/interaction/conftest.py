@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from tests.interaction.office import running_office
 from tests.interaction.stage import Stage, open_stage
 from tests.interaction.world import World, running_world
 
@@ -25,4 +26,18 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Worl
 async def stage(world: World) -> AsyncGenerator[Stage]:
     """The gateway that the tests share."""
     async with open_stage(world, world.config, world.folder / "state") as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+async def office_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+    """Servers of one era each."""
+    async with running_office(tmp_path_factory.mktemp("office"), {}) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+async def office(office_world: World) -> AsyncGenerator[Stage]:
+    """The gateway in front of them."""
+    async with open_stage(office_world, office_world.config, office_world.folder / "state") as running:
         yield running

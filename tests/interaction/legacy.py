@@ -7,20 +7,25 @@ import httpx2
 
 from tests.interaction.stage import Stage
 
+_NONE: Mapping[str, object] = {}
+
 
 class Legacy:
     """A client program of one route and era. `session` is the id that it repeats."""
 
-    def __init__(self, stage: Stage, route: str, era: str, token: str | None = None) -> None:
+    def __init__(
+        self, stage: Stage, route: str, era: str, token: str | None = None, capabilities: Mapping[str, object] = _NONE
+    ) -> None:
         self.stage = stage
         self.route = route
         self.era = era
         self.token = token or stage.token()
         self.session: str | None = None
+        self._capabilities = capabilities
 
     async def open(self) -> httpx2.Response:
         """Open a session and keep its id."""
-        named = {"clientInfo": {"name": "by hand", "version": "1"}, "capabilities": {}}
+        named = {"clientInfo": {"name": "by hand", "version": "1"}, "capabilities": self._capabilities}
         answer = await self.ask("initialize", {"protocolVersion": self.era, **named})
         self.session = answer.headers.get("mcp-session-id")
         return answer
@@ -31,16 +36,25 @@ class Legacy:
 
     async def ask(self, method: str, params: Mapping[str, object], request_id: int | None = 1) -> httpx2.Response:
         """Send one request, or a notification where `request_id` is None."""
+        return await self._send("POST", self.message(method, params, request_id))
+
+    async def respond(self, question_id: object, **member: object) -> httpx2.Response:
+        """Answer a question of the server: `result` or `error`."""
+        return await self._send("POST", json.dumps({"jsonrpc": "2.0", "id": question_id, **member}).encode())
+
+    def message(self, method: str, params: Mapping[str, object], request_id: int | None = 1) -> bytes:
+        """Return the body of a request, or of a notification."""
         message: dict[str, object] = {"jsonrpc": "2.0", "method": method, "params": params}
         if request_id is not None:
             message["id"] = request_id
-        return await self._send("POST", json.dumps(message).encode())
+        return json.dumps(message).encode()
 
     async def end(self) -> httpx2.Response:
         """Send DELETE."""
         return await self._send("DELETE", b"")
 
-    async def _send(self, verb: str, body: bytes) -> httpx2.Response:
+    def headers(self) -> dict[str, str]:
+        """Return the headers of a request."""
         headers = {
             "authorization": f"Bearer {self.token}",
             "content-type": "application/json",
@@ -48,4 +62,9 @@ class Legacy:
         }
         if self.session is not None:
             headers |= {"mcp-session-id": self.session, "mcp-protocol-version": self.era}
-        return await self.stage.http.request(verb, self.stage.endpoint(self.route), content=body, headers=headers)
+        return headers
+
+    async def _send(self, verb: str, body: bytes) -> httpx2.Response:
+        return await self.stage.http.request(
+            verb, self.stage.endpoint(self.route), content=body, headers=self.headers()
+        )

@@ -24,7 +24,7 @@ class Odd:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one POST."""
-        request = msgspec.json.decode(await _body(receive) or b"{}", type=dict[str, object])
+        request = msgspec.json.decode(await body_of(receive) or b"{}", type=dict[str, object])
         method, params = str(request.get("method")), msgspec.convert(request.get("params", {}), dict[str, object])
         if "id" not in request:
             await _send(send, 202, b"", b"application/json")
@@ -78,7 +78,8 @@ async def _send(send: Send, status: int, body: bytes, kind: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _body(receive: Receive) -> bytes:
+async def body_of(receive: Receive) -> bytes:
+    """Return the whole body of a request."""
     body = b""
     while True:
         event = await receive()

@@ -15,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tallystick.wiring import Gateway, Places, serve
 from tallystick.wiring.compose import clock
+from tests.interaction.person import Person
 from tests.interaction.record import Record
 from tests.interaction.world import World
 
@@ -60,8 +61,10 @@ class Stage:
         return Record(self.places.state, tenant, mark)
 
     @asynccontextmanager
-    async def client(self, route: str, era: str, token: str | None = None) -> AsyncGenerator[Client]:
-        """Connect the SDK's client of one protocol version."""
+    async def client(
+        self, route: str, era: str, token: str | None = None, person: Person | None = None
+    ) -> AsyncGenerator[Client]:
+        """Connect the SDK's client of one protocol version; a `person` at it answers what servers ask."""
         headers = {"Authorization": f"Bearer {token or self.token()}"}
         with pytest.MonkeyPatch.context() as patch:
             # The SDK's client always asks for the newest version with sessions; an older client asks for an older one.
@@ -71,6 +74,12 @@ class Stage:
                 Client(
                     streamable_http_client(self.endpoint(route), http_client=http),
                     mode=MODERN if era == MODERN else "legacy",
+                    elicitation_callback=person.elicit if person is not None and person.answers else None,
+                    sampling_callback=person.sample if person is not None and person.answers else None,
+                    list_roots_callback=person.roots if person is not None and person.answers else None,
+                    logging_callback=person.log if person is not None else None,
+                    message_handler=person.hear if person is not None else None,
+                    log_level=person.level if person is not None else None,
                 ) as client,
             ):
                 yield client
@@ -114,9 +123,10 @@ def envelope(method: str, params: Mapping[str, object]) -> dict[str, str | None]
     return headers | ({"mcp-name": str(named)} if isinstance(named, str) else {})
 
 
-def modern(method: str, params: Mapping[str, object], request_id: int = 1) -> bytes:
-    """Return the body of a 2026-07-28 request."""
+def modern(method: str, params: Mapping[str, object], request_id: int | str = 1) -> bytes:
+    """Return the body of a 2026-07-28 request; what `params` says in `_meta` counts."""
     meta: Json = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
+    meta |= msgspec.convert(params.get("_meta", {}), Json)
     return json.dumps(
         {"jsonrpc": "2.0", "id": request_id, "method": method, "params": {**params, "_meta": meta}}
     ).encode()
@@ -130,14 +140,22 @@ def error_of(answer: httpx2.Response) -> Json:
 
 def reasons_of(answer: httpx2.Response) -> list[str]:
     """Return the reason codes of a refusal."""
-    told = msgspec.convert(error_of(answer)["data"], Json)
-    return msgspec.convert(told["tallystick.dev/reasons"], list[str])
+    return msgspec.convert(_told(answer)["tallystick.dev/reasons"], list[str])
 
 
 def index_of(answer: httpx2.Response) -> int:
     """Return the index of the leaf that a refusal quotes."""
-    told = msgspec.convert(error_of(answer)["data"], Json)
-    return msgspec.convert(told["tallystick.dev/record"], int)
+    return msgspec.convert(_told(answer)["tallystick.dev/record"], int)
+
+
+def _told(answer: httpx2.Response) -> Json:
+    """Return what a refusal says for machines: in the error, or in the result of a tool that was not called."""
+    message = msgspec.json.decode(answer.content, type=Json)
+    if "result" not in message:
+        return msgspec.convert(error_of(answer)["data"], Json)
+    result = msgspec.convert(message["result"], Json)
+    assert result["isError"], "a refusal is no success"
+    return msgspec.convert(result["_meta"], Json)
 
 
 def text_of(answer: httpx2.Response) -> str:

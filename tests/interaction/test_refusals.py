@@ -9,7 +9,7 @@ from mcp import MCPError
 from tests.interaction.desk import HIDDEN
 from tests.interaction.legacy import Legacy
 from tests.interaction.record import told
-from tests.interaction.stage import Json, Stage, error_of, index_of, reasons_of
+from tests.interaction.stage import Json, Stage, error_of, index_of, reasons_of, text_of
 from tests.interaction.waiting import until
 from tests.interaction.ways import Way, every_way, every_way_at_once
 from tests.requirements import requirement
@@ -97,7 +97,7 @@ async def test_a_route_of_another_tenant_is_answered_like_one_that_does_not_exis
 @requirement("tools:call:arguments")
 async def test_a_refused_argument_is_named_by_place_and_never_by_value(stage: Stage) -> None:
     answer = await stage.call("servers/desk", "add", {"a": "canary-in-an-argument", "b": 1})
-    assert "/a" in str(error_of(answer)["message"])
+    assert "/a" in text_of(answer)
     assert "canary" not in answer.text
 
 

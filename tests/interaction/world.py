@@ -34,18 +34,20 @@ class World:
 
     def journal(self, server: str) -> Journal:
         """Return what a server saw. The servers at the desk's URL share one journal."""
-        own = server.endswith("line") or server in ("risk", "odd")
-        return Journal(self.folder / "journals" / f"{server if own else 'desk'}.jsonl")
+        shares = server in DESKS and not server.endswith("line")
+        return Journal(self.folder / "journals" / f"{'desk' if shares else server}.jsonl")
 
 
-class _Host:
+class Host:
     """One ASGI application for everything over HTTP; journals the headers of every request before it is handled."""
 
     def __init__(self, apps: Mapping[str, ASGIApp], world: World) -> None:
+        """Serve each application below its name."""
         self._apps = apps
         self._world = world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on to its application."""
         if scope["type"] != "http":
             return
         name = scope["path"].split("/")[1]
@@ -78,7 +80,7 @@ async def running_world(folder: Path) -> AsyncGenerator[World]:
                 server = build(name, world.journal(name))
                 apps[name] = server.streamable_http_app(streamable_http_path=f"/{name}/mcp")
                 await stack.enter_async_context(server.session_manager.run())
-            await stack.enter_async_context(listening(_Host(apps, world), listener))
+            await stack.enter_async_context(listening(Host(apps, world), listener))
             write_configuration(world.config, folder / "journals", origin)
             async for _ in pin(world.config, ("desk", "risk", "odd")):
                 pass

@@ -60,10 +60,14 @@ def table(root: Path) -> Iterator[Violation]:
             )
 
 
+LOCKED = ("bench", "fuzz", "tests")
+"""Folders with lock files of their own."""
+
+
 def locks(root: Path) -> Iterator[Violation]:
     """Lock files hold a hash for everything that pyproject asks for, and no address to fetch it from."""
-    for where in ("requirements.lock", "bench/requirements.lock", "fuzz/requirements.lock"):
-        text = (root / where).read_text()
+    for path in (*root.glob("*.lock"), *(path for folder in LOCKED for path in (root / folder).rglob("*.lock"))):
+        where, text = path.relative_to(root).as_posix(), path.read_text()
         for entry in re.split(r"\n(?=[a-z0-9])", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)):
             if "--hash=sha256:" not in entry:
                 yield Violation(f"lock {where}", f"no hash: {entry.splitlines()[0]}")
@@ -80,10 +84,16 @@ def locks(root: Path) -> Iterator[Violation]:
         name = re.split(r"[<>=!\[ ]", line)[0].lower()
         if name not in locked:
             yield Violation("lock requirements.lock", f"{name} is missing: run make lock")
-    npm: dict[str, dict[str, object]] = json.loads((root / "examples/npm/package-lock.json").read_text())["packages"]
-    for name, entry in npm.items():
+    for folder in ("examples/npm", "conformance", "tests/peers/npm"):
+        for path in root.glob(f"{folder}/package-lock.json"):
+            yield from _npm_lock(path, f"{folder}/package-lock.json")
+
+
+def _npm_lock(path: Path, where: str) -> Iterator[Violation]:
+    packages: dict[str, dict[str, object]] = json.loads(path.read_text())["packages"]
+    for name, entry in packages.items():
         if name and ("integrity" not in entry or "resolved" in entry):
-            yield Violation("lock examples/npm/package-lock.json", f"{name}: an integrity hash and no address, please")
+            yield Violation(f"lock {where}", f"{name}: an integrity hash and no address, please")
 
 
 def documented(root: Path) -> Iterator[tuple[str, frozenset[str]]]:

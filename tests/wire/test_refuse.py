@@ -3,11 +3,12 @@
 import json
 from typing import get_args
 
+import msgspec
 import pytest
 
 from tallystick.terms import Reason, Refusal
 from tallystick.terms.refusal import Code
-from tallystick.wire import ERAS, MODERN, encode
+from tallystick.wire import ERAS, MODERN, Era, encode
 
 CODES: tuple[Code, ...] = get_args(Code)
 STANDARD = {-32700, -32600, -32601, -32602, -32603}  # JSON-RPC 2.0, section 5.1
@@ -21,7 +22,7 @@ def _told(refusal: Refusal, version: str = MODERN, record: int | None = None) ->
     return status, message["error"]
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.ARGUMENTS_INVALID}))
 @pytest.mark.parametrize("code", CODES)
 def test_every_refusal_has_a_code_that_is_standard_or_outside_the_reserved_band(code: Code, reason: Reason) -> None:
     status, error = _told(Refusal(code, (reason,), "text"))
@@ -69,3 +70,21 @@ def test_the_caller_is_told_the_record_and_never_the_detail() -> None:
 def test_a_request_without_a_readable_id_is_answered_with_null() -> None:
     _, body = encode.refusal(Refusal("invalid", (Reason.MALFORMED,), "text"), None, None)
     assert json.loads(body)["id"] is None
+
+
+@pytest.mark.parametrize("era", ERAS.values(), ids=ERAS)
+def test_arguments_that_do_not_fit_are_told_to_the_model_where_the_era_has_it(era: Era) -> None:
+    unfit = Refusal("invalid", (Reason.ARGUMENTS_INVALID,), "`amount` is no integer.")
+    status, body = encode.refusal(unfit, 7, era, 41)
+    message = msgspec.json.decode(body, type=dict[str, object])
+    assert (status, message["id"]) == (200, 7)
+    if era.version == "2025-06-18":
+        assert msgspec.convert(message["error"], dict[str, object])["code"] == -32602
+        return
+    result = msgspec.convert(message["result"], dict[str, object])
+    assert result == {
+        **({} if era.sessions else {"resultType": "complete"}),
+        "content": [{"type": "text", "text": "`amount` is no integer."}],
+        "isError": True,
+        "_meta": {"tallystick.dev/reasons": ["arguments_invalid"], "tallystick.dev/record": 41},
+    }

@@ -47,7 +47,7 @@ def _server(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
         return _interim(rooms, routed, reply, "")
     if method in PAGED and b"nextCursor" in reply.payload:
         reply = _sealed(rooms, routed, reply, ("cursor", "nextCursor", method))
-    if b"public" in reply.payload and "cacheScope" in (members := _read(reply.payload)):
+    if not routed.identified.received.era.sessions and "cacheScope" in (members := _read(reply.payload)):
         # What policy allowed to one caller is no cache's to give to another (2026-07-28, caching).
         reply = reply._replace(payload=encode.value({**members, "cacheScope": "private"}))
     return reply

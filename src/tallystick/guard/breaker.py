@@ -90,13 +90,13 @@ class Breaker:
     def probed(self, now: float, *, alive: bool) -> None:
         """Take note of how the probe ended.
 
-        After a good one the next call that fails opens the circuit again, for longer: a server that greets and then
-        does not work must not get `threshold` callers each time. The first call that succeeds wipes that out.
+        A good one wipes everything out, although calls may go on to fail: else one caller, whose calls time out, could
+        have everybody kept away for longer and longer.
         """
         if self.state != "half_open":
             return
         if alive:
-            self.failures = self._threshold - 1
+            self.failures = self._failed_probes = 0
             self._become("closed", now)
         else:
             self.failures += 1

@@ -43,6 +43,10 @@ def _gateway(section: Section) -> GatewaySettings:
         max_request_bytes=section.integer("max_request_bytes", usual.max_request_bytes, 1024, 64 * MIB),
         calls_per_caller=section.integer("calls_per_caller", usual.calls_per_caller, 1, 10_000),
         streams_per_caller=section.integer("streams_per_caller", usual.streams_per_caller, 1, 100_000),
+        connections=section.integer("connections", usual.connections, 16, 1_000_000),
+        connections_per_address=section.integer(
+            "connections_per_address", usual.connections_per_address, 16, 1_000_000
+        ),
     )
     section.close()
     return settings

@@ -42,13 +42,25 @@ def refusal(
     code, status = tell(refused)
     if Reason.METHOD_UNKNOWN in refused.reasons and era is not None and era.sessions:
         status = 200
-    told: dict[str, object] = {"tallystick.dev/reasons": [str(reason) for reason in refused.reasons]}
-    if record is not None:
-        told["tallystick.dev/record"] = record
+    told = _told(refused, record)
+    if request_id is not None and era is not None and era.corrects and Reason.ARGUMENTS_INVALID in refused.reasons:
+        return 200, message(request_id, "result", value(_failed(refused, told, era)))
     if Reason.VERSION_UNSUPPORTED in refused.reasons:
         told["supported"] = list(ERAS)
     error = {"code": code, "message": refused.public_text, "data": told}
     return status, value({"jsonrpc": "2.0", "id": request_id, "error": error})
+
+
+def _told(refused: Refusal, record: int | None) -> dict[str, object]:
+    reasons: dict[str, object] = {"tallystick.dev/reasons": [str(reason) for reason in refused.reasons]}
+    return reasons if record is None else {**reasons, "tallystick.dev/record": record}
+
+
+def _failed(refused: Refusal, told: dict[str, object], era: Era) -> dict[str, object]:
+    """Return the refusal of arguments as the result of a tool that failed, which models get to see."""
+    content = [{"type": "text", "text": refused.public_text}]
+    failed: dict[str, object] = {"content": content, "isError": True, "_meta": told}
+    return failed if era.sessions else {"resultType": "complete", **failed}
 
 
 def status_of(code: int, era: Era) -> int:

@@ -15,7 +15,8 @@ class Era:
     `sessions`: requests belong to a session opened by `initialize`. `mirrored`: routing headers must repeat the body.
     `disconnect_cancels`: closing the response stream cancels the request. `opening`: the method that opens a
     conversation. `closed_methods`: methods, either way, that are not spoken in this revision, although another one has
-    them. `elicits_at_url`: a user can be sent to a URL, and questions come in modes and kinds.
+    them. `elicits_at_url`: a user can be sent to a URL, and questions come in modes and kinds. `corrects`: arguments that
+    do not fit are told as a failure of the tool, so that a model sees them and tries again (SEP-1303).
     """
 
     version: str
@@ -25,6 +26,7 @@ class Era:
     opening: str
     closed_methods: frozenset[str]
     elicits_at_url: bool = True
+    corrects: bool = True
 
 
 _ONLY_SESSIONS: Final = frozenset(
@@ -82,6 +84,7 @@ ERAS: Final[dict[str, Era]] = {
         opening="initialize",
         closed_methods=_ONLY_MODERN | _TASKS | _CORE_TASKS | {"notifications/elicitation/complete"},
         elicits_at_url=False,
+        corrects=False,
     ),
 }
 

@@ -17,13 +17,13 @@ import uvloop
 from tallystick import settings as settings_room
 from tallystick.audit.writer import listen
 from tallystick.gateway import Admission, Application, Front
-from tallystick.settings import Settings
+from tallystick.settings import GatewaySettings, Settings
 from tallystick.snapshot import Snapshot
 from tallystick.terms import TallyError
 from tallystick.wiring.app import App
 from tallystick.wiring.compose import Gateway, assemble
 from tallystick.wiring.configure import Places, development_issuer, look, read, settings_of, told
-from tallystick.wiring.listener import Config
+from tallystick.wiring.listener import Bounds, Config
 from tallystick.wiring.worker import Worker, peer_socket
 
 WATCH_S: Final = 0.25
@@ -64,7 +64,7 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
             front = Front(gateway.rooms, admission_of(settings, url))
             ended = anyio.Event()
             async with anyio.create_task_group() as running:
-                server = _server(App(gateway, front))
+                server = _server(App(gateway, front), settings.gateway)
                 running.start_soon(_listen, server, [listener, *from_peers], ended)
                 running.start_soon(_watch, gateway, places.config, seen)
                 try:
@@ -134,8 +134,9 @@ def url_of(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server(app: Application) -> uvicorn.Server:
-    return uvicorn.Server(Config(app))
+def _server(app: Application, settings: GatewaySettings) -> uvicorn.Server:
+    bounds = Bounds(connections=settings.connections, per_address=settings.connections_per_address)
+    return uvicorn.Server(Config(app, bounds))
 
 
 async def _listen(server: uvicorn.Server, listeners: list[socket.socket], ended: anyio.Event) -> None:

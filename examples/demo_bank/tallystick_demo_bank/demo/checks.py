@@ -36,7 +36,9 @@ def at_the_servers(made: Installation, steps: Sequence[Done], leaves: Sequence[d
     for server, name in _BANK.items():
         allowed = Counter(_tool(done, server) for done in steps if done.decision == "allow" and _tool(done, server))
         recorded = Counter(
-            str(leaf.get("tool")) for leaf in leaves if leaf.get("kind") == "intent" and leaf.get("server") == server
+            str(leaf["tool"])
+            for leaf in leaves
+            if leaf.get("kind") == "intent" and leaf.get("server") == server and leaf.get("tool") is not None
         )
         arrived = Counter(str(tool) for (tool,) in _rows(made.database(name), "SELECT tool FROM calls"))
         checks.append(Check(f"calls that reached {server} are the allowed ones", _told(allowed), _told(arrived)))

@@ -11,6 +11,9 @@ from tallystick_demo_bank.demo.model import Account, Recorded, Seen, Step
 STEP_S = 90
 """Seconds after which a step is given up."""
 
+_REASONS = "tallystick.dev/reasons"
+"""The member by which a refusal of the gateway is known."""
+
 Kill = Callable[[], Awaitable[None]]
 
 
@@ -36,21 +39,23 @@ async def perform(client: Client, step: Step, kill: Kill) -> Seen:
                 return Seen("success", "\n".join(f'"{tool.name}"' for tool in listed.tools))
             result = await client.call_tool(step.tool, step.arguments, progress_callback=report)
         except MCPError as error:
-            return _refused(error)
+            return _refused(error.message, error.data)
         text = json.dumps(result.model_dump(mode="json", by_alias=True, exclude_none=True), ensure_ascii=False)
+        if result.is_error and result.meta and _REASONS in result.meta:
+            # Arguments that do not fit come back as a failed tool, so that a model sees them; no tool was called.
+            return _refused(text, result.meta)
         return Seen("tool_error" if result.is_error else "success", text, progress=reports)
     return Seen("cancelled") if asked_to_cancel else Seen("broken", f"no answer within {STEP_S} s")
 
 
-def _refused(error: MCPError) -> Seen:
-    told: object = error.data
+def _refused(message: str, told: object) -> Seen:
     fields: dict[str, object] = {}
     if isinstance(told, Mapping):
         fields = {str(name): value for name, value in told.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
-    reasons, record = fields.get("tallystick.dev/reasons"), fields.get("tallystick.dev/record")
+    reasons, record = fields.get(_REASONS), fields.get("tallystick.dev/record")
     return Seen(
         "refused",
-        error.message,
+        message,
         _texts(reasons),
         record if isinstance(record, int) else None,
     )

@@ -155,8 +155,10 @@ class Bridge:
 
     async def _ask(self, outbound: Outbound, era: Era) -> tuple[Call | None, Reply | Refusal]:
         if outbound.era.sessions:
-            if outbound.method in _SETTLED_HERE and not (era.sessions and self._setting.apart):
-                return None, self._settle(outbound)
+            if outbound.method in _SETTLED_HERE:
+                self._remember(outbound)
+                if not (era.sessions and self._setting.apart):
+                    return None, Reply("result", None, b"{}")
         elif "requestState" in outbound.params:
             return await self._go_on(outbound, era)
         if era.sessions == outbound.era.sessions:
@@ -195,18 +197,19 @@ class Bridge:
         params = {**outbound.params, "requestState": state.removeprefix(HELD)}
         return await self._ask_straight(replace(outbound, params=params), era)
 
-    def _settle(self, outbound: Outbound) -> Reply:
-        """Answer what a server without sessions, or one that shares its only session, cannot be told by one client.
+    def _remember(self, outbound: Outbound) -> None:
+        """Keep what a client subscribes to with its listeners, so that it lasts when a stream is opened anew.
 
-        The log level travels with each request, and subscriptions are the listener's.
+        A server without sessions, or one that shares its only session, is told nothing else of it, and of a log level
+        nothing at all: that travels with each request.
         """
         uri = outbound.params.get("uri")
-        for feed in self._feeds.values():
+        for key, feed in self._feeds.items():
             for listener in feed.listeners:
                 if listener.conversation == outbound.conversation and isinstance(uri, str):
                     listener.subscribe(uri, on=outbound.method == "resources/subscribe")
-                    feed.look(listener)
-        return Reply("result", None, b"{}")
+                    if key[0] != "own":
+                        feed.look(listener)
 
     def _choose(self, wanted: Era) -> Era:
         choice = self._verdict.choose(wanted, self._setting.clock())

@@ -40,7 +40,7 @@ class Session(NamedTuple):
     opened: float
     worker: int
     capabilities: dict[str, object]
-    info: dict[str, object] | None
+    implementation: dict[str, object] | None
 
     @property
     def until(self) -> float:
@@ -61,9 +61,9 @@ class Sessions:
 
     def begin(self, route: str, caller: Caller, version: str, client: Client, now: float) -> str:
         """Return the id of a new session."""
-        capabilities, info = _short(client)
+        capabilities, implementation = _short(client)
         session = Session(
-            os.urandom(12).hex(), route, binding_of(caller), version, now, self._worker, capabilities, info
+            os.urandom(12).hex(), route, binding_of(caller), version, now, self._worker, capabilities, implementation
         )
         return self._seal.close("session", msgspec.json.encode(session))
 
@@ -83,7 +83,7 @@ class Sessions:
     def client_of(self, session_id: str) -> Client:
         """Return what the client of an open session said of itself."""
         found = self._find(session_id)
-        return UNKNOWN_CLIENT if found is None else Client(found[0].capabilities, found[0].info, found[1].log_level)
+        return UNKNOWN_CLIENT if found is None else Client(found[0].capabilities, found[0].implementation, found[1].log_level)
 
     def resources_of(self, session_id: str) -> tuple[str, ...]:
         """Return the resources that an open session is subscribed to."""
@@ -141,8 +141,8 @@ def binding_of(caller: Caller) -> str:
 
 def _short(client: Client) -> tuple[dict[str, object], dict[str, object] | None]:
     """Return a client's self-description as far as an id can carry it: whole, without its name, or in names only."""
-    info = None if client.info is None else dict(client.info)
-    for capabilities, named in ((dict(client.capabilities), info), (dict(client.capabilities), None)):
+    about = None if client.info is None else dict(client.info)
+    for capabilities, named in ((dict(client.capabilities), about), (dict(client.capabilities), None)):
         if len(msgspec.json.encode((capabilities, named))) <= SELF_DESCRIPTION:
             return capabilities, named
     return {name: {} for name in sorted(client.capabilities) if name in _KNOWN}, None

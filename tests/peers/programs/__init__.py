@@ -1,0 +1,1 @@
+"""Programs that run in the peers' own environments, beside libraries that the project's own does not hold."""
