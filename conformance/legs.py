@@ -49,10 +49,12 @@ class Compared:
         )
 
     def differences(self) -> dict[str, str]:
-        """Return each check that passed on one side only, with what was said about it on the other."""
+        """Return each check that passed on one side only or fails through the gateway only, with what was said."""
         lost = {check: f"lost: {self.through.why(check)}" for check in self.direct.passed - self.through.passed}
         won = {check: f"won: directly {self.direct.why(check)}" for check in self.through.passed - self.direct.passed}
-        return dict(sorted((lost | won).items()))
+        red = self.through.red - self.direct.red - self.direct.passed
+        broken = {check: f"fails: directly {self.direct.why(check)}; {self.through.why(check)}" for check in red}
+        return dict(sorted((lost | won | broken).items()))
 
 
 Leg = Callable[[Path], Compared]

@@ -29,10 +29,15 @@ class Verdicts:
     required_ok: bool
     told: dict[str, str]
 
+    @property
+    def red(self) -> frozenset[str]:
+        """Checks that failed, as against those that warned or were skipped."""
+        return frozenset(check for check in self.failed if self.told[check].startswith("failure"))
+
     def green(self, scenarios: Iterable[str]) -> int:
         """Return how many of some scenarios ran, and without a failure. A warning or a skipped check is none."""
         ran = {_scenario(check) for check in self.passed}
-        red = {_scenario(check) for check in self.failed if self.told[check].startswith("failure")}
+        red = {_scenario(check) for check in self.red}
         return sum(scenario in ran - red for scenario in scenarios)
 
     def why(self, check: str) -> str:

@@ -135,6 +135,32 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     ),
     "bridge:deadline": ("A deadline ends a call at a server of either era, which is told.", "house"),
     "bridge:toolset": ("A toolset mixes servers of both eras.", "house"),
+    # questions
+    "questions:kinds": (
+        "A server asks its client every kind of question, whichever eras they speak.",
+        _MODERN + "basic/patterns/mrtr",
+    ),
+    "questions:unaskable": (
+        "Nobody is asked what they did not declare; the call ends, or goes on without.",
+        _MODERN + "basic/patterns/mrtr",
+    ),
+    "questions:answers": (
+        "An answer, a refusal and a failure to answer are each told as what they are.",
+        _SESSIONS + "client/elicitation",
+    ),
+    "questions:recorded": ("An answer leaves one leaf.", "house"),
+    "questions:binding": (
+        "An answer counts in the session that was asked, and nowhere else.",
+        "GHSA-345p-7cg4-v4c7",
+    ),
+    "questions:apart": ("Clients that are asked at once do not mix, whatever their ids.", "GHSA-345p-7cg4-v4c7"),
+    "questions:state": (
+        "A state serves its caller, its route and its request only; what it holds is not seen.",
+        _MODERN + "basic/patterns/mrtr",
+    ),
+    "questions:expiry": ("A parked call is fetched once, in time, or cancelled at its server.", "house"),
+    "questions:vanished": ("A client that leaves while it is asked leaves nothing behind.", "house"),
+    "questions:limits": ("A call is asked ten rounds, and a caller parks a few calls.", "house"),
     # routes
     "routes:exact": ("Only the exact path of an endpoint is one.", "GHSA-h4mf-84xq-q2fc"),
     "routes:unknown:hidden": (
@@ -212,11 +238,6 @@ _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
         "A client is told when lists or resources change.",
         _MODERN + "basic/patterns/subscriptions",
         "such methods are refused and not announced",
-    ),
-    "lifecycle:server-requests": (
-        "A server may ask its client (sampling, elicitation, roots).",
-        _SESSIONS + "client/elicitation",
-        "such requests are not forwarded",
     ),
     "transport:resumption": (
         "A broken stream may be resumed.",

@@ -32,6 +32,15 @@ def test_a_scenario_is_green_without_a_failure() -> None:
     assert found.green(("ping", "tools-list", "never-ran")) == 1
 
 
+def test_a_check_that_only_fails_through_the_gateway_differs() -> None:
+    skipped = Verdicts(frozenset(), frozenset({"a:b/B"}), required_ok=True, told={"a:b/B": "skipped: no request"})
+    failed = Verdicts(frozenset(), frozenset({"a:b/B"}), required_ok=False, told={"a:b/B": "failure: bad header"})
+    found = Compared(LEG, (), skipped, failed).differences()
+    assert found == {"a:b/B": "fails: directly skipped: no request; failure: bad header"}
+    assert Compared(LEG, (), failed, failed).differences() == {}
+    assert Compared(LEG, (), failed, skipped).differences() == {}
+
+
 def test_only_a_difference_of_its_own_leg_is_explained() -> None:
     found = {"caching:a/A": "lost", "ping:ping/Ping": "lost"}
     assert baseline.unexplained(found, LEG, KNOWN) == {"ping:ping/Ping": "lost"}

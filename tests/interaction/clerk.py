@@ -49,6 +49,7 @@ from mcp_types import (
     Tool,
     UnsubscribeRequestParams,
 )
+from starlette.requests import Request
 
 from tests.interaction.journal import Journal
 from tests.interaction.one_era import NEW, Era, over_stdio
@@ -80,7 +81,7 @@ TOOLS: Final[dict[str, dict[str, object]]] = {
     "add": _object(a="integer", b="integer"),
     "echo": _object(text="string"),
     "fail": _object(text="string"),
-    "refuse": _object(code="integer", text="string"),
+    "refuse": _object(code="integer", text="string", url="string"),
     "steps": _object(count="integer"),
     "log": _object(text="string"),
     "hold": _object(key="string"),
@@ -108,6 +109,7 @@ class Clerk:
         self._released: dict[str, anyio.Event] = {}
         self.bus = InMemorySubscriptionBus()
         self._sessions: list[Ctx] = []
+        self._levels: dict[str | None, LoggingLevel] = {}
         self._subscribed: list[tuple[str, Ctx]] = []
 
     async def record(self, ctx: Ctx, call_next: CallNext) -> HandlerResult:
@@ -139,7 +141,8 @@ class Clerk:
             case "fail":
                 return CallToolResult(content=[TextContent(text=text)], is_error=True)
             case "refuse":
-                raise MCPError(int(str(given["code"])), text)
+                visit = {"mode": "url", "message": text, "url": given.get("url"), "elicitationId": "e"}
+                raise MCPError(int(str(given["code"])), text, {"elicitations": [visit]} if "url" in given else None)
             case "echo" | "mirrored":
                 return said(text)
             case _:
@@ -154,7 +157,8 @@ class Clerk:
             case "log":
                 # Deprecated by 2026-07-28, and still there in both eras.
                 tell = ctx.session.send_log_message  # pyright: ignore[reportDeprecated]
-                for level in LEVELS:
+                least = LEVELS.index(self._levels.get(_session_of(ctx), "debug"))
+                for level in LEVELS[least:]:
                     await tell(level, f"{given['text']} {level}", related_request_id=ctx.request_id)
             case "hold":
                 await self._hold(str(given["key"]))
@@ -221,6 +225,11 @@ class Clerk:
         self._subscribed = [(uri, ctx) for uri, ctx in self._subscribed if uri != str(params.uri)]
         return EmptyResult()
 
+    async def set_level(self, ctx: Ctx, params: SetLevelRequestParams) -> EmptyResult:
+        """Keep the level of a session."""
+        self._levels[_session_of(ctx)] = params.level
+        return EmptyResult()
+
     async def get_prompt(self, ctx: Ctx, params: GetPromptRequestParams) -> GetPromptResult | InputRequiredResult:
         """Return a prompt; `asking` needs an answer first."""
         text = f"Good morning, {(params.arguments or {}).get('name')}"
@@ -240,8 +249,9 @@ async def _complete(_: Ctx, params: CompleteRequestParams) -> CompleteResult:
     return CompleteResult(completion=Completion(values=found, total=len(found), has_more=False))
 
 
-async def _set_level(_: Ctx, __: SetLevelRequestParams) -> EmptyResult:
-    return EmptyResult()
+def _session_of(ctx: Ctx) -> str | None:
+    """Return the id of the session that a request came in; a process has only one."""
+    return ctx.request.headers.get("mcp-session-id") if isinstance(ctx.request, Request) else None
 
 
 def said(text: str) -> CallToolResult:
@@ -277,7 +287,7 @@ def build(journal: Journal) -> Server:
         on_list_prompts=_list_prompts,
         on_get_prompt=clerk.get_prompt,
         on_completion=_complete,
-        on_set_logging_level=_set_level,
+        on_set_logging_level=clerk.set_level,
     )
     server.middleware.append(clerk.record)
     return server

@@ -52,3 +52,6 @@ every_crossing = pytest.mark.parametrize("crossing", CROSSINGS, ids=str)
 over_http = pytest.mark.parametrize("crossing", [each for each in CROSSINGS if each.transport == "http"], ids=str)
 for_new_clients = pytest.mark.parametrize("crossing", [each for each in CROSSINGS if each.is_modern], ids=str)
 for_old_clients = pytest.mark.parametrize("crossing", [each for each in CROSSINGS if not each.is_modern], ids=str)
+
+both_eras = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+"""The SDK warns of what only the older era has: logging levels, subscriptions to one resource, sampling, roots."""

@@ -8,14 +8,14 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import PromptReference, TextContent, TextResourceContents
 
-from tests.interaction.crossings import SESSIONS, Crossing, every_crossing, over_http
+from tests.interaction.crossings import SESSIONS, Crossing, both_eras, every_crossing, over_http
 from tests.interaction.legacy import Legacy
 from tests.interaction.person import Person
 from tests.interaction.stage import MODERN, Json, Stage, error_of, reasons_of
 from tests.interaction.waiting import until
 from tests.requirements import requirement
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, both_eras]
 
 
 @requirement("bridge:eras")

@@ -45,17 +45,18 @@ def test_a_listing_filtered_by_the_decision_shows_what_may_be_called() -> None:
     assert shown == ["clock__now"]
 
 
-def test_a_toolset_has_the_eras_that_all_of_its_servers_have() -> None:
+def test_a_toolset_offers_tools_and_nothing_else_whatever_its_servers_speak() -> None:
     routes = _snapshot({}).routes
     assert list(routes["servers/bank"].eras) == ["2026-07-28", "2025-11-25"]
     assert dict(routes["toolsets/desk"].eras) == {"2026-07-28": {"capabilities": {"tools": {}}}}
 
 
-def test_a_toolset_with_an_unpinned_server_has_no_era() -> None:
-    files = {name: raw for name, raw in FILES.items() if name != "pins/clock.json"}
-    answer = compile_snapshot(files)
+def test_a_toolset_opens_with_whatever_of_it_is_pinned() -> None:
+    answer = compile_snapshot({name: raw for name, raw in FILES.items() if name != "pins/clock.json"})
     assert isinstance(answer, Snapshot)
-    assert answer.routes["toolsets/desk"].eras == {}
+    assert list(answer.routes["toolsets/desk"].tools) == ["bank__pay"]
+    assert answer.routes["toolsets/desk"].eras
+    assert answer.routes["servers/clock"].eras == {}
 
 
 def test_methods_pass_through_only_at_the_route_of_one_server() -> None:
@@ -96,8 +97,13 @@ BROKEN: list[tuple[str, bytes, str]] = [
         b'@id("x") permit(principal, action == Action::"bank/unlisted", resource);',
         "there is no Action",
     ),
-    ("pins/clock.json", _pin({"type": "objct"}), 'pins/clock.json: tools "now" inputSchema'),
-    ("pins/clock.json", _pin({"$ref": "https://evil.example/"}), "references outside of the schema are not followed"),
+    ("pins/clock.json", b"{", "pins/clock.json"),
+]
+UNJUDGED: list[tuple[object, str]] = [
+    ({"type": "objct"}, "objct"),
+    ({"$ref": "https://evil.example/"}, "references outside of the schema are not followed"),
+    ({"properties": {"at": {"type": "number", "x-mcp-header": "At"}}}, "a string, an integer or a boolean"),
+    ({"properties": {"at": {"type": "string", "x-mcp-header": "a b"}}}, "is not the name of a header field"),
 ]
 
 
@@ -106,6 +112,17 @@ def test_a_broken_file_is_named_with_what_to_do(name: str, raw: bytes, message: 
     answer = compile_snapshot({**FILES, name: raw})
     assert isinstance(answer, tuple)
     assert message in "\n".join(str(problem) for problem in answer)
+
+
+@pytest.mark.parametrize(("schema", "said"), UNJUDGED)
+def test_a_tool_that_cannot_be_judged_is_left_out_and_said_and_the_others_stay(schema: object, said: str) -> None:
+    answer = compile_snapshot({**FILES, "pins/clock.json": _pin(schema)})
+    assert isinstance(answer, Snapshot)
+    assert answer.routes["servers/clock"].tools == {}
+    assert list(answer.routes["toolsets/desk"].tools) == ["bank__pay"]
+    notice = "\n".join(str(notice) for notice in answer.notices)
+    assert 'pins/clock.json: tools "now" inputSchema' in notice
+    assert said in notice
 
 
 def test_an_empty_configuration_is_a_snapshot_without_routes() -> None:

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
@@ -225,7 +226,8 @@ class Sequencer:
         if len(waiting) > ANSWERS_LIMIT:
             _say(f"client {client.number} is dropped: it does not read its answers")
             waiting.clear()
-            client.stream.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                client.stream.shutdown(socket.SHUT_RDWR)
         if bool(waiting) != client.slow:
             client.slow = not client.slow
             self._selector.modify(client.stream, EVENT_READ | EVENT_WRITE if client.slow else EVENT_READ, client)

@@ -20,16 +20,23 @@ _read: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def amend(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
     """Return a server's answer as its client may keep it."""
-    target = routed.target
     if reply.kind not in ("result", "tool_error"):
         return reply
+    if reply.result_type == "" and not routed.identified.received.era.sessions:
+        reply = _complete(reply)
+    target = routed.target
     if isinstance(target, ToolTarget):
-        if reply.result_type in ("", "complete"):
-            return reply
-        return _interim(rooms, routed, reply, target.routed.name)
+        return reply if reply.result_type in ("", "complete") else _interim(rooms, routed, reply, target.routed.name)
     if isinstance(target, TaskTarget):
         return reply._replace(payload=_with(reply.payload, "taskId", target.told))
     return _server(rooms, routed, reply) if isinstance(target, ServerTarget) else reply
+
+
+def _complete(reply: Reply) -> Reply:
+    # What a server leaves out means "complete", and some clients insist on reading it (2026-07-28, basic/index).
+    rest = reply.payload.lstrip()[1:]
+    comma = b"" if rest.lstrip().startswith(b"}") else b","
+    return reply._replace(payload=b'{"resultType":"complete"' + comma + rest)
 
 
 def _interim(rooms: Rooms, routed: Routed, reply: Reply, tool: str) -> Reply:

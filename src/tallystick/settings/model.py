@@ -27,7 +27,7 @@ class GatewaySettings:
     """Open streams (subscriptions, and the GET streams of sessions) per caller: each holds a connection for an hour.
     With several workers each allows its share."""
     connections: int = 16_384
-    """Open connections of one worker: each costs a file descriptor and some 50 KB while it is in use."""
+    """Open connections of one worker. Never more than the process may have open files, less 256 for everything else."""
     connections_per_address: int = 12_288
     """Of these, from one remote address (from one /64 in IPv6). High, because a proxy in front is one address."""
 

@@ -1,6 +1,6 @@
 """Bytes of a configuration to a snapshot: parse, register, publish, compile policies and schemas. All or nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ PROCESS_FILE = "tally.yaml"
 """Process settings: read once at the start, so no part of a snapshot."""
 POLICIES = ".cedar"
 _ToolKey = tuple[ServerId, ToolId]
-_Headers = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
@@ -30,19 +29,15 @@ def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ..
     published = toolsets.publish(known)
     if isinstance(published, tuple):
         return published
-    validators = dict(_validators(known))
-    problems = [entry for entry in validators.values() if isinstance(entry, Problem)]
     texts = {name: entry for name, entry in sources.items() if isinstance(entry, str)}
     bundle = policy.compile_policies(texts, facts(known))
     if isinstance(bundle, tuple):
-        problems.extend(bundle)
-        return tuple(problems)
-    sound = {key: entry for key, entry in validators.items() if isinstance(entry, guard.Validator)}
-    headers = dict(_mirrored(known))
-    compiled = _Compiled(known, bundle, sound, {key: found for key, found in headers.items() if not isinstance(found, str)})
-    routes = {key: _route(entry, compiled) for key, entry in published.items() if not problems}
-    notices = tuple(_left_out(key, found) for key, found in headers.items() if isinstance(found, str))
-    return tuple(problems) or Snapshot(_digest(files), known, bundle, routes, known.notices + notices)
+        return bundle
+    judged = _judge_all(known)
+    sound = {key: entry for key, entry in judged.items() if isinstance(entry, _Sound)}
+    routes = {key: _route(entry, known, bundle, sound) for key, entry in published.items()}
+    left_out = tuple(entry for entry in judged.values() if isinstance(entry, Problem))
+    return Snapshot(_digest(files), known, bundle, routes, known.notices + left_out)
 
 
 def facts(known: registry.Registry) -> policy.Facts:
@@ -91,56 +86,55 @@ def _input_schema(tool: registry.Tool) -> Mapping[str, object]:
     return {key: part for key, part in schema.items() if isinstance(key, str)}  # pyright: ignore[reportUnknownVariableType] - JSON
 
 
-def _validators(known: registry.Registry) -> Iterator[tuple[_ToolKey, guard.Validator | Problem]]:
-    for server in known.servers.values():
-        for tool in server.tools.values():
-            compiled = guard.compile_schema(_input_schema(tool))
-            if isinstance(compiled, guard.BadSchema):
-                place = f'tools "{tool.id}" inputSchema'
-                remedy = "have the server's owner correct it, or remove the tool from the pin"
-                yield (server.name, tool.id), Problem(f"pins/{server.name}.json", place, compiled.what, remedy)
-            else:
-                yield (server.name, tool.id), compiled
+class _Sound(NamedTuple):
+    """What a tool's schema gives where it can be judged by: a validator, and the headers that repeat arguments."""
+
+    validator: guard.Validator
+    headers: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def _mirrored(known: registry.Registry) -> Iterator[tuple[_ToolKey, _Headers | str]]:
-    for server in known.servers.values():
-        for tool in server.tools.values():
-            yield (server.name, tool.id), envelope.mirrored(_input_schema(tool))
+def _judge_all(known: registry.Registry) -> dict[_ToolKey, _Sound | Problem]:
+    return {
+        (server.name, tool.id): _judge(server.name, tool)
+        for server in known.servers.values()
+        for tool in server.tools.values()
+    }
 
 
-def _left_out(key: _ToolKey, wrong: str) -> Problem:
-    # A tool whose headers cannot be told must be left out, not the list (2026-07-28, streamable-http, x-mcp-header).
-    server, tool = key
-    return Problem(
-        f"pins/{server}.json",
-        f'tools "{tool}" x-mcp-header',
-        f"{wrong}; the tool is left out",
-        "have the server's owner correct it, and pin the server again",
-    )
+def _judge(server: ServerId, tool: registry.Tool) -> _Sound | Problem:
+    # One tool that cannot be judged is left out, never its server's others (2026-07-28, streamable-http, x-mcp-header).
+    schema = _input_schema(tool)
+    validator, headers = guard.compile_schema(schema), envelope.mirrored(schema)
+    if isinstance(validator, guard.BadSchema) or isinstance(headers, str):
+        wrong = validator.what if isinstance(validator, guard.BadSchema) else str(headers)
+        return Problem(
+            f"pins/{server}.json",
+            f'tools "{tool.id}" inputSchema',
+            f"{wrong}; the tool is left out",
+            "have the server's owner correct it, and pin the server again",
+        )
+    return _Sound(validator, headers)
 
 
-class _Compiled(NamedTuple):
-    known: registry.Registry
-    bundle: policy.PolicyBundle
-    validators: Mapping[_ToolKey, guard.Validator]
-    headers: Mapping[_ToolKey, _Headers]
-
-
-def _route(entry: toolsets.Publication, compiled: _Compiled) -> Route:
-    is_server, known, bundle = entry.kind == "server", compiled.known, compiled.bundle
+def _route(
+    entry: toolsets.Publication,
+    known: registry.Registry,
+    bundle: policy.PolicyBundle,
+    sound: Mapping[_ToolKey, _Sound],
+) -> Route:
+    is_server = entry.kind == "server"
     tools = {
         tool.name: RoutedTool(
             name=tool.name,
             definition=tool.definition,
             server=known.servers[tool.server],
             tool=known.servers[tool.server].tools[tool.tool],
-            validator=compiled.validators[tool.server, tool.tool],
+            validator=judged.validator,
             part=bundle.tool(tool.server, tool.tool),
-            mirrored=compiled.headers[tool.server, tool.tool],
+            mirrored=judged.headers,
         )
         for tool in entry.tools
-        if (tool.server, tool.tool) in compiled.headers
+        if (judged := sound.get((tool.server, tool.tool))) is not None
     }
     return Route(
         key=entry.route,

@@ -9,6 +9,9 @@ from tallystick.terms import Reason, Refusal
 from tallystick.wire.eras import ERAS, Era
 from tallystick.wire.refuse import STATUSES, tell
 
+REQUESTED: Final = 64
+"""Characters of a version that is repeated to whoever asked for it."""
+
 value: Final = msgspec.json.Encoder().encode
 """Encode a parsed JSON value; never writes a raw line break."""
 
@@ -32,11 +35,16 @@ def event(text: bytes) -> bytes:
 
 
 def refusal(
-    refused: Refusal, request_id: int | str | None, era: Era | None, record: int | None = None
+    refused: Refusal,
+    request_id: int | str | None,
+    era: Era | None,
+    record: int | None = None,
+    requested: str | None = None,
 ) -> tuple[int, bytes]:
     """Return the HTTP status and the JSON-RPC error for a refusal.
 
-    `record` is the index of the leaf that recorded it, for the caller to quote. The operator's detail never leaves.
+    `record` is the index of the leaf that recorded it, for the caller to quote; `requested` the protocol version that
+    the request named. The operator's detail never leaves.
     A session era has no word for "method unknown" in HTTP (2025-11-25, transports), so its status is 200.
     """
     code, status = tell(refused)
@@ -46,7 +54,7 @@ def refusal(
     if request_id is not None and era is not None and era.corrects and Reason.ARGUMENTS_INVALID in refused.reasons:
         return 200, message(request_id, "result", value(_failed(refused, told, era)))
     if Reason.VERSION_UNSUPPORTED in refused.reasons:
-        told["supported"] = list(ERAS)
+        told |= {"supported": list(ERAS), "requested": (requested or "")[:REQUESTED]}
     error = {"code": code, "message": refused.public_text, "data": told}
     return status, value({"jsonrpc": "2.0", "id": request_id, "error": error})
 

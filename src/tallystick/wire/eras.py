@@ -15,8 +15,8 @@ class Era:
     `sessions`: requests belong to a session opened by `initialize`. `mirrored`: routing headers must repeat the body.
     `disconnect_cancels`: closing the response stream cancels the request. `opening`: the method that opens a
     conversation. `closed_methods`: methods, either way, that are not spoken in this revision, although another one has
-    them. `elicits_at_url`: a user can be sent to a URL, and questions come in modes and kinds. `corrects`: arguments that
-    do not fit are told as a failure of the tool, so that a model sees them and tries again (SEP-1303).
+    them. `elicits_at_url`: a user can be sent to a URL, and questions come in modes and kinds. `corrects`: arguments
+    that do not fit are told as a failure of the tool, so that a model sees them and tries again (SEP-1303).
     """
 
     version: str

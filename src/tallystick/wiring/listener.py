@@ -6,6 +6,7 @@ at once, odd lengths, folded lines, bare LF, NUL and blanks before a colon; this
 """
 
 import math
+import resource
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections import Counter
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Bounds:
     idle_s: float = 75.0
     """For the next request: longer than the idle limits of usual load balancers, so that they close first."""
     write_s: float = 60.0
-    """For a client to take anything of what waits for it."""
+    """For a client to take anything of what waits for it; whoever takes some gets as long again."""
     linger_s: float = 2.0
     """For a refused client to read its answer."""
     look_s: float = 1.0
@@ -57,12 +58,18 @@ class Bounds:
     """Connections of one remote address (of one /64 in IPv6). High: a proxy in front is one address."""
 
 
+_RESERVED: Final = 256
+"""Open files that are left to everything but clients."""
+
+
 class Door:
     """What the connections of one listener share. `refused` counts by cause; `connected` by remote address."""
 
     def __init__(self, bounds: Bounds) -> None:
         """Admit within `bounds`."""
         self.bounds = bounds
+        # INVARIANT: connections never take the last descriptors: servers and the record need some to answer at all.
+        self._room = min(bounds.connections, max(_RESERVED, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED))
         self.refused: Counter[Cause] = Counter()
         self.connected: Counter[str] = Counter()
         self._open: set[Protocol] = set()
@@ -70,7 +77,7 @@ class Door:
 
     def enter(self, protocol: "Protocol", address: str) -> bool:
         """Take a new connection in, if there is room for it; every one that came in leaves."""
-        room = len(self._open) < self.bounds.connections and self.connected[address] < self.bounds.per_address
+        room = len(self._open) < self._room and self.connected[address] < self.bounds.per_address
         self._open.add(protocol)
         self.connected[address] += 1
         if self._timer is None:
@@ -163,6 +170,7 @@ class Protocol(HttpToolsProtocol):
         self._begun = False
         self._hosts = 0
         self._fields = 0  # of the head
+        self._untaken = 0  # bytes that waited for the client when it was last looked at
         self._verdict: _Verdict | None = None
 
     def connection_made(self, transport: Transport) -> None:
@@ -288,6 +296,7 @@ class Protocol(HttpToolsProtocol):
         if len(self.headers) != self._fields:
             # RFC 9110, section 6.5.1: no field of a trailer may be merged into the head. What reads the body learns
             # that the client has gone, so a request with one is never judged.
+            del self.headers[self._fields :]
             self._stop(400, "trailer")
         self._raw = self._content = 0
         super().on_message_complete()
@@ -315,7 +324,7 @@ class Protocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Hold a client that does not read to its time."""
         super().pause_writing()
-        self._within(self.bounds.write_s)
+        self._wait_for_reader()
 
     def resume_writing(self) -> None:
         """Let an answer take its time again."""
@@ -330,7 +339,10 @@ class Protocol(HttpToolsProtocol):
     def expire(self) -> None:
         """Do what the passed deadline asks for."""
         if self._phase == _CLOSING or self.transport.is_closing() or self.flow.write_paused:
-            self.transport.abort()
+            untaken = self._untaken
+            self._wait_for_reader()
+            if self._untaken >= untaken:
+                self.transport.abort()
         elif self._phase == _HEAD:
             self._refuse(_Verdict(408, "late head"))
         elif self._phase == _BODY and not self.cycle.response_complete:
@@ -369,13 +381,17 @@ class Protocol(HttpToolsProtocol):
         # Half closed: were it closed with bytes unread, the client would be reset before it has read why.
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._phase, self._raw = _CLOSING, 0
+        self._phase, self._raw, self._untaken = _CLOSING, 0, 0
         self._within(self.bounds.linger_s)
 
     def _close(self) -> None:
         self.transport.close()
         self._phase = _CLOSING
-        self._within(self.bounds.linger_s)
+        self._wait_for_reader()
+
+    def _wait_for_reader(self) -> None:
+        self._untaken = self.transport.get_write_buffer_size()
+        self._within(self.bounds.write_s)
 
 
 def _bucket(address: str) -> str:

@@ -56,13 +56,17 @@ def _ask_roots() -> ListRoots:
 
 @dataclass(slots=True)
 class Peer:
-    """What a test can see and change of a running server. `era` is the only one that it speaks, None for both."""
+    """What a test can see and change of a running server. `era` is the only one that it speaks, None for both.
+
+    `refusal` is the HTTP status and the JSON-RPC code (0 for none) with which it refuses the other one.
+    """
 
     era: str | None = None
     url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     waiting: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)
+    refusal: tuple[int, int] | None = None
     broken: bool = False
     left: bool = False
     run: list[str] = field(default_factory=list[str])
@@ -167,11 +171,11 @@ def _add_tellers(server: MCPServer, peer: Peer) -> None:
 def _refusal(peer: Peer, header: str) -> tuple[int, int, str] | None:
     """Return the HTTP status, code and message with which real servers of one era refuse the other."""
     is_modern = header == MODERN
-    if peer.era == SESSIONS and is_modern:
-        return 400, -32600, "Bad Request: Missing session ID"
-    if peer.era == MODERN and not is_modern:
-        return 400, -32022, "Unsupported protocol version"
-    return None
+    if peer.era is None or (peer.era == MODERN) == is_modern:
+        return None
+    if peer.refusal is not None:
+        return (*peer.refusal, "No")
+    return (400, -32600, "Missing session ID") if is_modern else (400, -32022, "Unsupported protocol version")
 
 
 class OneEra:

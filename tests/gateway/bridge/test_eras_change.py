@@ -24,6 +24,28 @@ async def test_a_server_that_changed_its_era_is_asked_again_in_the_other(client:
     assert peer.run == ["add", "add"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "refusal"),
+    [
+        *((MODERN, SESSIONS, (400, code)) for code in (-32600, -32000, 0)),
+        *((MODERN, SESSIONS, (status, 0)) for status in (404, 405)),
+        (SESSIONS, MODERN, (400, -32022)),
+        (SESSIONS, MODERN, (404, -32601)),
+        (SESSIONS, MODERN, (404, 0)),
+        (SESSIONS, MODERN, (405, 0)),
+    ],
+)
+async def test_every_way_to_refuse_an_era_is_understood(before: str, after: str, refusal: tuple[int, int]) -> None:
+    peer = Peer(before, refusal=refusal)
+    async with bridged(peer, "http") as bridge:
+        peer.era = after
+        assert await call(bridge, Party(before), "add", a=2, b=2) == "4"
+        asked = len(peer.asked)
+        assert await call(bridge, Party(before), "add", a=2, b=2) == "4"
+        assert len(peer.asked) == asked + 1
+    assert peer.run == ["add", "add"]
+
+
 async def test_a_server_of_both_eras_that_lost_one_is_bridged() -> None:
     peer = Peer()
     async with bridged(peer, "http") as bridge:

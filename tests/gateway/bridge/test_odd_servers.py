@@ -157,6 +157,29 @@ async def test_a_stream_that_breaks_is_opened_again_ever_more_slowly() -> None:
     assert [round(later / waits[0]) for later in waits] == [1, 2, 4, 8]
 
 
+async def test_nothing_is_lost_while_a_stream_is_replaced_by_a_larger_one() -> None:
+    wires: list[Wire] = []
+
+    async def tell_on_the_first(asked: Asked, wire: Wire) -> None:
+        del asked
+        await wire.stream_events()
+        wires.append(wire)
+        if len(wires) > 1:
+            await wires[0].event(notification(PROMPTS))
+        await anyio.sleep_forever()
+
+    party, joining = Party(), Party()
+    async with (
+        scripted(MODERN, tell_on_the_first) as (bridge, server),
+        listening(bridge, (party, Wanted(prompts_list=True))),
+    ):
+        await until(lambda: wires)
+        async with listening(bridge, (joining, Wanted(resources_list=True))):
+            await party.hear(PROMPTS)
+    assert len(server.calls("subscriptions/listen")) == 2
+    assert joining.told == []
+
+
 async def test_a_slow_listener_delays_nobody_and_finds_the_newest() -> None:
     go_on = anyio.Event()
 

@@ -14,7 +14,7 @@ from tallystick.gateway.bridge import modern, sessions
 from tallystick.gateway.bridge.background import Background
 from tallystick.gateway.bridge.circuit import Circuit, Health
 from tallystick.gateway.bridge.feeds import Feed, Listener, Manners
-from tallystick.gateway.bridge.heard import BROKEN, Alone
+from tallystick.gateway.bridge.heard import BROKEN, Alone, Heard
 from tallystick.gateway.bridge.park import Park
 from tallystick.gateway.bridge.verdict import Verdict
 from tallystick.gateway.bridge.way import UNFOLLOWED, Way, answer_questions, cancel, follow
@@ -97,6 +97,9 @@ class Bridge:
         if self._circuit.refusal is not None:
             return self._circuit.refusal
         era = outbound.era if self._verdict.speaks(outbound.era) else self._choose(outbound.era)
+        if era.sessions and outbound.client.log_level is not None and outbound.era.sessions and not self._setting.apart:
+            # A process that many share was told no level, so each of its clients hears no more than it wants to.
+            outbound = replace(outbound, exchange=Heard(outbound.exchange, outbound.era, outbound.client.log_level))
         is_plain = (
             era is outbound.era and outbound.method not in _SETTLED_HERE and "requestState" not in outbound.params
         )
@@ -112,7 +115,7 @@ class Bridge:
         own = outbound.era.sessions and era.sessions and self._setting.apart
         key = ("own", outbound.conversation) if own else (era.version, self._setting.context_of(outbound))
         listener, feed = Listener(outbound, wanted), self._feeds.get(key)
-        if feed is None:
+        if feed is None or feed.ended:
             feed = self._feeds[key] = Feed(self._way, self._streaming(outbound, era), key, self._manners)
             feed.add(listener)
             self._background.start(feed.run)
@@ -225,12 +228,19 @@ class Bridge:
 
     async def _reconsider(self, outbound: Outbound, era: Era, end: Reply | Refusal) -> Reply | Refusal:
         """Ask again in the other era, once, where the server turns out to speak that one and did not take the first."""
-        other = self._verdict.other(era)
-        # What one answer seems to show may be about that request alone, so the server is asked in so many words.
-        if await self._look(era) or not await self._look(other):
+        if not await self._is_lost(era):
             return end
-        _log.warning("server %s speaks %s", self._way.name, ", ".join(self._verdict.spoken))
+        other = self._verdict.other(era)
         return (await self._ask(outbound, outbound.era if other.sessions == outbound.era.sessions else other))[1]
+
+    async def _is_lost(self, era: Era) -> bool:
+        """Find out whether a server that seems not to speak an era any more speaks the other one instead."""
+        # What one answer seems to show may be about that request alone, so the server is asked in so many words.
+        if await self._look(era) or not await self._look(self._verdict.other(era)):
+            return False
+        self._verdict.learn(era, spoken=False, now=self._setting.clock())
+        _log.warning("server %s speaks %s", self._way.name, ", ".join(self._verdict.spoken))
+        return True
 
     async def _look(self, era: Era) -> bool:
         """Find out by its opening, which changes nothing at the server, whether it speaks an era."""
@@ -245,8 +255,7 @@ class Bridge:
         if evidence == "not_spoken":
 
             async def look() -> None:
-                await self._look(era)
-                await self._look(self._verdict.other(era))
+                await self._is_lost(era)
 
             self._background.start(look)
         return self._verdict.speaks(era)

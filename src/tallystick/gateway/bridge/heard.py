@@ -64,8 +64,8 @@ class Alone:
 class Heard:
     """A client's side of a call whose server speaks the other era: notifications are translated, unfit ones left out.
 
-    `level` is the least severe log message that a client of an era without sessions wants, None for none. A server with
-    sessions knows one level for all of them.
+    `level` is the least severe log message that the client wants. None means none in an era without sessions, and
+    whatever comes in one with them. A server with sessions may know one level for all of its clients.
     """
 
     __slots__ = ("_era", "_exchange", "_level")
@@ -99,10 +99,9 @@ class Heard:
         await self._exchange.abandoned()
 
     def _wants(self, level: str) -> bool:
-        if self._era.sessions:
-            return True
-        if self._level not in LEVELS or level not in LEVELS:
-            return False
+        if self._level is None or self._level not in LEVELS or level not in LEVELS:
+            # Without sessions nothing is wanted until somebody says so; with them, everything is.
+            return self._era.sessions
         return LEVELS.index(level) >= LEVELS.index(self._level)
 
 

@@ -90,7 +90,7 @@ class Front:
         headers, message, _ = read
         era = envelope.admit(message, headers)
         if isinstance(era, Refusal):
-            await _send_answer(send, await self._refuse(route, era, message.id))
+            await _send_answer(send, await self._refuse(route, era, message.id, headers.version))
             return
         channel = _AsgiChannel(receive, send)
         received = Received(message, era, headers, route, channel, Cancellation(), self._rooms.clock())
@@ -118,12 +118,14 @@ class Front:
         request = request_of(str(scope["method"]), path if isinstance(path, bytes) else b"/", _pairs(scope), body)
         return await self._relay.pass_on(worker, request, receive, send)
 
-    async def _refuse(self, route: str, refused: Refusal, request_id: int | str | None) -> Answer:
+    async def _refuse(
+        self, route: str, refused: Refusal, request_id: int | str | None, requested: str | None = None
+    ) -> Answer:
         rooms, now = self._rooms, self._rooms.clock()
         denial = audit.Denial(
             audit.call_id(now, os.urandom(10)), now, owner_of(rooms, route), audit.Target(route), refused, 0
         )
-        status, body = encode.refusal(refused, request_id, None, await record_denial(rooms, denial))
+        status, body = encode.refusal(refused, request_id, None, await record_denial(rooms, denial), requested)
         return Answer(status, body)
 
 

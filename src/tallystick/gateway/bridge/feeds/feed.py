@@ -5,6 +5,7 @@ MCP 2026-07-28, basic/patterns/subscriptions; 2025-11-25, basic/transports (GET 
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -21,6 +22,9 @@ from tallystick.wire import Era, Reply, bridge
 
 SETTLING_S: Final = 0.1
 """Seconds in which further wishes are collected before a stream is opened anew for them."""
+
+DRAINING_S: Final = 5.0
+"""Seconds for which a stream is still heard after another one took its place."""
 
 UNWILLING_S: Final = 300.0
 """Seconds for which a server that offers no stream is not asked again."""
@@ -62,7 +66,7 @@ class Feed:
     """One stream of a server and who listens to it.
 
     `own`: the stream belongs to one conversation, so whatever comes on it is for that client. Otherwise each listener
-    gets what it wanted, and nobody can be asked.
+    gets what it wanted, and nobody can be asked. `ended`: nobody else is told anything by this one.
     """
 
     def __init__(self, way: Way, outbound: Outbound, key: tuple[str, str], manners: Manners) -> None:
@@ -84,6 +88,7 @@ class Feed:
             mirrored=(),
         )
         self.listeners: dict[Listener, None] = {}
+        self.ended = False
         self._covered = Wanted()
         self._evidence: Evidence = "unknown"
         self._subscribed: set[str] = set()
@@ -121,6 +126,7 @@ class Feed:
                     break
                 failures = 1 if self._way.clock() - began >= LASTING_S else failures + 1
                 await self._way.sleep(0.0 if unwilling else pause(failures, self._spread))
+        self.ended = True
         for listener in tuple(self.listeners):
             listener.end()
         if kind and not self._own:
@@ -168,7 +174,7 @@ class Feed:
             while True:
                 opened = await (self._open_session_stream() if self._era.sessions else self._open_listening())
                 if call is not None:
-                    await cancel(call)
+                    self._way.background.start(partial(self._drain, call))
                 call = None if isinstance(opened, Refusal) else opened
                 if isinstance(opened, Refusal):
                     return _is_unwilling(opened)
@@ -181,6 +187,13 @@ class Feed:
         finally:
             if call is not None:
                 await cancel(call)
+
+    async def _drain(self, call: Call) -> None:
+        """Follow a stream for a while after it was replaced: the server may tell something before it knows the new one."""
+        try:
+            await call.follow(replace(self._outbound, timeout_s=DRAINING_S))
+        finally:
+            await cancel(call)
 
     async def _open_listening(self) -> Call | Refusal:
         self._covered = self._wanted()
