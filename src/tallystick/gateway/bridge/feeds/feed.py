@@ -189,7 +189,7 @@ class Feed:
                 await cancel(call)
 
     async def _drain(self, call: Call) -> None:
-        """Follow a stream for a while after it was replaced: the server may tell something before it knows the new one."""
+        """Hear a replaced stream for a while: the server may tell something before it knows of the new one."""
         try:
             await call.follow(replace(self._outbound, timeout_s=DRAINING_S))
         finally:
