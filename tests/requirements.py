@@ -161,6 +161,27 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "questions:expiry": ("A parked call is fetched once, in time, or cancelled at its server.", "house"),
     "questions:vanished": ("A client that leaves while it is asked leaves nothing behind.", "house"),
     "questions:limits": ("A call is asked ten rounds, and a caller parks a few calls.", "house"),
+    # streams
+    "streams:resources": (
+        "Whoever subscribed to a resource is told when it changes, whichever eras are spoken.",
+        _MODERN + "basic/patterns/subscriptions",
+    ),
+    "streams:lists": (
+        "Whoever listens is told when a list changes, whichever eras are spoken.",
+        _MODERN + "basic/patterns/subscriptions",
+    ),
+    "streams:acknowledged": (
+        "A subscription begins with what is honoured; every message carries its id.",
+        _MODERN + "basic/patterns/subscriptions",
+    ),
+    "streams:policy": ("Only what policy allows is honoured, and asked of the server.", "house"),
+    "streams:shared": ("Many listeners of one caller share one stream at the server.", "house"),
+    "streams:limit": ("One caller has a bounded number of streams, apart from calls.", "house"),
+    "streams:session": ("The stream of a session opens to its caller only.", _OLD_TRANSPORT),
+    "streams:token": ("A stream ends with the token that opened it.", "house"),
+    "streams:withdrawn": ("A stream ends when policy no longer allows it.", "house"),
+    "streams:tools": ("A change of the pinned tools or of policy is told to whom it concerns.", "house"),
+    "streams:storm": ("A server whose streams end at once is asked again later and later.", "house"),
     # routes
     "routes:exact": ("Only the exact path of an endpoint is one.", "GHSA-h4mf-84xq-q2fc"),
     "routes:unknown:hidden": (
@@ -234,11 +255,6 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
 }
 
 _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
-    "lifecycle:subscriptions": (
-        "A client is told when lists or resources change.",
-        _MODERN + "basic/patterns/subscriptions",
-        "such methods are refused and not announced",
-    ),
     "transport:resumption": (
         "A broken stream may be resumed.",
         _OLD_TRANSPORT,

@@ -15,8 +15,11 @@ from tests.interaction.clerk import build
 from tests.interaction.configuration import ROOT, copy_pin, http, write, write_server, write_toolset
 from tests.interaction.journal import Journal
 from tests.interaction.one_era import NEW, OLD, Era, OneEra
+from tests.interaction.wild import Wild
 from tests.interaction.world import Host, World, listening
 
+WILD = ("curt", "mute")
+"""Servers that keep no rule: the streams of the first end at once, the second has none."""
 HASTY = "limits: {timeout_s: 0.4, result_bytes: 1048576, in_flight: 64}\n"
 USUAL = "limits: {timeout_s: 20, result_bytes: 1048576, in_flight: 64}\n"
 TOOLS = 'tools: {"*": {operation: read, risk: low}}\n'
@@ -60,6 +63,8 @@ def write_office(config: Path, journals: Path, origin: str) -> None:
         write_server(config, era, http(f"{origin}/{era}/mcp"), USUAL + TOOLS)
         write_server(config, f"{era}-hasty", http(f"{origin}/{era}/mcp"), HASTY + TOOLS)
         write_server(config, f"{era}-line", _stdio(journals / f"{era}-line.jsonl", era), USUAL + TOOLS)
+    for name in WILD:
+        write_server(config, name, http(f"{origin}/{name}/mcp"), HASTY + TOOLS)
     write_toolset(config, "mixed", OLD, NEW)
     write_toolset(config, "lines", "old-line", "new-line")
 
@@ -89,12 +94,13 @@ async def running_office(folder: Path, further: Mapping[str, ASGIApp]) -> AsyncG
         (folder / "journals").mkdir(parents=True)
         async with AsyncExitStack() as stack:
             apps: dict[str, ASGIApp] = dict(further)
+            apps |= {name: Wild(world.journal(name), listens=name == "curt") for name in WILD}
             for era in (OLD, NEW):
                 clerk = serving_clerk(world.journal(era), era, f"/{era}/mcp")
                 apps[era] = await stack.enter_async_context(clerk)
             await stack.enter_async_context(listening(Host(apps, world), listener))
             write_office(world.config, folder / "journals", origin)
-            async for _ in pin(world.config, (OLD, NEW)):
+            async for _ in pin(world.config, (OLD, NEW, *WILD)):
                 pass
             for era in (OLD, NEW):
                 # A server over stdio is pinned as its twin: pinning would start two more processes for each.

@@ -104,7 +104,8 @@ class Front:
     async def _pass_on(self, scope: Scope, read: tuple[Headers, Message, bytes], receive: Receive, send: Send) -> bool:
         """Pass on what another process of this gateway has the session or the parked call of; False: none has."""
         headers, message, body = read
-        if self._relay is None:
+        # What a sibling passed on came over a unix socket and has no address; it goes no further.
+        if self._relay is None or scope.get("client") is None:
             return False
         worker, state = None, message.params.get("requestState")
         if headers.session is not None:
