@@ -112,14 +112,17 @@ async def test_whoever_unsubscribes_is_told_no_more(office: Stage, server: str) 
     async with office.client(f"servers/{server}", SESSIONS, person=person) as client:
         for each in (uri, other):
             await client.subscribe_resource(each)  # pyright: ignore[reportDeprecated] - this is its era
-            await _until_heard(lambda each=each: _call(office, server, "touch", uri=each), lambda: person.news)
-            await until(lambda each=each: f"updated {each}" in person.news)
+            await _heard_of(office, server, each, person)
         await client.unsubscribe_resource(uri)  # pyright: ignore[reportDeprecated] - this is its era
         await _call(office, server, "release", key="settled")
         person.news.clear()
         await _call(office, server, "touch", uri=uri)
-        await _until_heard(lambda: _call(office, server, "touch", uri=other), lambda: f"updated {other}" in person.news)
+        await _heard_of(office, server, other, person)
     assert f"updated {uri}" not in person.news
+
+
+async def _heard_of(office: Stage, server: str, uri: str, person: Person) -> None:
+    await _until_heard(lambda: _call(office, server, "touch", uri=uri), lambda: f"updated {uri}" in person.news)
 
 
 @requirement("streams:acknowledged")

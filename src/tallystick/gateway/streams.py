@@ -154,6 +154,7 @@ def _allowed(routed: Routed, wanted: Wanted) -> Wanted:
         wanted.resources_list and may("resources/list"),
         tuple(uri for uri in wanted.resources if may("resources/subscribe", {"uri": uri})),
         wanted.tasks,
+        wanted.tools_list,
     )
 
 

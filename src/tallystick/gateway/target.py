@@ -162,7 +162,8 @@ def _unanswered(rooms: Rooms, identified: Identified, found: Route) -> Target | 
 
 def _session_stream(rooms: Rooms, identified: Identified, found: Route) -> StreamTarget:
     session_id = identified.received.headers.session or ""
-    wanted = Wanted(prompts_list=True, resources_list=True, resources=rooms.sessions.resources_of(session_id), tasks=())
+    resources = rooms.sessions.resources_of(session_id)
+    wanted = Wanted(prompts_list=True, resources_list=True, resources=resources, tools_list=True)
     return StreamTarget(found.server, wanted, tools=True, tasks={})
 
 
@@ -191,6 +192,7 @@ def _listen(rooms: Rooms, identified: Identified, found: Route) -> StreamTarget 
         asked.resources_list_changed,
         tuple(dict.fromkeys(asked.resource_subscriptions)),
         tuple(tasks),
+        asked.tools_list_changed,
     )
     return StreamTarget(found.server, wanted, asked.tools_list_changed, tasks)
 

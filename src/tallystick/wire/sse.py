@@ -1,5 +1,6 @@
 """Server-sent events (WHATWG HTML, section 9.2) as MCP uses them: one JSON-RPC message per event's data."""
 
+import re
 from typing import Final
 
 from tallystick.terms import Reason, Refusal
@@ -7,15 +8,32 @@ from tallystick.terms import Reason, Refusal
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_ENDS: Final = (b"\n", b"\r")
 
+ID_BYTES: Final = 1_024
+"""Longest event id that is kept. A longer one is none: nobody could name it in a request's header."""
+
+_printable: Final = re.compile(rb"[\x20-\x7e\x80-\xff]*").fullmatch
+
 
 class EventReader:
     """Incremental reader: feed chunks, get the data of each complete event. Each byte is looked at once.
 
-    Comments, ids, retry hints, events without data (2025-11-25 opens a stream with one) and events of another type than
-    `message` are skipped.
+    Comments, events without data (2025-11-25 opens a stream with one) and events of another type than `message` are
+    skipped. `last_id` is the id that the last complete event left behind, empty where there is none that can be named;
+    `retry_ms` is how long the server last asked to wait before its stream is opened again, None where it did not.
     """
 
-    __slots__ = ("_after_return", "_first", "_is_message", "_limit", "_lines", "_partial", "_size")
+    __slots__ = (
+        "_after_return",
+        "_first",
+        "_id",
+        "_is_message",
+        "_limit",
+        "_lines",
+        "_partial",
+        "_size",
+        "last_id",
+        "retry_ms",
+    )
 
     def __init__(self, limit: int) -> None:
         """Refuse events of more than `limit` bytes."""
@@ -26,6 +44,15 @@ class EventReader:
         self._is_message = True
         self._first = True
         self._after_return = False
+        self._id = self.last_id = b""
+        self.retry_ms: int | None = None
+
+    def restart(self) -> None:
+        """Go on with another response: what was not complete is forgotten, the last id and the wait are kept."""
+        self._lines.clear()
+        self._partial.clear()
+        self._size, self._is_message, self._first, self._after_return = 0, True, True, False
+        self._id = self.last_id
 
     def feed(self, chunk: bytes) -> list[bytes] | Refusal:
         """Return the data of every event that `chunk` completes."""
@@ -61,6 +88,8 @@ class EventReader:
                 events.append(whole)
             self._lines.clear()
             self._size, self._is_message, self._first = 0, True, False
+            # Only now: what an event says of itself holds once it is complete.
+            self.last_id = self._id
         return events
 
     def _take(self, line: bytes) -> None:
@@ -73,6 +102,12 @@ class EventReader:
             self._size += len(value) + 1
         elif name == b"event":
             self._is_message = value in (b"message", b"")
+        elif name == b"id":
+            # INVARIANT: what is kept can stand in a header line, and can never end it.
+            if b"\0" not in value:
+                self._id = value if len(value) <= ID_BYTES and _printable(value) else b""
+        elif name == b"retry" and value.isdigit():
+            self.retry_ms = int(value.lstrip(b"0")[:9] or b"0")
 
 
 _TOO_LARGE: Final = Refusal(

@@ -103,3 +103,12 @@ def test_a_stream_comes_back_ever_later_and_never_all_at_once() -> None:
     assert pause(0, 0.7) == 0.0
     assert [pause(failures, 1.0) for failures in range(1, 9)] == [*WAITS_S, WAITS_S[-1]]
     assert pause(3, 0.0) == WAITS_S[2] / 2
+
+
+def test_changed_tools_are_told_to_whom_they_concern() -> None:
+    tools = Wanted(tools_list=True)
+    assert union([Wanted(prompts_list=True), tools]) == Wanted(prompts_list=True, tools_list=True)
+    assert not covers(Wanted(prompts_list=True), tools)
+    assert notifications_of(tools) == {"toolsListChanged": True}
+    assert concerns(tools, Notice("notifications/tools/list_changed"))
+    assert not concerns(Wanted(prompts_list=True), Notice("notifications/tools/list_changed"))

@@ -83,7 +83,11 @@ class Sessions:
     def client_of(self, session_id: str) -> Client:
         """Return what the client of an open session said of itself."""
         found = self._find(session_id)
-        return UNKNOWN_CLIENT if found is None else Client(found[0].capabilities, found[0].implementation, found[1].log_level)
+        return (
+            UNKNOWN_CLIENT
+            if found is None
+            else Client(found[0].capabilities, found[0].implementation, found[1].log_level)
+        )
 
     def resources_of(self, session_id: str) -> tuple[str, ...]:
         """Return the resources that an open session is subscribed to."""
@@ -141,7 +145,7 @@ def binding_of(caller: Caller) -> str:
 
 def _short(client: Client) -> tuple[dict[str, object], dict[str, object] | None]:
     """Return a client's self-description as far as an id can carry it: whole, without its name, or in names only."""
-    about = None if client.info is None else dict(client.info)
+    about = None if client.implementation is None else dict(client.implementation)
     for capabilities, named in ((dict(client.capabilities), about), (dict(client.capabilities), None)):
         if len(msgspec.json.encode((capabilities, named))) <= SELF_DESCRIPTION:
             return capabilities, named

@@ -110,6 +110,7 @@ class Wanted(NamedTuple):
     resources_list: bool = False
     resources: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    tools_list: bool = False
 
 
 class Upstream(Protocol):

@@ -18,7 +18,7 @@ def opening_params(client: Client, era: Era) -> dict[str, object]:
     return {
         "protocolVersion": era.version,
         "capabilities": bridge.client_capabilities(client.capabilities, era),
-        "clientInfo": GATEWAY if client.info is None else client.info,
+        "clientInfo": GATEWAY if client.implementation is None else client.implementation,
     }
 
 

@@ -11,12 +11,12 @@ from tallystick.wire import Era, Reply
 class Client(NamedTuple):
     """What a client says of itself. Nobody has verified it: good for what it can be asked, never for what it may do.
 
-    `capabilities` are MCP ClientCapabilities, `info` an MCP Implementation, `log_level` the least severe log message
-    that it wants, None for none.
+    `capabilities` are MCP ClientCapabilities, `implementation` is an MCP Implementation, `log_level` the least severe
+    log message that it wants, None for none.
     """
 
     capabilities: Mapping[str, object]
-    info: Mapping[str, object] | None = None
+    implementation: Mapping[str, object] | None = None
     log_level: str | None = None
 
 

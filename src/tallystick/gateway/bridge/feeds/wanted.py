@@ -27,14 +27,15 @@ LASTING_S: Final = 10.0
 
 def union(all_wanted: Iterable[Wanted]) -> Wanted:
     """Return what all of them want together, in a stable order."""
-    prompts = resources_list = False
+    prompts = resources_list = tools = False
     resources: dict[str, None] = {}
     tasks: dict[str, None] = {}
     for wanted in all_wanted:
         prompts, resources_list = prompts or wanted.prompts_list, resources_list or wanted.resources_list
+        tools = tools or wanted.tools_list
         resources.update(dict.fromkeys(wanted.resources))
         tasks.update(dict.fromkeys(wanted.tasks))
-    return Wanted(prompts, resources_list, tuple(sorted(resources)), tuple(sorted(tasks)))
+    return Wanted(prompts, resources_list, tuple(sorted(resources)), tuple(sorted(tasks)), tools)
 
 
 def covers(larger: Wanted, smaller: Wanted) -> bool:
@@ -42,6 +43,7 @@ def covers(larger: Wanted, smaller: Wanted) -> bool:
     return (
         larger.prompts_list >= smaller.prompts_list
         and larger.resources_list >= smaller.resources_list
+        and larger.tools_list >= smaller.tools_list
         and set(larger.resources) >= set(smaller.resources)
         and set(larger.tasks) >= set(smaller.tasks)
     )
@@ -54,6 +56,8 @@ def concerns(wanted: Wanted, notice: Notice) -> bool:
             return wanted.prompts_list
         case "notifications/resources/list_changed":
             return wanted.resources_list
+        case "notifications/tools/list_changed":
+            return wanted.tools_list
         case "notifications/resources/updated":
             return any(_is_within(notice.params.uri, uri) for uri in wanted.resources)
         case "notifications/tasks":
@@ -74,6 +78,8 @@ def notifications_of(wanted: Wanted) -> dict[str, object]:
         asked["promptsListChanged"] = True
     if wanted.resources_list:
         asked["resourcesListChanged"] = True
+    if wanted.tools_list:
+        asked["toolsListChanged"] = True
     if wanted.resources:
         asked["resourceSubscriptions"] = list(wanted.resources)
     if wanted.tasks:

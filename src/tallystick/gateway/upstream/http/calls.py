@@ -16,6 +16,7 @@ from tallystick.gateway.upstream.conversation import (
     response,
 )
 from tallystick.gateway.upstream.http.link import Link
+from tallystick.gateway.upstream.http.resumption import WayBack
 from tallystick.gateway.upstream.http.sessions import Session, open_session
 from tallystick.gateway.upstream.http.transfer import Transfer
 from tallystick.gateway.upstream.model import Evidence, Outbound, Question
@@ -135,10 +136,7 @@ class SessionCall:
     def _renew(self) -> None:
         self._request_id = next(self._link.ids)
         self._used, self._lines = self._session.id, self._session.lines
-        self._transfer = Transfer(self._request_id, self._begun.result_bytes, "call", self._refuse)
-
-    def _refuse(self, asked: Reply) -> None:
-        self._link.refuse(self._lines, asked)
+        self._transfer = Transfer(self._request_id, self._begun.result_bytes, "call", WayBack(self._link, self._lines))
 
     def _is_gone(self, end: Reply | Refusal | Question) -> bool:
         if self._transfer.status != HTTPStatus.NOT_FOUND or not self._used or isinstance(end, Question):
@@ -156,7 +154,7 @@ class StreamCall:
         self._link = link
         self._session = session
         self._used, self._lines = session.id, session.lines
-        self._transfer = Transfer(0, outbound.result_bytes, "stream", self._refuse)
+        self._transfer = Transfer(0, outbound.result_bytes, "stream", WayBack(link, self._lines))
 
     @property
     def evidence(self) -> Evidence:
@@ -196,6 +194,3 @@ class StreamCall:
         """Close the stream."""
         self._transfer.conversation.end(CANCELLED)
         self._transfer.abandon()
-
-    def _refuse(self, asked: Reply) -> None:
-        self._link.refuse(self._lines, asked)

@@ -55,9 +55,10 @@ class Heads:
         """Return a request with the header `lines` of a session, empty while it is opened."""
         return b"%b%bContent-Length: %d\r\n\r\n%b" % (self._post, lines, len(body), body)
 
-    def get(self, lines: bytes) -> bytes:
-        """Return the request for the stream of a session."""
-        return b"%bAccept: text/event-stream\r\n%b\r\n" % (self._lines[b"GET"], lines)
+    def get(self, lines: bytes, last_id: bytes = b"") -> bytes:
+        """Return the request for the stream of a session, or for what comes after the event `last_id` of any stream."""
+        resumed = b"Last-Event-ID: %b\r\n" % last_id if last_id else b""
+        return b"%bAccept: text/event-stream\r\n%b%b\r\n" % (self._lines[b"GET"], lines, resumed)
 
     def delete(self, lines: bytes) -> bytes:
         """Return the request that ends a session."""

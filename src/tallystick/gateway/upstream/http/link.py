@@ -1,8 +1,9 @@
 """What every request to one URL shares: the heads, the connections, the ids, and where background work runs."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import Final
+from typing import Final, TypeVarTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,6 +22,8 @@ NOTICE_S: Final = 5.0
 
 NOTICES: Final = 64
 """Messages without an answer that are on their way at a time; more than that are left unsaid."""
+
+Given = TypeVarTuple("Given")
 
 
 class Link:
@@ -71,6 +74,10 @@ class Link:
         if self._notices < NOTICES:
             self._notices += 1
             self._supervising.start_soon(self._later, request)
+
+    def start(self, work: Callable[[*Given], Coroutine[object, object, None]], *given: *Given) -> None:
+        """Run what nobody waits for; it is bounded by whoever starts it."""
+        self._supervising.start_soon(work, *given)
 
     def refuse(self, lines: bytes, asked: Reply) -> None:
         """Answer a server's request that no client can be asked."""

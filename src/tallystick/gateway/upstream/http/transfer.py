@@ -4,9 +4,8 @@ MCP 2026-07-28 and 2025-11-25, basic/transports: a request is answered by one JS
 """
 
 import asyncio
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from tallystick.gateway.upstream.conversation import (
     BACKLOG_BYTES,
@@ -29,17 +28,31 @@ Kind = Literal["call", "listen", "stream", "notice"]
 without an answer. `notice`: nothing is expected, so whatever comes is as good as any other."""
 
 
+class Back(Protocol):
+    """What a session offers to a response in it."""
+
+    def refuse(self, asked: Reply) -> None:
+        """Answer a server's request that no client can be asked."""
+        ...
+
+    def resume(self, transfer: "Transfer", last_id: bytes, retry_ms: int | None) -> bool:
+        """Have an event stream go on where it was closed, after a while; False where it cannot."""
+        ...
+
+    def stop(self) -> None:
+        """Do not go on any more."""
+        ...
+
+
 class Transfer:
     """The sink of one response: JSON is collected, an event stream is told as it comes.
 
     `limit` is in bytes: of the whole response, or of each event where there is no end to them. `whole` says that the
-    connection has been given back. `refused` gets the server's requests that no client can be asked; None where the era
-    has no requests of servers.
+    connection has been given back. `back` leads into the session; None where the era has none: then its server asks
+    nothing, and a stream that is closed early has ended. `status` and `headers` are those of the first response.
     """
 
-    def __init__(
-        self, request_id: int, limit: int, kind: Kind = "call", refused: Callable[[Reply], None] | None = None
-    ) -> None:
+    def __init__(self, request_id: int, limit: int, kind: Kind = "call", back: Back | None = None) -> None:
         """Start with nothing received."""
         self.conversation = Conversation(self._relieve, self.abandon)
         self.status = 0
@@ -47,11 +60,12 @@ class Transfer:
         self.whole = False
         self._request_id = request_id
         self._kind: Kind = kind
-        self._refused = refused
+        self._back = back
         self._limit = self._left = limit
         self._body: list[bytes] = []
         self._events: EventReader | None = None
         self._connection: Connection | None = None
+        self._resumed = False
 
     def send(self, connection: Connection, request: bytes) -> None:
         """Send `request` and receive what answers it."""
@@ -60,6 +74,8 @@ class Transfer:
 
     def abandon(self) -> None:
         """Drop the connection, unless the response is whole and the connection somebody else's by now."""
+        if self._back is not None:
+            self._back.stop()
         if self._connection is not None and not self.whole:
             self._connection.abort()
 
@@ -74,9 +90,16 @@ class Transfer:
 
     def head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Take the status and the headers, by lower-case name."""
-        self.status, self.headers = status, headers
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if status == HTTPStatus.OK and kind == b"text/event-stream":
+        streams = status == HTTPStatus.OK and kind == b"text/event-stream"
+        if self._resumed:
+            # INVARIANT: what the server says of its stream is not said of the request, which it has taken.
+            if not streams:
+                self.conversation.end(broken(f"HTTP status {status} to the request for the rest of a stream"))
+                self.abandon()
+            return
+        self.status, self.headers = status, headers
+        if streams:
             self._events = EventReader(self._limit)
 
     def chunk(self, piece: bytes) -> None:
@@ -97,7 +120,7 @@ class Transfer:
         if self._kind == "notice":
             self.conversation.end(Reply("result", None, b"{}"))
         elif self._events is not None or self._kind == "stream":
-            self.conversation.end(BROKEN_OFF if self._events is not None else broken(f"HTTP status {self.status}"))
+            self._close(BROKEN_OFF if self._events is not None else broken(f"HTTP status {self.status}"))
         elif not self.conversation.ended:
             body = b"".join(self._body)
             self._body.clear()
@@ -106,6 +129,16 @@ class Transfer:
     def fail(self, refusal: Refusal) -> None:
         """Take note that the response will never be whole."""
         self._body.clear()
+        self._close(refusal)
+
+    def _close(self, refusal: Refusal) -> None:
+        """End what was cut off, unless there is a way back to the rest of it."""
+        events = self._events
+        if refusal is BROKEN_OFF and events is not None and self._back is not None and not self.conversation.ended:
+            events.restart()
+            if self._back.resume(self, events.last_id, events.retry_ms):
+                self._connection, self.whole, self._resumed = None, False, True
+                return
         self.conversation.end(refusal)
 
     def _tell(self, events: list[bytes] | Refusal) -> None:
@@ -126,10 +159,10 @@ class Transfer:
             self._connection.pause()
 
     def _ask(self, asked: Reply) -> None:
-        if self._refused is not None:
+        if self._back is not None:
             question = question_of(asked)
             if question is None or not self.conversation.ask(question):
-                self._refused(asked)
+                self._back.refuse(asked)
 
     def _relieve(self) -> None:
         if self._connection is not None and not self.whole and self.conversation.backlog <= BACKLOG_BYTES // 2:
