@@ -182,6 +182,13 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "streams:withdrawn": ("A stream ends when policy no longer allows it.", "house"),
     "streams:tools": ("A change of the pinned tools or of policy is told to whom it concerns.", "house"),
     "streams:storm": ("A server whose streams end at once is asked again later and later.", "house"),
+    # restart
+    "restart:gateway": (
+        "After a restart of the gateway a session has its log level and its subscriptions.",
+        "house",
+    ),
+    "restart:server": ("A server that lost its sessions is opened anew, unseen by its clients.", _OLD_TRANSPORT),
+    "restart:era": ("A server that comes back in another era is spoken to in that one.", "house"),
     # routes
     "routes:exact": ("Only the exact path of an endpoint is one.", "GHSA-h4mf-84xq-q2fc"),
     "routes:unknown:hidden": (
@@ -194,6 +201,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "session:binding:route": ("A session serves only the route that opened it.", "GHSA-mvgg-jvj2-4frq"),
     "session:new-token": ("A renewed token of the same caller keeps the session.", "house"),
     "session:delete": ("DELETE ends a session, here and at the server.", _OLD_TRANSPORT),
+    "session:delete:durable": ("A session that was ended stays ended after a restart.", _OLD_TRANSPORT),
     "session:isolation:upstream": (
         "Each session has one of its own at the server, under an id that its client never sees.",
         "GHSA-345p-7cg4-v4c7",
@@ -269,11 +277,6 @@ _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
         "A call over stdio that outlasts its limit ends as a timeout.",
         "house",
         "tested beside the pipe: a limit short enough for a test is shorter than an SDK server's start",
-    ),
-    "session:delete:replicas": (
-        "A session that was ended stays ended after a restart and at other replicas.",
-        "house",
-        "ended sessions are remembered in memory only; they run out by age",
     ),
 }
 

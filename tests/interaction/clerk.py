@@ -157,7 +157,8 @@ class Clerk:
             case "log":
                 # Deprecated by 2026-07-28, and still there in both eras.
                 tell = ctx.session.send_log_message  # pyright: ignore[reportDeprecated]
-                least = LEVELS.index(self._levels.get(_session_of(ctx), "debug"))
+                told = self._levels.get(_session_of(ctx), "info")
+                least = LEVELS.index("debug" if is_modern(ctx) else told)
                 for level in LEVELS[least:]:
                     await tell(level, f"{given['text']} {level}", related_request_id=ctx.request_id)
             case "hold":

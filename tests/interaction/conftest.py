@@ -32,7 +32,7 @@ async def stage(world: World) -> AsyncGenerator[Stage]:
 @pytest.fixture(scope="package")
 async def office_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
     """Servers of one era each."""
-    async with running_office(tmp_path_factory.mktemp("office"), {}) as running:
+    async with running_office(tmp_path_factory.mktemp("office")) as running:
         yield running
 
 

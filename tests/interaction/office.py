@@ -3,7 +3,7 @@
 import json
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -84,8 +84,8 @@ async def serving_clerk(journal: Journal, era: Era, path: str) -> AsyncGenerator
 
 
 @asynccontextmanager
-async def running_office(folder: Path, further: Mapping[str, ASGIApp]) -> AsyncGenerator[World]:
-    """Run the clerks and the issuer until the block ends, and `further` applications beside them."""
+async def running_office(folder: Path) -> AsyncGenerator[World]:
+    """Run the clerks and the issuer until the block ends."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         # Connections inherit it: no answer in two pieces waits for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -93,8 +93,7 @@ async def running_office(folder: Path, further: Mapping[str, ASGIApp]) -> AsyncG
         world = World(origin, RemoteIssuer(f"{origin}/issuer"), folder)
         (folder / "journals").mkdir(parents=True)
         async with AsyncExitStack() as stack:
-            apps: dict[str, ASGIApp] = dict(further)
-            apps |= {name: Wild(world.journal(name), listens=name == "curt") for name in WILD}
+            apps: dict[str, ASGIApp] = {name: Wild(world.journal(name), listens=name == "curt") for name in WILD}
             for era in (OLD, NEW):
                 clerk = serving_clerk(world.journal(era), era, f"/{era}/mcp")
                 apps[era] = await stack.enter_async_context(clerk)

@@ -304,23 +304,26 @@ _GAP = msgspec.Raw(b"\0")
 
 _IntentKey = tuple[int, int, Target, TenantId, bool]
 _intents: dict[_IntentKey, tuple[Caller, Decision, bytes]] = {}
+_USUAL: list[object] = [None, (), None, None, None]
+"""What most outcomes say of code, reasons, target, caller and decision."""
 _outcomes: dict[tuple[TenantId, str], bytes] = {}
 
 
 def _filled_intent(record: Intent) -> bytes | None:
     """The leaf out of its template; None where there is none (yet)."""
-    caller, decision, session = record.caller, record.decision, record.session
-    key = (id(caller), id(decision), record.target, record.tenant, session is None)
+    # All fields at once: fetching one by its name costs four times as much.
+    call_id, at, tenant, caller, target, decision, args_c, request_bytes, session = record
+    key = (id(caller), id(decision), target, tenant, session is None)
     known = _intents.get(key)
     if known is None or known[0] is not caller or known[1] is not decision:
         # Only a decision that was seen before is one that will come again; others would fill the memory for nothing.
         if (id(decision), _ROOMY) in _memo:
             _remember_intent(key, record)
         return None
-    args_c, call_id, ts = _encode(record.args_c), _encode(record.id), _encode(timestamp(record.at))
+    first, ts = (_encode(args_c), _encode(call_id), request_bytes), _encode(timestamp(at))
     if session is None:
-        return known[2] % (args_c, call_id, record.request_bytes, ts)
-    return known[2] % (args_c, call_id, record.request_bytes, _encode(_clip(session, _ROOMY)), ts)
+        return known[2] % (*first, ts)
+    return known[2] % (*first, _encode(_clip(session, _ROOMY)), ts)
 
 
 def _remember_intent(key: _IntentKey, record: Intent) -> None:
@@ -337,10 +340,10 @@ def _remember_intent(key: _IntentKey, record: Intent) -> None:
 
 def _filled_outcome(record: Outcome) -> bytes | None:
     """The leaf of an outcome that has nothing to tell but the usual; None for any other."""
-    usual = not record.reasons and record.rpc_code is record.target is record.caller is record.decision is None
-    if not usual or record.intent is None or record.result_c is None:
+    call_id, at, tenant, intent, status, elapsed_us, result_bytes, result_c, *rare = record
+    if intent is None or result_c is None or rare != _USUAL:
         return None
-    key = (record.tenant, record.status)
+    key = (tenant, status)
     known = _outcomes.get(key)
     if known is None:
         if len(_outcomes) >= _MEMO_LIMIT:
@@ -348,8 +351,8 @@ def _filled_outcome(record: Outcome) -> bytes | None:
         leaf = _outcome(record, _ROOMY)
         leaf.elapsed_us = leaf.id = leaf.intent = leaf.result_bytes = leaf.result_c = leaf.ts = _GAP
         known = _outcomes[key] = _template(leaf, [b"%d", b"%b", b"%d", b"%d", b"%b", b"%b"])
-    call_id, result_c, ts = _encode(record.id), _encode(record.result_c), _encode(timestamp(record.at))
-    return known % (record.elapsed_us, call_id, record.intent, record.result_bytes, result_c, ts)
+    ts = _encode(timestamp(at))
+    return known % (elapsed_us, _encode(call_id), intent, result_bytes, _encode(result_c), ts)
 
 
 def _template(leaf: _Leaf, marks: Sequence[bytes]) -> bytes:

@@ -119,7 +119,7 @@ async def follow(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: O
             async with anyio.create_task_group() as open_:
                 open_.start_soon(_leave, received.channel, open_.cancel_scope)
                 if target.server is not None and any(wanted):
-                    open_.start_soon(_listen, rooms, target, outbound, wanted)
+                    open_.start_soon(_listen, rooms, routed, target, outbound)
                 await stream.watch(tagged)
                 open_.cancel_scope.cancel()
     finally:
@@ -132,11 +132,17 @@ async def _leave(channel: Channel, stream: anyio.CancelScope) -> None:
     stream.cancel()
 
 
-async def _listen(rooms: Rooms, target: StreamTarget, outbound: Outbound, wanted: Wanted) -> None:
+async def _listen(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: Outbound) -> None:
     # A server that has no stream to offer leaves the client with what the gateway itself has to tell.
     upstream = rooms.upstreams().get(target.server.name) if target.server is not None else None
-    if upstream is not None:
-        await upstream.listen(outbound, wanted)
+    if upstream is None:
+        return
+    session_id, wanted = routed.identified.received.headers.session, target.wanted
+    if routed.identified.received.message.id is None and session_id is not None:
+        # INVARIANT: nothing waits between this and the listening, so what was subscribed while the stream was being
+        # opened is heard of: it is kept by now, or the listener is there when it comes.
+        wanted = wanted._replace(resources=rooms.sessions.resources_of(session_id))
+    await upstream.listen(outbound, _allowed(routed, wanted))
 
 
 def _allowed(routed: Routed, wanted: Wanted) -> Wanted:

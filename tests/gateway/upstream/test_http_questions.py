@@ -200,7 +200,7 @@ async def test_a_stream_tells_asks_and_ends() -> None:
         assert asked.header("mcp-session-id") == "s"
         assert asked.header("last-event-id") is None
         await wire.stream_events()
-        await wire.chunk(b"id: 7\nretry: 1\ndata:\n\n")
+        await wire.chunk(b"retry: 1\ndata:\n\n")
         await wire.event(notice(1, 100_000))
         await wire.event(b'{"jsonrpc":"2.0","id":5,"result":{}}')
         await wire.event(ELICIT)

@@ -105,6 +105,42 @@ async def test_a_question_reaches_whoever_follows_and_its_answer_goes_back(kind:
             assert call.evidence == "spoken"
 
 
+async def test_a_server_may_close_the_stream_before_it_asks_and_before_it_answers() -> None:
+    async with way("http") as transport:
+        ask = _ask("poll", times=5)
+        ask.params["_meta"] = {"progressToken": "mine"}
+        call, question = await _began(transport, ask)
+        assert question.params["message"] == "Who are you?"
+        assert ask.client.progress == [1, 2, 3, 4, 5]
+        content: dict[str, object] = {"action": "accept", "content": {"name": "Ada"}}
+        assert await call.respond(question, Reply("result", None, encode.value(content))) is None
+        assert _text(await follow(call, ask.outbound())) == "hello Ada"
+        assert call.evidence == "spoken"
+
+
+async def test_a_call_whose_stream_is_closed_can_be_cancelled_and_the_session_goes_on() -> None:
+    async with way("http") as transport:
+        call, _ = await _began(transport, _ask("poll", times=1))
+        await call.cancel()
+        assert isinstance(await call.follow(_ask("poll").outbound()), Refusal)
+        assert _text(await answer_of(transport, _ask("large", size=3).outbound())) == "xxx"
+
+
+async def test_the_stream_of_nobodys_request_goes_on_where_its_server_closed_it() -> None:
+    listening = Ask(version=SESSIONS, timeout_s=float("inf"))
+    async with way("http") as transport, anyio.create_task_group() as streaming:
+        stream = await transport.open_stream(listening.outbound())
+        assert not isinstance(stream, Refusal)
+        streaming.start_soon(follow, stream, listening.outbound())
+        while not listening.client.told:
+            assert _text(await answer_of(transport, _ask("change").outbound())) == "changed"
+        heard = len(listening.client.told)
+        assert _text(await answer_of(transport, _ask("rest").outbound())) == "closed"
+        while len(listening.client.told) <= heard:
+            await anyio.lowlevel.checkpoint()
+        listening.client.gone.set()
+
+
 @pytest.mark.parametrize("kind", ["http", "stdio"])
 async def test_an_answer_can_be_an_error_and_a_call_can_be_given_up_at_its_question(kind: str) -> None:
     async with way(kind) as transport:
