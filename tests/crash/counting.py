@@ -30,12 +30,16 @@ _DONE = {"content": [{"type": "text", "text": "counted"}], "resultType": "comple
 
 @dataclass(slots=True)
 class Counting:
-    """The ASGI application. `arrived` is every call that ever came, `noticed` is told at once of each."""
+    """The ASGI application. `arrived` is every call that ever came, `noticed` is told at once of each.
+
+    `opened` counts the sessions that were opened.
+    """
 
     issuer: RemoteIssuer
     origin: str
     arrived: list[Call] = field(default_factory=list[Call])
     waiting: int = 0
+    opened: int = 0
     gate: anyio.Event = field(default_factory=anyio.Event)
     noticed: Callable[[], None] = lambda: None
 
@@ -50,6 +54,7 @@ class Counting:
             await _send(send, b"", 202)
             return
         params = msgspec.convert(request.get("params", {}), dict[str, object])
+        self.opened += request["method"] == "initialize"
         result = await self._count(params) if request["method"] == "tools/call" else _SAID
         await _send(send, json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode())
 

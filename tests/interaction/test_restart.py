@@ -2,14 +2,16 @@
 
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
+from anyio.abc import TaskGroup
 from mcp_types import TextContent
+from starlette.types import Receive, Scope, Send
 
 from tests.interaction.configuration import copy_configuration, copy_pin, http, write_server
 from tests.interaction.crossings import SESSIONS, both_eras
@@ -74,20 +76,39 @@ async def test_a_session_goes_on_after_a_restart_of_the_gateway_with_all_that_it
         assert after.record().sound().ok
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turning:
     """A server that is ended, and started anew in the same place, in whichever era."""
 
     stage: Stage
     place: OneEra
     journal: Journal
-    running: AsyncExitStack
+    group: TaskGroup
+    running: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    ended: anyio.Event = field(default_factory=anyio.Event)
 
     async def restart(self, era: Era) -> None:
         """End the server with everything that it holds and start it in an era."""
-        await self.running.aclose()
-        started = await self.running.enter_async_context(serving_clerk(self.journal, era, "/mcp"))
-        self.place.app, self.place.era = started.app, era
+        self.running.cancel()
+        await self.ended.wait()
+        await self.start(era)
+
+    async def start(self, era: Era) -> None:
+        """Start the server."""
+        self.ended, self.running = anyio.Event(), anyio.CancelScope()
+        started = anyio.Event()
+        self.group.start_soon(self._serve, era, started)
+        await started.wait()
+
+    async def _serve(self, era: Era, started: anyio.Event) -> None:
+        try:
+            with self.running:
+                async with serving_clerk(self.journal, era, "/mcp") as served:
+                    self.place.app, self.place.era = served.app, era
+                    started.set()
+                    await anyio.sleep_forever()
+        finally:
+            self.ended.set()
 
 
 @asynccontextmanager
@@ -95,16 +116,24 @@ async def _turning(world: World, folder: Path, era: Era) -> AsyncGenerator[Turni
     """Serve one clerk at a door of its own, pinned in the era in which it starts."""
     journal = Journal(folder / "turning.jsonl")
     config = copy_configuration(world.config, folder / "config")
-    async with AsyncExitStack() as stack:
-        door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        running = await stack.enter_async_context(AsyncExitStack())
-        first = await running.enter_async_context(serving_clerk(journal, era, "/mcp"))
-        place = OneEra(first.app, era)
-        await stack.enter_async_context(listening(place, door))
+    place = OneEra(_nobody, era)
+    with socket.create_server(("127.0.0.1", 0)) as door:
         write_server(config, "turning", http(f"http://127.0.0.1:{door.getsockname()[1]}/mcp"), USUAL + TOOLS)
         copy_pin(config, era, "turning")
-        stage = await stack.enter_async_context(open_stage(world, config, folder / "state"))
-        yield Turning(stage, place, journal, running)
+        async with (
+            listening(place, door),
+            open_stage(world, config, folder / "state") as stage,
+            anyio.create_task_group() as group,
+        ):
+            turning = Turning(stage, place, journal, group)
+            await turning.start(era)
+            yield turning
+            group.cancel_scope.cancel()
+
+
+async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer nothing: the server has not been started."""
+    del scope, receive, send
 
 
 async def _works(stage: Stage, text: str, client: Legacy) -> None:

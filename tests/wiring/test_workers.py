@@ -2,7 +2,7 @@
 
 import stat
 import subprocess
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 import anyio
@@ -69,6 +69,41 @@ async def test_calls_land_on_both_workers_and_in_one_record(bank: Bank) -> None:
     report = Account(bank).verify()
     assert report.kinds["intent"] == report.kinds["outcome"] == len(served)
     assert report.kinds["config"] == 1, "a configuration is recorded once and not once for each worker"
+
+
+async def _say(http: httpx2.AsyncClient, bank: Bank, message: Mapping[str, object], session: str) -> httpx2.Response:
+    headers = {
+        "authorization": f"Bearer {bank.callers[0].token}",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2025-11-25",
+        **({"mcp-session-id": session} if session else {}),
+    }
+    url = f"http://127.0.0.1:{bank.port}/servers/counting/mcp"
+    return await http.post(url, json={"jsonrpc": "2.0", "id": 1, **message}, headers=headers)
+
+
+async def test_a_session_is_one_session_at_the_server_whichever_worker_its_requests_reach(bank: Bank) -> None:
+    named = {"clientInfo": {"name": "by hand", "version": "1"}, "capabilities": {}, "protocolVersion": "2025-11-25"}
+    call = {"method": "tools/call", "params": {"name": "count", "arguments": {"number": 1, "who": "caller-00"}}}
+    async with new_http() as http:
+        opened = await _say(http, bank, {"method": "initialize", "params": named}, "")
+    session, reached, before = opened.headers["mcp-session-id"], set[object](), bank.counting.opened
+    with anyio.fail_after(BOUND_S):
+        while reached != {0, 1}:
+            async with new_http() as http:
+                reached.add(await _health(http, bank))
+                answer = await _say(http, bank, call, session)
+                assert answer.json()["result"]["content"]
+    assert bank.counting.opened == before + 1
+    async with new_http() as http:
+        ended = await http.delete(
+            answer.url, headers={"authorization": f"Bearer {bank.callers[0].token}", "mcp-session-id": session}
+        )
+        assert ended.status_code == 204
+    for index in range(WORKERS):
+        transport = httpx2.AsyncHTTPTransport(uds=str(peer_socket(bank.state, index)))
+        async with httpx2.AsyncClient(transport=transport) as http:
+            assert (await _say(http, bank, call, session)).status_code == 404
 
 
 async def test_each_worker_and_the_writer_listen_where_only_their_user_can_connect(bank: Bank) -> None:

@@ -4,8 +4,8 @@ Must never contain a decision (policy), a rule about identity, a second way to a
 """
 
 from tallystick.gateway.corridor import travel
-from tallystick.gateway.front import Admission, Application, Front
+from tallystick.gateway.front import Admission, Application, Front, Relay
 from tallystick.gateway.rooms import Rooms, Streams
 from tallystick.gateway.upstream import Outbound, Upstream
 
-__all__ = ["Admission", "Application", "Front", "Outbound", "Rooms", "Streams", "Upstream", "travel"]
+__all__ = ["Admission", "Application", "Front", "Outbound", "Relay", "Rooms", "Streams", "Upstream", "travel"]

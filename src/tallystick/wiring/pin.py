@@ -10,6 +10,7 @@ from typing import Final
 from tallystick import settings as settings_room
 from tallystick.gateway import Outbound, Upstream
 from tallystick.gateway.bridge import Alone, Park, drawn
+from tallystick.gateway.upstream.opening import SERVED
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.registry import Registry, Server, digest_definition, parse
 from tallystick.terms import Refusal, ServerId, TallyError
@@ -118,11 +119,12 @@ def _outbound(server: Server, era: Era, method: str, params: dict[str, object]) 
     if not era.sessions:
         meta = {
             "io.modelcontextprotocol/protocolVersion": era.version,
-            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientCapabilities": SERVED.capabilities,
             "io.modelcontextprotocol/clientInfo": _CLIENT,
         }
         params = {**params, "_meta": meta}
-    return Outbound(era, method, params, "pin", Alone(), server.limits.timeout_s, server.limits.result_bytes)
+    limits = server.limits
+    return Outbound(era, method, params, "pin", Alone(), limits.timeout_s, limits.result_bytes, client=SERVED)
 
 
 def _object(reply: Reply) -> dict[str, object]:

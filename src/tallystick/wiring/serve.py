@@ -16,7 +16,7 @@ import uvloop
 
 from tallystick import settings as settings_room
 from tallystick.audit.writer import listen
-from tallystick.gateway import Admission, Application, Front
+from tallystick.gateway import Admission, Application, Front, Relay
 from tallystick.settings import GatewaySettings, Settings
 from tallystick.snapshot import Snapshot
 from tallystick.terms import TallyError
@@ -61,7 +61,7 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
             offered = await gateway.offer(files)
             if not isinstance(offered, Snapshot):
                 raise TallyError(code="invalid", message=told(offered))
-            front = Front(gateway.rooms, admission_of(settings, url))
+            front = Front(gateway.rooms, admission_of(settings, url), _relay(places.state, worker))
             ended = anyio.Event()
             async with anyio.create_task_group() as running:
                 server = _server(App(gateway, front), settings.gateway)
@@ -109,6 +109,13 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     # Connections inherit it. Without it an answer's second half waits up to 40 ms for the acknowledgement of its first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _relay(state: Path, worker: Worker | None) -> Relay | None:
+    """Return what passes on the requests that belong to other workers."""
+    if worker is None or worker.of == 1:
+        return None
+    return Relay(worker.index, [peer_socket(state, index) for index in range(worker.of)])
 
 
 @contextmanager

@@ -6,6 +6,7 @@ It speaks both eras; in the one with sessions its questions are requests of thei
 import sys
 from itertools import count
 
+import anyio
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp_types import JSONRPCMessage, SamplingMessage, TextContent
@@ -79,9 +80,10 @@ async def change(ctx: Context) -> str:
 async def poll(times: int, ctx: Context) -> str:
     """Close the stream again and again before there is an answer, and ask for a name while it is closed."""
     for number in range(1, times + 1):
+        # This SDK says that a stream can be resumed from a task of its own; before that it must not be closed.
+        await anyio.sleep(0.05)
         await ctx.close_sse_stream()
         await ctx.report_progress(number, times)
-    await ctx.close_sse_stream()
     answered = await ctx.elicit("Who are you?", Name)
     await ctx.close_sse_stream()
     return f"hello {answered.data.name}" if answered.action == "accept" else answered.action

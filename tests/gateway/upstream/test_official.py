@@ -49,10 +49,12 @@ async def way(kind: str) -> AsyncGenerator[Transport]:
                 free.bind(("127.0.0.1", 0))
                 port = int(free.getsockname()[1])
             async with await anyio.open_process([sys.executable, PROGRAM, str(port)]) as process:
-                await _listening(port)
-                yield HttpTransport(f"http://127.0.0.1:{port}/mcp", LOCAL, supervising)
-                supervising.cancel_scope.cancel()
-                process.kill()
+                try:
+                    await _listening(port)
+                    yield HttpTransport(f"http://127.0.0.1:{port}/mcp", LOCAL, supervising)
+                finally:
+                    supervising.cancel_scope.cancel()
+                    process.kill()
 
 
 async def _listening(port: int) -> None:

@@ -112,8 +112,11 @@ class Bridge:
     async def listen(self, outbound: Outbound, wanted: Wanted) -> Refusal | None:
         """Tell `outbound.exchange` what the server says unasked, until the client goes or the server will not."""
         era = self._choose(outbound.era)
-        own = outbound.era.sessions and era.sessions and self._setting.apart
-        key = ("own", outbound.conversation) if own else (era.version, self._setting.context_of(outbound))
+        if era.sessions and self._setting.apart:
+            # What a call causes in its session at the server is told on that session's stream, and on no other.
+            key = ("own" if outbound.era.sessions else "conversation", outbound.conversation)
+        else:
+            key = (era.version, self._setting.context_of(outbound))
         listener, feed = Listener(outbound, wanted), self._feeds.get(key)
         if feed is None or feed.ended:
             feed = self._feeds[key] = Feed(self._way, self._streaming(outbound, era), key, self._manners)

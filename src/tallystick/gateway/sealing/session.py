@@ -73,6 +73,10 @@ class Sessions:
         if found is None:
             return None
         session, kept = found
+        if session.worker != self._worker:
+            # Its own process may have changed it since; this one stands in while that one is away.
+            kept = self._store.get(session.key)
+            self._opened[session_id] = session, kept
         return None if kept.ended or now > session.until else session
 
     def worker_of(self, session_id: str) -> int | None:

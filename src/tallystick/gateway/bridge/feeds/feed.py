@@ -65,8 +65,9 @@ class Manners:
 class Feed:
     """One stream of a server and who listens to it.
 
-    `own`: the stream belongs to one conversation, so whatever comes on it is for that client. Otherwise each listener
-    gets what it wanted, and nobody can be asked. `ended`: nobody else is told anything by this one.
+    A key of kind `own`: the stream belongs to one client's session, so whatever comes on it is for that client.
+    Otherwise each listener gets what it wanted, and nobody can be asked; of kind `conversation`, it is the stream of the
+    session in which the listeners' own calls are made. `ended`: nobody else is told anything by this one.
     """
 
     def __init__(self, way: Way, outbound: Outbound, key: tuple[str, str], manners: Manners) -> None:
@@ -75,15 +76,16 @@ class Feed:
         self._manners = manners
         self._era = outbound.era
         self._own = key[0] == "own"
+        in_session = key[0] in ("own", "conversation")
         self._spread = sha256(f"{way.name} {key}".encode()).digest()[0] / 255
-        # INVARIANT: a stream that several clients share claims no client's capabilities, so its server asks nobody.
+        # INVARIANT: a stream that several principals share claims no client's capabilities, so its server asks nobody.
         self._outbound = replace(
             outbound,
             params={},
-            conversation=outbound.conversation if self._own else f"feed {key[1]}",
+            conversation=outbound.conversation if in_session else f"feed {key[1]}",
             exchange=_Ear(self),
             cancellation=Cancellation(),
-            client=outbound.client if self._own else UNKNOWN_CLIENT,
+            client=outbound.client if in_session else UNKNOWN_CLIENT,
             param_headers={},
             mirrored=(),
         )
