@@ -3,10 +3,11 @@
 import json
 import socket
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from tallystick.wiring import pin
@@ -83,10 +84,20 @@ async def serving_clerk(journal: Journal, era: Era, path: str) -> AsyncGenerator
         yield OneEra(app, era)
 
 
+@contextmanager
+def _only_their_own_end() -> Generator[None]:
+    """Keep the SDK's event streams from ending with any other server of this process, such as a gateway."""
+    AppStatus.disable_automatic_graceful_drain()
+    try:
+        yield
+    finally:
+        AppStatus.enable_automatic_graceful_drain_mode()
+
+
 @asynccontextmanager
 async def running_office(folder: Path) -> AsyncGenerator[World]:
     """Run the clerks and the issuer until the block ends."""
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener, _only_their_own_end():
         # Connections inherit it: no answer in two pieces waits for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"

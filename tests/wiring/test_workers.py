@@ -87,6 +87,7 @@ async def test_a_session_is_one_session_at_the_server_whichever_worker_its_reque
     call = {"method": "tools/call", "params": {"name": "count", "arguments": {"number": 1, "who": "caller-00"}}}
     async with new_http() as http:
         opened = await _say(http, bank, {"method": "initialize", "params": named}, "")
+    answer = opened
     session, reached, before = opened.headers["mcp-session-id"], set[object](), bank.counting.opened
     with anyio.fail_after(BOUND_S):
         while reached != {0, 1}:
