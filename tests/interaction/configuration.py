@@ -31,6 +31,9 @@ _LIMITS = {
 DESKS = ("desk", "line", "hasty", "small", "small-line")
 """Servers with the desk's tools; `line` and those that end so over stdio, the others at the desk's URL."""
 
+UNBOUNDED = "identity: {refused_per_minute: 1000000}\n"
+"""These tests are refused hundreds of times a minute, and each refusal is to have its leaf."""
+
 POLICIES = """
 @id("connect")
 permit (principal, action == Action::"connect", resource) when { principal.tenant == Tenant::"bank" };
@@ -68,7 +71,11 @@ when { context.arguments has name && context.arguments.name == "greet" };
 
 def write_configuration(config: Path, journals: Path, origin: str) -> None:
     """Write everything but the pins. `origin` is where the servers over HTTP and the issuer listen."""
-    write(config, "tally.yaml", "gateway: {listen_host: 127.0.0.1, listen_port: 0, max_request_bytes: 65536}\n")
+    write(
+        config,
+        "tally.yaml",
+        "gateway: {listen_host: 127.0.0.1, listen_port: 0, max_request_bytes: 65536}\n" + UNBOUNDED,
+    )
     write(config, "tenants/bank.yaml", "title: Bank\n")
     write(config, "tenants/branch.yaml", "title: Branch\n")
     write(

@@ -78,7 +78,9 @@ async def _read(response: httpx2.Response, heard: Heard) -> None:
 
 
 @asynccontextmanager
-async def asking(legacy: Legacy, tool: str, arguments: Mapping[str, object], request_id: int = 1) -> AsyncGenerator[Heard]:
+async def asking(
+    legacy: Legacy, tool: str, arguments: Mapping[str, object], request_id: int = 1
+) -> AsyncGenerator[Heard]:
     """Call a tool in a session and hear what comes on its stream."""
     body = legacy.message("tools/call", {"name": tool, "arguments": arguments}, request_id)
     async with hearing(legacy.stage, "POST", legacy.route, legacy.headers(), body) as heard:

@@ -161,6 +161,7 @@ def _told(answer: httpx2.Response) -> Json:
 def text_of(answer: httpx2.Response) -> str:
     """Return the text of a tool's result."""
     message = msgspec.json.decode(answer.content, type=Json)
+    assert "result" in message, answer.text
     result = msgspec.convert(message["result"], Json)
     content = msgspec.convert(result["content"], list[Json])
     return str(content[0]["text"])

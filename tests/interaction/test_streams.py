@@ -324,7 +324,9 @@ async def test_a_changed_configuration_is_told_to_whom_it_concerns_and_ends_what
         await junior_new.over()
         assert _result(junior_new)["resultType"] == "complete"
         assert not (junior_old.ended or clerk_new.ended or clerk_set.ended)
-        await _in_force(own, "policies/bank.cedar", POLICIES.replace("when { principal.tenant", "unless { principal.tenant"))
+        await _in_force(
+            own, "policies/bank.cedar", POLICIES.replace("when { principal.tenant", "unless { principal.tenant")
+        )
         for heard in (junior_old, clerk_set):
             await heard.over()
     await until(lambda: not own.gateway.rooms.streams.bulkhead.in_flight())

@@ -81,7 +81,9 @@ def test_brackets_in_a_text_are_no_levels() -> None:
     assert strict_json.read(b'["' + b"[{" * 500 + b'"]') == ["[{" * 500]
 
 
-@pytest.mark.parametrize("raw", [b'{"a":1,"A":2}', b'"\\ud83d\\ude00"', b" [1 , 2.50] ", b"-0.0", b"9" * 400, b"null"])
+@pytest.mark.parametrize(
+    "raw", [b'{"a":1,"A":2}', b'"\\ud83d\\ude00"', b" [1 , 2.50] ", b"-0.0", b"9" * 308, b"1" + b"0" * 308, b"null"]
+)
 def test_everything_else_is_read_as_it_stands(raw: bytes) -> None:
     value = strict_json.read(raw)
     assert repr(value) == repr(json.loads(raw))
@@ -99,3 +101,11 @@ def test_a_damaged_text_is_refused_or_read_as_python_reads_it(seed: int) -> None
         except ValueError:
             continue
         assert repr(value) == repr(json.loads(raw))
+
+
+@pytest.mark.parametrize("raw", [b"9" * 309, b"-" + b"9" * 309, b'{"a":[' + b"1" * 400 + b"]}"])
+def test_an_integer_beyond_a_double_is_refused(raw: bytes) -> None:
+    with pytest.raises(strict_json.AmbiguousError, match="too large"):
+        strict_json.read(raw)
+    assert strict_json.may_hold_huge_integers(raw)
+    assert not strict_json.may_hold_huge_integers(b'{"a":"' + b"x1" * 400 + b'"}')

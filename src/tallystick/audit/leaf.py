@@ -56,6 +56,7 @@ class _Leaf(msgspec.Struct, kw_only=True):
     reasons: list[str] | msgspec.UnsetType = _UNSET
     refusal: msgspec.Raw | msgspec.UnsetType = _UNSET
     request_bytes: int | msgspec.Raw | msgspec.UnsetType = _UNSET
+    requests: int | msgspec.UnsetType = _UNSET
     result_bytes: int | msgspec.Raw | msgspec.UnsetType = _UNSET
     result_c: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     route: str | msgspec.UnsetType = _UNSET
@@ -199,6 +200,7 @@ def _build(record: Intent | Outcome | Denial, bounds: _Bounds) -> _Leaf:
                 caller=None if record.caller is None else _caller(record.caller, bounds),
                 decision=_UNSET if record.decision is None else _decision(record.decision, bounds),
                 refusal=_refusal(record.refusal, bounds),
+                requests=record.requests if record.requests > 1 else _UNSET,
                 request_bytes=record.request_bytes,
             )
             _aim(leaf, record.target, bounds)

@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
 
 
 class Denial(NamedTuple):
-    """A request that was refused. `caller` is None when nobody was authenticated."""
+    """A request that was refused, or `requests` of them at once. `caller` is None when nobody was authenticated."""
 
     id: str
     at: float
@@ -77,6 +77,7 @@ class Denial(NamedTuple):
     decision: Decision | None = None
     args_c: str | None = None
     session: str | None = None
+    requests: int = 1
 
 
 class Unwritable(TallyError):

@@ -1,6 +1,7 @@
 """The tree of commands.
 
-Exit codes: 0 done, 1 the answer is no (damage, a failed demo), 2 the call or the configuration is wrong.
+Exit codes: 0 done, 1 the answer is no (damage, a failed demo, a server that is left alone), 2 the call or the
+configuration is wrong.
 """
 
 import sys
@@ -14,6 +15,7 @@ from click.core import ParameterSource
 from tallystick.cli.audit import audit
 from tallystick.cli.demo import INTERRUPTED, demo, demo_bank, end_on_terminate
 from tallystick.cli.gateway import gateway, gateway_worker
+from tallystick.cli.health import health
 from tallystick.cli.places import config_option, state_option
 from tallystick.terms import TallyError
 
@@ -127,6 +129,7 @@ tally.add_command(audit)
 tally.add_command(demo)
 tally.add_command(gateway)
 tally.add_command(gateway_worker)
+tally.add_command(health)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from tallystick.gateway.tickets import (
     TaskTarget,
     ToolTarget,
 )
+from tallystick.guard import Unrecorded
 from tallystick.identity import challenge, metadata_url
 from tallystick.terms import Caller, Reason, Refusal, TenantId, ToolId
 from tallystick.wire import encode
@@ -30,6 +31,11 @@ UNWRITABLE: Final = Refusal(
     "unavailable",
     (Reason.RECORD_UNWRITABLE,),
     "Calls cannot be recorded at the moment, so none is made. Tell the operator, who starts with `tally audit verify`.",
+)
+FLOODED: Final = Refusal(
+    "limited",
+    (Reason.FLOODED,),
+    "Too many requests without a valid token came from this address. Wait as long as Retry-After says.",
 )
 EXECUTED_UNRECORDED: Final = Refusal(
     "unavailable",
@@ -89,6 +95,8 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
     """8, answer: a refusal from any room is recorded, then told. It is told even where the record cannot be written."""
     received, caller, routed = _known(ticket)
     now = rooms.clock()
+    if caller is None and (enough := await turn_away(rooms, received.address)) is not None:
+        return enough
     call_id = audit.call_id(now, os.urandom(10))
     # Only a known caller's arguments are worth a commitment: nobody else makes the gateway work for them.
     arguments = audit.canonical(given(received)) if caller is not None else None
@@ -122,6 +130,25 @@ def _known(ticket: Received | Identified | Routed) -> tuple[Received, Caller | N
             return ticket.received, ticket.caller, None
         case Routed():
             return ticket.identified.received, ticket.identified.caller, ticket
+
+
+async def turn_away(rooms: Rooms, address: str) -> Answer | None:
+    """Return the answer for nobody known from whom too much was refused, which gets no leaf; None while it gets one."""
+    now = rooms.clock()
+    left = rooms.flood.due(now)
+    if left is not None:
+        await record_left(rooms, left)
+    if rooms.flood.strike(address, now):
+        return None
+    status, body = encode.refusal(FLOODED, None, None)
+    return Answer(status, body, ((b"retry-after", b"%d" % rooms.flood.retry_after_s(now)),))
+
+
+async def record_left(rooms: Rooms, left: Unrecorded) -> None:
+    """Record in one leaf of the platform's log how many refusals had none of their own."""
+    now = rooms.clock()
+    call_id, nothing = audit.call_id(now, os.urandom(10)), audit.Target("")
+    await record_denial(rooms, audit.Denial(call_id, now, rooms.platform, nothing, FLOODED, 0, requests=left.requests))
 
 
 async def record_denial(rooms: Rooms, denial: audit.Denial) -> int | None:

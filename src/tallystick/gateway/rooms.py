@@ -8,7 +8,7 @@ from tallystick.audit import Recorder
 from tallystick.gateway.client import Questions
 from tallystick.gateway.sealing import Keeper, Sessions
 from tallystick.gateway.upstream import Cancellation, Upstream
-from tallystick.guard import Bulkhead
+from tallystick.guard import Bulkhead, Flood
 from tallystick.identity import Authenticator
 from tallystick.snapshot import Holder
 from tallystick.terms import Clock, ServerId, TenantId
@@ -58,6 +58,7 @@ class Rooms:
     streams: Streams
     public_url: str
     platform: TenantId
+    flood: Flood = field(default_factory=Flood)
     questions: Questions = field(default_factory=Questions)
     under_way: dict[tuple[str, int | str], Cancellation] = field(
         default_factory=dict[tuple[str, int | str], Cancellation]

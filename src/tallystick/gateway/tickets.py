@@ -18,7 +18,10 @@ from tallystick.wire import Era, Headers, Message, Reply
 
 
 class Received(NamedTuple):
-    """1, wire: one message whose envelope agrees with it. `route` is `servers/<name>` or `toolsets/<name>`."""
+    """1, wire: one message whose envelope agrees with it. `route` is `servers/<name>` or `toolsets/<name>`.
+
+    `address` is where it came from, as the listener saw it: good for counting, and for nothing else.
+    """
 
     message: Message
     era: Era
@@ -27,6 +30,7 @@ class Received(NamedTuple):
     channel: Channel
     cancellation: Cancellation
     started: float
+    address: str
 
 
 class Identified(NamedTuple):

@@ -68,6 +68,10 @@ class Bulkhead:
                 # An idle caller leaves nothing behind, so the table is never larger than the number of calls in flight.
                 del self._counts[key]
 
+    def at(self, server: ServerId) -> int:
+        """Return how many calls are in flight at one server."""
+        return self._counts.get(f"server {server}", 0)
+
     def in_flight(self) -> int:
         """Return how many calls are in flight."""
         return sum(count for key, count in self._counts.items() if key.startswith("server "))

@@ -54,6 +54,9 @@ class IdentitySettings:
     """Seconds for which the last good keys serve while their issuer is unreachable: longer than most outages."""
     keys_cool_down_s: float = 10.0
     """Least seconds between two fetches from one issuer: an unknown key id must not become a way to flood it."""
+    refused_per_minute: int = 120
+    """Requests of nobody known that are refused with a leaf each, per address and minute (of all addresses: ten times
+    as many). What comes beyond is answered 429 and counted in one leaf: a flood must not fill the record's disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def _identity(section: Section) -> IdentitySettings:
         keys_fresh_s=section.seconds("keys_fresh_s", usual.keys_fresh_s, 1, 86400),
         keys_max_age_s=section.seconds("keys_max_age_s", usual.keys_max_age_s, 1, 7 * 86400),
         keys_cool_down_s=section.seconds("keys_cool_down_s", usual.keys_cool_down_s, 0, 3600),
+        refused_per_minute=section.integer("refused_per_minute", usual.refused_per_minute, 1, 10_000_000),
     )
     section.close()
     return settings

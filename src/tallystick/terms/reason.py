@@ -28,6 +28,7 @@ class Reason(StrEnum):
     ISSUER_UNKNOWN = "issuer_unknown"
     ISSUER_UNAVAILABLE = "issuer_unavailable"
     AUDIENCE_WRONG = "audience_wrong"
+    FLOODED = "flooded"
     SUBJECT_EMPTY = "subject_empty"
     TENANT_UNKNOWN = "tenant_unknown"
     # snapshot

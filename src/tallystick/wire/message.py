@@ -86,7 +86,7 @@ def parse(body: bytes) -> Message | Refusal:
         value: object = _decode(body)
         # INVARIANT: a text that is what we would write ourselves has one reading. A member that came twice, an odd
         # spelling of a number or of a letter, or a byte between the values would be missing from what we write.
-        if encode.value(value) == body:
+        if encode.value(value) == body and not strict_json.may_hold_huge_integers(body):
             if strict_json.nests_too_deeply(body, value):
                 return _malformed("the value is nested too deeply")
             return _shape(value)

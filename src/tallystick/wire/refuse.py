@@ -20,6 +20,7 @@ _BY_REASON: Final[dict[Reason, tuple[int, int]]] = {
     Reason.SESSION_REQUIRED: (-32600, 400),
     Reason.SESSION_UNKNOWN: (-32600, 404),
     Reason.ROUTE_UNKNOWN: (-32600, 404),
+    Reason.FLOODED: (-31029, 429),
     Reason.TOOL_UNKNOWN: (-32602, 200),
     Reason.ARGUMENTS_INVALID: (-32602, 200),
 }

@@ -6,16 +6,17 @@ a room.
 
 from tallystick.wiring.compose import Gateway
 from tallystick.wiring.configure import Places, check, token_for
-from tallystick.wiring.pin import Pinned, pin
+from tallystick.wiring.health import health_of
+from tallystick.wiring.pin import pin
 from tallystick.wiring.serve import Served, run, serve, settle_memory
 from tallystick.wiring.workers import supervise, work
 
 __all__ = [
     "Gateway",
-    "Pinned",
     "Places",
     "Served",
     "check",
+    "health_of",
     "pin",
     "run",
     "serve",

@@ -14,12 +14,13 @@ from anyio.abc import TaskGroup
 from tallystick.audit import Unwritable
 from tallystick.audit.client import WriterClient, join_writer, start_writer
 from tallystick.audit.leaf import configured
-from tallystick.gateway import Rooms, Streams, Upstream
+from tallystick.gateway import Rooms, Streams
+from tallystick.gateway.answer import record_left
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
 from tallystick.gateway.sealing import Keeper, Seal, Sessions, Store
 from tallystick.gateway.upstream import Connector, Fetcher, HttpTransport, StdioTransport
 from tallystick.gateway.upstream.stdio import supervision
-from tallystick.guard import Bulkhead
+from tallystick.guard import Bulkhead, Flood
 from tallystick.identity import Algorithm, Authenticator, Limits, TrustedIssuer
 from tallystick.registry import HttpTransport as HttpEntry
 from tallystick.registry import IssuerEntry, Pin, Server
@@ -62,7 +63,7 @@ class Gateway:
         self.public_url = public_url
         self.holder = Holder()
         self.trusted: tuple[TrustedIssuer, ...] = ()
-        self.upstreams: Mapping[ServerId, Upstream] = {}
+        self.upstreams: Mapping[ServerId, Bridge] = {}
         self._servers: Mapping[ServerId, Server] = {}
         self._pins: Mapping[ServerId, Pin] = {}
         self._park = Park(drawn)
@@ -154,7 +155,7 @@ class Gateway:
         """Return the authenticator of the configuration in force."""
         return self._authenticator
 
-    def _upstream(self, server: Server, pin: Pin | None) -> Upstream:
+    def _upstream(self, server: Server, pin: Pin | None) -> Bridge:
         known, eras = self._servers.get(server.name), _eras(self._pins.get(server.name))
         now = server.transport, server.limits, _eras(pin)
         # An unchanged way to a server keeps its connections, sessions, parked calls and process.
@@ -173,7 +174,7 @@ def upstream_of(
     supervising: TaskGroup,
     pinned: Mapping[str, Mapping[str, object]],
     park: Park,
-) -> Upstream:
+) -> Bridge:
     """Return the way to a server, which said `pinned` of itself by protocol version; it parks its calls in `park`."""
     apart = isinstance(server.transport, HttpEntry)
     setting = Setting(park, apart=apart, timeout_s=server.limits.timeout_s, result_bytes=server.limits.result_bytes)
@@ -259,6 +260,7 @@ async def assemble(
         if alone is None:
             supervising.start_soon(recorder.stay, path)
         gateway = Gateway(settings, public_url, supervising, recorder, worker)
+        refused = settings.identity.refused_per_minute
         seal = Seal(secret(state / "keys" / "session.key"))
         gateway.rooms = Rooms(
             clock,
@@ -273,5 +275,11 @@ async def assemble(
             Streams(Bulkhead(worker.share(settings.gateway.streams_per_caller)), STREAMS),
             public_url,
             PLATFORM,
+            Flood(worker.share(refused), worker.share(10 * refused)),
         )
-        yield gateway
+        try:
+            yield gateway
+        finally:
+            left = gateway.rooms.flood.drain(clock())
+            if left is not None:
+                await record_left(gateway.rooms, left)

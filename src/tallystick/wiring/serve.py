@@ -1,6 +1,7 @@
 """`tally up`: one listener, the configuration watched, everything ended in order."""
 
 import gc
+import resource
 import socket
 import sys
 from collections.abc import AsyncGenerator, Coroutine, Generator
@@ -23,6 +24,7 @@ from tallystick.terms import TallyError
 from tallystick.wiring.app import App
 from tallystick.wiring.compose import Gateway, assemble
 from tallystick.wiring.configure import Places, development_issuer, look, read, settings_of, told
+from tallystick.wiring.health import tell_health
 from tallystick.wiring.listener import Bounds, Config
 from tallystick.wiring.worker import Worker, peer_socket
 
@@ -67,6 +69,7 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
                 server = _server(App(gateway, front), settings.gateway)
                 running.start_soon(_listen, server, [listener, *from_peers], ended)
                 running.start_soon(_watch, gateway, places.config, seen)
+                running.start_soon(tell_health, gateway, places.state)
                 try:
                     yield Served(url, gateway, gateway.development is not None, ended)
                 finally:
@@ -78,6 +81,9 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
 
 def run(main: Coroutine[object, object, None]) -> None:
     """Run a coroutine to its end on the event loop that Tallystick is measured with."""
+    # Every stream and every call is a file or two; the soft limit of a login session is made for people.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     uvloop.run(main)
 
 
@@ -108,6 +114,8 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         raise TallyError(code="unavailable", message=message) from error
     # Connections inherit it. Without it an answer's second half waits up to 40 ms for the acknowledgement of its first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A client that vanished without a word is noticed, however idle its stream.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return listener
 
 

@@ -73,7 +73,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a process that failed end and start again without waiting."""
-    monkeypatch.setattr("tallystick.gateway.upstream.stdio.transport.BACK_OFF_S", (0.0,))
+    monkeypatch.setattr("tallystick.gateway.upstream.stdio.supervised.BACK_OFF_S", (0.0,))
     monkeypatch.setattr("tallystick.runtime.process.GRACE_S", 0.05)
 
 
@@ -405,7 +405,7 @@ async def test_a_caller_who_leaves_during_a_start_does_not_end_it(tmp_path: Path
 
 
 async def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallystick.gateway.upstream.stdio.transport.START_S", 0.5)
+    monkeypatch.setattr("tallystick.gateway.upstream.stdio.supervised.START_S", 0.5)
     async with served(tmp_path, "mute") as server:
         assert _reason(await server.ask("echo", Ask(version=SESSIONS))) is Reason.UPSTREAM_UNREACHABLE
         call = await server.upstream.begin(Ask().outbound(), ERAS["2026-07-28"])

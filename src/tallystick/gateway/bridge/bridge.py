@@ -19,6 +19,7 @@ from tallystick.gateway.bridge.park import Park
 from tallystick.gateway.bridge.verdict import Verdict
 from tallystick.gateway.bridge.way import UNFOLLOWED, Way, answer_questions, cancel, follow
 from tallystick.gateway.upstream.model import Call, Client, Evidence, Outbound, Question, Transport, Wanted
+from tallystick.gateway.upstream.opening import offered
 from tallystick.terms import Refusal
 from tallystick.wire import ERAS, MODERN, Era, Reply, bridge, encode
 
@@ -26,7 +27,10 @@ HELD: Final = "u."
 """What the gateway puts before a server's own requestState, so that it is never taken for one of the gateway's."""
 
 _ROOTS_CHANGED: Final = "notifications/roots/list_changed"
-_SETTLED_HERE: Final = frozenset({"resources/subscribe", "resources/unsubscribe", "logging/setLevel"})
+_LEVEL: Final = "logging/setLevel"
+_AGAIN: Final[frozenset[Evidence]] = frozenset({"not_spoken", "not_taken"})
+"""What shows that a request was not taken and may be sent again."""
+_SETTLED_HERE: Final = frozenset({"resources/subscribe", "resources/unsubscribe", _LEVEL})
 _PROBE: Final = "probe"
 _read_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _log: Final = logging.getLogger(__name__)
@@ -97,15 +101,14 @@ class Bridge:
         if self._circuit.refusal is not None:
             return self._circuit.refusal
         era = outbound.era if self._verdict.speaks(outbound.era) else self._choose(outbound.era)
-        if era.sessions and outbound.client.log_level is not None and outbound.era.sessions and not self._setting.apart:
-            # A process that many share was told no level, so each of its clients hears no more than it wants to.
-            outbound = replace(outbound, exchange=Heard(outbound.exchange, outbound.era, outbound.client.log_level))
+        if era.sessions and outbound.client.log_level is not None and outbound.era.sessions:
+            outbound = await self._at_level(outbound, era)
         is_plain = (
             era is outbound.era and outbound.method not in _SETTLED_HERE and "requestState" not in outbound.params
         )
         call, end = await (self._ask_straight(outbound, era) if is_plain else self._ask(outbound, era))
-        if call is not None and call.evidence == "not_spoken":
-            end = await self._reconsider(outbound, era, end)
+        if call is not None and call.evidence in _AGAIN:
+            end = await self._ask_again(outbound, era, call.evidence, end)
         self._circuit.take(end)
         return end
 
@@ -140,7 +143,7 @@ class Bridge:
 
     async def introduce(self, outbound: Outbound) -> Reply | Refusal:
         """Return what the server says of itself in the era of `outbound`, unbridged."""
-        return await self._transport.introduce(outbound, outbound.era)
+        return await self._introduced(outbound, outbound.era)
 
     def refuse(self) -> Refusal | None:
         """Return why nothing may be sent now (its circuit is open), None while it may."""
@@ -229,8 +232,12 @@ class Bridge:
             self._background.start(look)
         return choice.era
 
-    async def _reconsider(self, outbound: Outbound, era: Era, end: Reply | Refusal) -> Reply | Refusal:
-        """Ask again in the other era, once, where the server turns out to speak that one and did not take the first."""
+    async def _ask_again(
+        self, outbound: Outbound, era: Era, evidence: Evidence, end: Reply | Refusal
+    ) -> Reply | Refusal:
+        """Ask again, once, where the server did not take the first: in the other era, if it speaks that one instead."""
+        if evidence == "not_taken":
+            return (await self._ask(outbound, era))[1]
         if not await self._is_lost(era):
             return end
         other = self._verdict.other(era)
@@ -264,9 +271,16 @@ class Bridge:
         return self._verdict.speaks(era)
 
     async def _introduce(self, era: Era) -> Reply | Refusal:
-        said = await self._transport.introduce(self._own_request(era, era.opening), era)
+        said = await self._introduced(self._own_request(era, era.opening), era)
         await self._transport.forget(_PROBE)
         return said
+
+    async def _introduced(self, outbound: Outbound, era: Era) -> Reply | Refusal:
+        said = await self._transport.introduce(outbound, era)
+        if era.sessions or offered(said, sessions=False) is None:
+            return said
+        # It names what it was asked in, so it means its first answer no more than its second.
+        return await self._transport.introduce(outbound, era)
 
     async def _probe(self) -> Reply | Refusal:
         """Find out whether the server answers at all; of one with sessions, a new one has to work."""

@@ -21,13 +21,19 @@ OPEN: Final = Refusal(
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a server is doing. `lasting_s` is how long its circuit has been so, in seconds; `eras` is what it speaks."""
+    """How a server is doing. `eras` is what it is believed to speak.
+
+    `lasting_s` is how long its circuit has been so, `wait_s` how long until the server is asked again, both in seconds.
+    `why` is the newest of the `failures` in a row, None where there are none.
+    """
 
     circuit: BreakerState
     lasting_s: float
     failures: int
     eras: tuple[str, ...]
     words: str
+    wait_s: float
+    why: Refusal | None
 
 
 class Circuit:
@@ -42,6 +48,7 @@ class Circuit:
         self._way = way
         self._probe = probe
         self._breaker = Breaker(way.clock())
+        self._why: Refusal | None = None
         self.refusal: Refusal | None = None
 
     def take(self, end: Reply | Refusal) -> None:
@@ -49,7 +56,7 @@ class Circuit:
         weight = weigh(end) if isinstance(end, Refusal) else Weight.ALIVE
         if weight is Weight.ALIVE:
             self._breaker.succeed()
-        elif weight is Weight.FAILED and self._breaker.fail(self._way.clock()):
+        elif weight is Weight.FAILED and self._fail(end):
             self.refusal = OPEN
             _log.warning("server %s is left alone after %d failures in a row", self._way.name, self._breaker.failures)
             self._way.background.start(self._probing)
@@ -63,13 +70,24 @@ class Circuit:
             "open": f"{held}in {breaker.wait(now):.0f} s.",
             "half_open": f"{held}now.",
         }[breaker.state]
-        return Health(breaker.state, now - breaker.since, breaker.failures, eras, words)
+        wait_s = 0.0 if breaker.closed else breaker.wait(now)
+        why = self._why if breaker.failures else None
+        return Health(breaker.state, now - breaker.since, breaker.failures, eras, words, wait_s, why)
+
+    def _fail(self, end: Reply | Refusal) -> bool:
+        self._note(end)
+        return self._breaker.fail(self._way.clock())
+
+    def _note(self, end: Reply | Refusal) -> None:
+        if isinstance(end, Refusal):
+            self._why = end
 
     async def _probing(self) -> None:
         while not self._breaker.closed:
             await self._way.sleep(self._breaker.wait(self._way.clock()))
             if self._breaker.probe(self._way.clock()):
                 end = await self._probe()
+                self._note(end)
                 alive = isinstance(end, Reply) or weigh(end) is Weight.ALIVE
                 self._breaker.probed(self._way.clock(), alive=alive)
         self.refusal = None

@@ -14,6 +14,7 @@ LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "ale
 """How severe a log message can be (RFC 5424, section 6.2.1), the least severe first."""
 
 _LOG: Final = "notifications/message"
+_LACKING: Final = -32021
 
 
 class Subject(msgspec.Struct):
@@ -123,6 +124,21 @@ def unaskable(method: str, asked: str) -> Reply:
     """
     text = f"The server needs an answer to {asked[:80]!r}, and this client did not declare that it can give one."
     return told(method, text, -32600)
+
+
+def lacking(asked: str, params: Mapping[str, object]) -> Reply:
+    """Return the end of a call of a client without sessions that did not declare what the server asks for.
+
+    2026-07-28, basic/index: MissingRequiredClientCapability, with ClientCapabilities that would do.
+    """
+    kind, mode = asked.partition("/")[0], params.get("mode", "form")
+    required = {kind: {mode: {}} if kind == "elicitation" and mode != "form" else {}}
+    text = (
+        f"The server asks for {asked[:80]!r}, and this request does not declare that its client can answer it. "
+        "Declare it and call again; what the server did before it asked may have taken effect."
+    )
+    error = {"code": _LACKING, "message": text, "data": {"requiredCapabilities": required}}
+    return Reply("rpc_error", None, encode.value(error), _LACKING)
 
 
 def told(method: str, text: str, code: int) -> Reply:

@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 
-from tallystick.gateway.bridge.heard import BROKEN, COMPLETE, LEVELS, Heard, can_answer, told, unfit
+from tallystick.gateway.bridge.heard import BROKEN, COMPLETE, LEVELS, Heard, can_answer, lacking, told, unfit
 from tallystick.gateway.bridge.modern import ASKS
 from tallystick.gateway.bridge.park import PARKED_S, Stay
 from tallystick.gateway.bridge.way import CALL_S, ROUNDS, UNASKABLE, Way, cancel, drawn, follow
@@ -20,6 +20,9 @@ from tallystick.wire import Era, Reply, bridge, encode
 
 PARKED: Final = "p."
 """What the states of parked calls begin with."""
+
+_UNASKED_FOR: Final = "roots/list"
+"""What servers ask of their own accord, when they start or the roots have changed: no call depends on it for sure."""
 
 LEVELS_KEPT: Final = 10_000
 """Conversations whose log level is remembered; for one that was forgotten it is set again."""
@@ -100,7 +103,10 @@ def _key(stay: Stay) -> str:
 
 
 async def _stay(way: Way, outbound: Outbound, stay: Stay) -> Reply | Refusal:
-    """Park a call and return what asks its client; where that cannot be, go on without or end it."""
+    """Park a call and return what asks its client; where that cannot be, end it or go on without.
+
+    What a client lacks is told in the words of its own era (2026-07-28, basic/index: -32021), not in the server's.
+    """
     for _ in range(ROUNDS):
         asked = stay.question
         if can_answer(outbound.client, asked.method, asked.params):
@@ -109,6 +115,10 @@ async def _stay(way: Way, outbound: Outbound, stay: Stay) -> Reply | Refusal:
             told_to = _parked(way, outbound, stay)
             if told_to is not None:
                 return told_to
+        elif asked.method != _UNASKED_FOR:
+            await stay.call.respond(asked, UNASKABLE)
+            await cancel(stay.call)
+            return lacking(asked.method, asked.params)
         end = await stay.call.respond(asked, UNASKABLE) or await follow(stay.call, _heard(outbound, outbound.params))
         if not isinstance(end, Question):
             return _translated(way, outbound, end)

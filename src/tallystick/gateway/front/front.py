@@ -10,7 +10,7 @@ import os
 from typing import Final, NamedTuple
 
 from tallystick import audit
-from tallystick.gateway.answer import INTERNAL, owner_of, record_denial
+from tallystick.gateway.answer import INTERNAL, owner_of, record_denial, turn_away
 from tallystick.gateway.corridor import travel
 from tallystick.gateway.front.asgi import Receive, Scope, Send
 from tallystick.gateway.front.headers import read_headers
@@ -42,6 +42,14 @@ class Admission(NamedTuple):
     max_request_bytes: int
 
 
+class _Asked(NamedTuple):
+    """Where a request came from and went to: `address` as the listener saw it, `version` as the client named it."""
+
+    route: str
+    address: str
+    version: str | None
+
+
 class _Read(NamedTuple):
     headers: Headers
     message: Message
@@ -60,15 +68,15 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: str) -> None:
         """Answer one HTTP request on a route."""
         headers = read_headers(_pairs(scope))
-        method = scope["method"]
+        method, asked = scope["method"], _Asked(route, _address(scope), headers.version)
         if not _is_offered(method, headers):
             await _send_answer(send, Answer(405, b"", ((b"allow", b"POST, GET, DELETE"),)))
             return
         read = check_origin(headers, self._admission) or await self._read(method, headers, receive)
         if isinstance(read, Refusal):
-            await _send_answer(send, await self._refuse(route, read, None))
+            await _send_answer(send, await self._refuse(asked, read, None))
         elif not await self._pass_on(scope, read, receive, send):
-            await self._answer(route, read, receive, send)
+            await self._answer(asked, read, receive, send)
 
     async def _read(self, method: object, headers: Headers, receive: Receive) -> _Read | Refusal:
         if method != "POST":
@@ -83,22 +91,23 @@ class Front:
         """Refuse a request for something else than MCP whose Host or Origin is not served here; tell if it may pass."""
         refused = check_origin(read_headers(_pairs(scope)), self._admission)
         if refused is not None:
-            await _send_answer(send, await self._refuse("", refused, None))
+            await _send_answer(send, await self._refuse(_Asked("", _address(scope), None), refused, None))
         return refused is None
 
-    async def _answer(self, route: str, read: _Read, receive: Receive, send: Send) -> None:
+    async def _answer(self, asked: _Asked, read: _Read, receive: Receive, send: Send) -> None:
         headers, message, _ = read
         era = envelope.admit(message, headers)
         if isinstance(era, Refusal):
-            await _send_answer(send, await self._refuse(route, era, message.id, headers.version))
+            await _send_answer(send, await self._refuse(asked, era, message.id))
             return
         channel = _AsgiChannel(receive, send)
-        received = Received(message, era, headers, route, channel, Cancellation(), self._rooms.clock())
+        now = self._rooms.clock()
+        received = Received(message, era, headers, asked.route, channel, Cancellation(), now, asked.address)
         try:
             answer = await travel(self._rooms, received)
         except Exception:  # noqa: BLE001 - the translation point of the MCP surface: "internal" outside, detail inside
-            _log.exception("a request on %s failed", route)
-            answer = await self._refuse(route, INTERNAL, message.id)
+            _log.exception("a request on %s failed", asked.route)
+            answer = await self._refuse(asked, INTERNAL, message.id)
         await channel.finish(answer)
 
     async def _pass_on(self, scope: Scope, read: tuple[Headers, Message, bytes], receive: Receive, send: Send) -> bool:
@@ -119,14 +128,14 @@ class Front:
         request = request_of(str(scope["method"]), path if isinstance(path, bytes) else b"/", _pairs(scope), body)
         return await self._relay.pass_on(worker, request, receive, send)
 
-    async def _refuse(
-        self, route: str, refused: Refusal, request_id: int | str | None, requested: str | None = None
-    ) -> Answer:
+    async def _refuse(self, asked: _Asked, refused: Refusal, request_id: int | str | None) -> Answer:
         rooms, now = self._rooms, self._rooms.clock()
-        denial = audit.Denial(
-            audit.call_id(now, os.urandom(10)), now, owner_of(rooms, route), audit.Target(route), refused, 0
-        )
-        status, body = encode.refusal(refused, request_id, None, await record_denial(rooms, denial), requested)
+        enough = None if refused is INTERNAL else await turn_away(rooms, asked.address)
+        if enough is not None:
+            return enough
+        call_id, target = audit.call_id(now, os.urandom(10)), audit.Target(asked.route)
+        denial = audit.Denial(call_id, now, owner_of(rooms, asked.route), target, refused, 0)
+        status, body = encode.refusal(refused, request_id, None, await record_denial(rooms, denial), asked.version)
         return Answer(status, body)
 
 
@@ -162,6 +171,12 @@ class _AsgiChannel:
             self._streaming = True
             await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    # A sibling's unix socket has none.
+    return str(client[0]) if isinstance(client, tuple | list) and client else ""  # pyright: ignore[reportUnknownArgumentType] - ASGI 3.0 fixes the type
 
 
 def _is_offered(method: object, headers: Headers) -> bool:

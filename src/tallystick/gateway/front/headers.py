@@ -6,7 +6,16 @@ from typing import Final
 from tallystick.wire import Headers
 
 _ROUTING: Final = frozenset(
-    {b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"mcp-session-id", b"authorization", b"host"}
+    {
+        b"mcp-protocol-version",
+        b"mcp-method",
+        b"mcp-name",
+        b"mcp-session-id",
+        b"authorization",
+        b"host",
+        b"origin",
+        b"content-type",
+    }
 )
 
 

@@ -33,8 +33,11 @@ class Question(NamedTuple):
     params: dict[str, object]
 
 
-Evidence = Literal["spoken", "not_spoken", "unknown"]
-"""What a call has shown about its era: the server speaks it, does not, or nothing can be told from it."""
+Evidence = Literal["spoken", "not_spoken", "not_taken", "unknown"]
+"""What a call has shown about its era: the server speaks it, does not, or nothing can be told from it.
+
+`not_taken`: it speaks the era and yet refused the request for its version, so that it may be sent once more.
+"""
 
 
 class Call(Protocol):

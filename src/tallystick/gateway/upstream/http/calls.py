@@ -20,6 +20,7 @@ from tallystick.gateway.upstream.http.resumption import WayBack
 from tallystick.gateway.upstream.http.sessions import Session, open_session
 from tallystick.gateway.upstream.http.transfer import Transfer
 from tallystick.gateway.upstream.model import Evidence, Outbound, Question
+from tallystick.gateway.upstream.opening import UNSUPPORTED_VERSION, offered, supported
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import Era, Reply, encode
 
@@ -27,7 +28,7 @@ NO_STREAM: Final = Refusal(
     "upstream", (Reason.METHOD_UNKNOWN,), "The server offers no stream on which it would speak unasked."
 )
 
-_MODERN_ERRORS: Final = frozenset({-32020, -32021, -32022})
+_MODERN_ERRORS: Final = frozenset({-32020, -32021, UNSUPPORTED_VERSION})
 """Errors that only the era without sessions has."""
 
 _METHOD_NOT_FOUND: Final = -32601
@@ -60,6 +61,8 @@ def modern_evidence(status: int, end: Reply | Refusal | None) -> Evidence:
     code = end.rpc_code if isinstance(end, Reply) else None
     if status in _DENIED or code == _INVALID_PARAMS or end in (CANCELLED, TIMED_OUT):
         return "unknown"
+    if end is not None and code == UNSUPPORTED_VERSION and supported(end):
+        return "not_spoken" if offered(end, sessions=False) is None else "not_taken"
     if code in _MODERN_ERRORS or (code == _METHOD_NOT_FOUND and status == HTTPStatus.NOT_FOUND):
         return "spoken"
     if isinstance(end, Reply) and end.result_type:

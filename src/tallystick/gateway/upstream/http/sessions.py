@@ -7,14 +7,13 @@ from http import HTTPStatus
 from typing import Final
 
 import anyio
-import msgspec
 
 from tallystick.gateway.upstream.connector import unreachable
 from tallystick.gateway.upstream.conversation import Conversation, Ended
 from tallystick.gateway.upstream.http.link import Link
 from tallystick.gateway.upstream.http.transfer import Transfer
 from tallystick.gateway.upstream.model import Outbound
-from tallystick.gateway.upstream.opening import opening_params
+from tallystick.gateway.upstream.opening import UNSUPPORTED_VERSION, agreed, has_sessions, offered, opening_params
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import Era, Reply, encode
 
@@ -27,17 +26,10 @@ IDLE_S: Final = 1800.0
 OPENING_BYTES: Final = 1 << 20
 """Most bytes that a server says of itself."""
 
-_NO_SESSIONS: Final = frozenset({-32601, -32022})
+_NO_SESSIONS: Final = frozenset({-32601, UNSUPPORTED_VERSION})
 """Errors by which a server of the era without sessions refuses `initialize`."""
 
 _NO_ENDPOINT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-
-
-class _Opened(msgspec.Struct):
-    protocolVersion: str  # noqa: N815 - the protocol's spelling
-
-
-_read_opened: Final = msgspec.json.Decoder(_Opened).decode
 
 
 class Session:
@@ -139,12 +131,17 @@ async def open_session(link: Link, session: Session, outbound: Outbound, era: Er
 
 async def _initialize(link: Link, session: Session, outbound: Outbound, era: Era) -> Refusal | Ended | None:
     transfer, reply = await _ask_to_open(link, outbound, era)
+    again = offered(reply, sessions=True)
+    if again is not None:
+        transfer, reply = await _ask_to_open(link, outbound, again)
     if isinstance(reply, Refusal) or reply.kind != "result":
         return _refused(transfer.status, reply)
     session_id = transfer.headers.get(b"mcp-session-id", b"").decode("latin-1")
-    version = _agreed_version(reply)
-    if version is None or not _is_visible(session_id):
+    version = agreed(reply)
+    if version is None or not _is_visible(version) or not _is_visible(session_id):
         return unreachable(f"initialize: {session_id[:80]!r}: {reply.payload[:200]!r}")
+    if not has_sessions(version):
+        return Ended(unreachable(f"initialize: version {version[:40]!r} has no sessions"), "not_spoken")
     lines = b"MCP-Protocol-Version: %b\r\n" % version.encode()
     if session_id:
         lines += b"Mcp-Session-Id: %b\r\n" % session_id.encode()
@@ -181,14 +178,6 @@ def _refused(status: int, reply: Reply | Refusal) -> Refusal | Ended:
 
 def _has_begun(refused: Refusal) -> bool:
     return refused.reasons[0] in (Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_TOO_LARGE)
-
-
-def _agreed_version(reply: Reply) -> str | None:
-    try:
-        version = _read_opened(reply.payload).protocolVersion
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return None
-    return version if version and _is_visible(version) else None
 
 
 def _is_visible(text: str) -> bool:

@@ -23,9 +23,10 @@ class PipeCall:
     """A request under way. `token` is the client's own progress token, None where it asked for no progress.
 
     `outbound` is the client that followed last; `is_listening` says that only what names this request is for it.
+    `questions` counts those that wait for their answer.
     """
 
-    __slots__ = ("_forget", "_send", "conversation", "is_listening", "outbound", "request_id", "token")
+    __slots__ = ("_forget", "_send", "conversation", "is_listening", "outbound", "questions", "request_id", "token")
 
     def __init__(
         self, request_id: int, outbound: Outbound, token: object, send: Send, forget: Callable[[], None]
@@ -36,6 +37,7 @@ class PipeCall:
         self.outbound = outbound
         self.token = token
         self.is_listening = outbound.method == "subscriptions/listen"
+        self.questions = 0
         self._send = send
         self._forget = forget
 
@@ -50,10 +52,15 @@ class PipeCall:
             self.conversation.tell(notification)
 
     def ask(self, question: Question) -> bool:
-        """Add a question; False where the client cannot be asked, by an open stream or by what it declared."""
-        kind = question.method.partition("/")[0]
-        may_ask = self.outbound.exchange.asks or kind in self.outbound.client.capabilities
-        return may_ask and self.conversation.ask(question)
+        """Add a question; False where the client cannot be asked, by an open stream or by what it declared.
+
+        A client without sessions may have to learn what it did not declare, so whoever follows gets to see that.
+        """
+        client, kind = self.outbound, question.method.partition("/")[0]
+        may_ask = client.exchange.asks or kind in client.client.capabilities or not client.era.sessions
+        asked = may_ask and self.conversation.ask(question)
+        self.questions += asked
+        return asked
 
     async def follow(self, outbound: Outbound) -> Reply | Refusal | Question:
         """Follow the call to a question or its end."""
@@ -66,6 +73,7 @@ class PipeCall:
 
     async def respond(self, question: Question, answer: Reply) -> Refusal | None:
         """Write the client's answer to the process."""
+        self.questions -= 1
         refused = await self._send(response(question, answer))
         if refused is not None:
             self.conversation.end(refused)

@@ -3,11 +3,12 @@
 Ids and progress tokens are the gateway's own on the pipe, so that no caller can meet another's.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import aclosing
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 import msgspec
@@ -72,25 +73,50 @@ _read_token: Final = msgspec.json.Decoder(int).decode
 _read_subscribed: Final = msgspec.json.Decoder(_Subscribed).decode
 
 
+class Spare(NamedTuple):
+    """What makes a process one that stands in for another.
+
+    It ends after `idle_s` seconds without a request, and `hear` takes what it says to nobody in particular.
+    """
+
+    idle_s: float
+    hear: Callable[[bytes], None]
+
+
 class Pipe:
     """A process that speaks MCP. `ended` says that it will answer nothing more, `served` that it ever answered.
 
-    `asks`: it speaks an era in which servers may ask.
+    `asks`: it speaks an era in which servers may ask. `idled`: it was ended because nobody needed it any more.
     """
 
-    def __init__(self, server: ServerProcess, over: Callable[["Pipe"], None], *, asks: bool) -> None:
+    def __init__(
+        self, server: ServerProcess, over: Callable[["Pipe"], None], *, asks: bool, spare: Spare | None = None
+    ) -> None:
         """Speak with a running process; nothing is heard until `listen` runs. `over` is called when it has ended."""
         self.ended = False
         self.served = False
+        self.idled = False
         self._server = server
         self._over = over
         self._asks = asks
+        self._spare = spare
+        self._resting: asyncio.TimerHandle | None = None
+        self._asked: PipeCall | None = None
         self._ids = count(1)
         self._waiting: dict[int, PipeCall] = {}
         self._opening: tuple[int, Conversation] | None = None
         self._taps: set[TapCall] = set()
         self._running = anyio.CancelScope()
         self._answering = 0
+
+    @property
+    def open_to(self) -> str | None:
+        """The conversation whose answer to a question is awaited, None where none is."""
+        # Only while a call is alone can it be asked anything, so there is one at most.
+        call = self._asked
+        if call is None or not call.questions or call.request_id not in self._waiting:
+            return None
+        return call.outbound.conversation
 
     def stop(self) -> None:
         """Have `listen` return, and with it whatever waits."""
@@ -110,6 +136,7 @@ class Pipe:
                     answering.cancel_scope.cancel()
         finally:
             self.ended = True
+            self._stir()
             # Before anybody who waits learns of it, and asks again.
             self._over(self)
             waiting = [call.conversation for call in (*self._waiting.values(), *self._taps)]
@@ -124,6 +151,7 @@ class Pipe:
         params, token = with_token(outbound.params, request_id)
         call = PipeCall(request_id, outbound, token, self._notice, lambda: self._forget(request_id))
         self._waiting[request_id] = call
+        self._stir()
         sent = False
         try:
             refused = await self._send(encode.request(request_id, outbound.method, params), outbound.timeout_s)
@@ -145,6 +173,7 @@ class Pipe:
                 await conversation.settle()
         finally:
             self._opening = None
+            self._rest()
         return conversation.outcome or TIMED_OUT
 
     async def note(self, method: str, params: dict[str, object]) -> Refusal | None:
@@ -156,6 +185,11 @@ class Pipe:
         call = TapCall(self._notice, self._taps.discard)
         self._taps.add(call)
         return call
+
+    def hear(self, notification: bytes) -> None:
+        """Tell whoever listens what belongs to no request."""
+        for tap in tuple(self._taps):
+            tap.tell(notification)
 
     async def _notice(self, line: bytes) -> Refusal | None:
         return await self._send(line, NOTICE_S)
@@ -174,7 +208,26 @@ class Pipe:
         return TIMED_OUT
 
     def _forget(self, request_id: int) -> None:
-        self._waiting.pop(request_id, None)
+        self._take(request_id)
+
+    def _take(self, request_id: int) -> PipeCall | None:
+        call = self._waiting.pop(request_id, None)
+        if not self._waiting:
+            self._rest()
+        return call
+
+    def _rest(self) -> None:
+        if self._spare is not None and not self.ended and self._resting is None:
+            self._resting = asyncio.get_running_loop().call_later(self._spare.idle_s, self._idle)
+
+    def _stir(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    def _idle(self) -> None:
+        self.idled = True
+        self.stop()
 
     def _only(self) -> PipeCall | None:
         """Return the only request under way; None where there are more, so that nothing is given by a guess."""
@@ -187,6 +240,7 @@ class Pipe:
         call = self._waiting.get(int(named[1])) if named else self._only()
         if call is not None:
             call.conversation.end(TOO_LARGE)
+            self._forget(call.request_id)
 
     def _deliver(self, line: bytes, answering: TaskGroup) -> None:
         reply = read_reply(line)
@@ -198,14 +252,16 @@ class Pipe:
             self._ask(reply, answering)
         elif self._opening is not None and reply.id == self._opening[0] and isinstance(reply.id, int):
             self._opening[1].end(reply)
-        elif isinstance(reply.id, int) and reply.id in self._waiting:
+        elif isinstance(reply.id, int) and (call := self._take(reply.id)) is not None:
+            # Forgotten at once: while its client is asked something, a call that has its answer is not under way.
             self.served = True
-            self._waiting[reply.id].conversation.end(reply)
+            call.conversation.end(reply)
 
     def _ask(self, asked: Reply, answering: TaskGroup) -> None:
         # INVARIANT: a client is asked only what its own call made the server ask.
         question, call = question_of(asked), self._only()
         if self._asks and question is not None and call is not None and call.ask(question):
+            self._asked = call
             return
         if self._answering < ANSWERS:
             self._answering += 1
@@ -225,8 +281,7 @@ class Pipe:
         elif (listening := self._subscribed(reply)) is not None:
             listening.tell(reply.payload)
         elif reply.method in _UNASKED:
-            for tap in tuple(self._taps):
-                tap.tell(reply.payload)
+            (self.hear if self._spare is None else self._spare.hear)(reply.payload)
         elif (call := self._only()) is not None:
             call.tell(reply.payload)
 

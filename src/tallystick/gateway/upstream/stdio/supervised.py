@@ -47,9 +47,7 @@ class Supervised:
     `spare` makes it one that stands in for another: it ends when it has had nothing to do for a while.
     """
 
-    def __init__(
-        self, capped: Capped, supervising: TaskGroup, spare: Callable[[], Spare] | None = None
-    ) -> None:
+    def __init__(self, capped: Capped, supervising: TaskGroup, spare: Callable[[], Spare] | None = None) -> None:
         """Run the command in the task group `supervising`."""
         self._capped = capped
         self._supervising = supervising

@@ -1,32 +1,17 @@
-"""One server behind one command: its processes, started when first asked and again after a failure.
+"""One server behind one command: its processes, each in the era that it speaks."""
 
-After a failure a process is started again no sooner than the back-off allows.
-"""
-
-import math
 from dataclasses import replace
-from typing import Final
 
-import anyio
 from anyio.abc import TaskGroup
 
-from tallystick.gateway.upstream.connector import unreachable
-from tallystick.gateway.upstream.conversation import BROKEN_OFF, TIMED_OUT, Ended
+from tallystick.gateway.upstream.conversation import BROKEN_OFF, Ended
 from tallystick.gateway.upstream.model import Call, Outbound
-from tallystick.gateway.upstream.opening import SERVED, discovery_params, opening_params
 from tallystick.gateway.upstream.stdio.pipe import Pipe
-from tallystick.runtime import Capped, start
-from tallystick.terms import Refusal, TallyError
+from tallystick.gateway.upstream.stdio.pool import Pool
+from tallystick.gateway.upstream.stdio.supervised import Supervised
+from tallystick.runtime import Capped
+from tallystick.terms import Refusal
 from tallystick.wire import Era, Reply
-
-BACK_OFF_S: Final = (0.0, 0.5, 2.0, 8.0, 30.0)
-"""Seconds to wait after the n-th failure in a row; a process that answered a request starts the row anew."""
-
-START_S: Final = 30.0
-"""Seconds that a process gets until it has opened; a caller waits for that apart from its own deadline."""
-
-_UNSUPPORTED_VERSION: Final = -32022
-_METHOD_NOT_FOUND: Final = -32601
 
 
 class StdioTransport:
@@ -34,27 +19,32 @@ class StdioTransport:
 
     def __init__(self, capped: Capped, supervising: TaskGroup) -> None:
         """Run the command's processes in the task group `supervising`."""
-        # The era belongs to the process (2026-07-28, stdio); eras with sessions share one, opened once.
-        self._by_sessions = {sessions: _Supervised(capped, supervising) for sessions in (False, True)}
+        # The era belongs to the process (2026-07-28, stdio); eras with sessions share theirs, opened once.
+        self._modern = Supervised(capped, supervising)
+        self._pool = Pool(capped, supervising)
 
     async def begin(self, outbound: Outbound, era: Era) -> Call | Refusal:
         """Send one request over the pipe of its kind of era."""
-        pipe = await self._by_sessions[era.sessions].ready(era)
+        if era.sessions:
+            return await self._pool.begin(outbound, era)
+        pipe = await self._modern.ready(era)
         return await pipe.begin(outbound) if isinstance(pipe, Pipe) else pipe
 
     async def open_stream(self, outbound: Outbound) -> Call | Refusal:
-        """Hear what the process says to nobody in particular."""
-        pipe = await self._by_sessions[True].ready(outbound.era)
+        """Hear what the processes say to nobody in particular."""
+        pipe = await self._pool.first.ready(outbound.era)
         return pipe.tap() if isinstance(pipe, Pipe) else pipe
 
     async def note(self, outbound: Outbound, era: Era) -> Refusal | None:
-        """Send one notification to the process, if it runs."""
-        pipe = self._by_sessions[era.sessions].running
-        return await pipe.note(outbound.method, outbound.params) if pipe is not None else None
+        """Send one notification to each process that runs."""
+        running = self._modern.running
+        pipes = tuple(self._pool.running) if era.sessions else () if running is None else (running,)
+        refused = [await pipe.note(outbound.method, outbound.params) for pipe in pipes]
+        return next((refusal for refusal in refused if refusal is not None), None)
 
     async def introduce(self, outbound: Outbound, era: Era) -> Reply | Refusal:
         """Return the answer to `initialize` or `server/discover`."""
-        supervised = self._by_sessions[era.sessions]
+        supervised = self._pool.first if era.sessions else self._modern
         pipe = await supervised.ready(era)
         if not isinstance(pipe, Pipe):
             return pipe.end if isinstance(pipe, Ended) else pipe
@@ -66,136 +56,9 @@ class StdioTransport:
         return end if isinstance(end, Reply | Refusal) else BROKEN_OFF
 
     async def forget(self, conversation: str) -> None:
-        """Do nothing: the process outlives conversations."""
+        """Do nothing: the processes outlive conversations."""
 
     def close(self) -> None:
         """End the processes; calls under way are told that the server broke off."""
-        for supervised in self._by_sessions.values():
-            supervised.close()
-
-
-class _Start:
-    """One attempt to start a process, and what came of it."""
-
-    def __init__(self) -> None:
-        self.settled = anyio.Event()
-        self.pipe: Pipe | Refusal | Ended = unreachable("the process ended before it had opened")
-
-
-class _Supervised:
-    """The process of one kind of era, whichever one runs at the moment. `said` is what it last said of itself."""
-
-    def __init__(self, capped: Capped, supervising: TaskGroup) -> None:
-        self._capped = capped
-        self._supervising = supervising
-        self._starting: _Start | None = None
-        self._pipe: Pipe | None = None
-        self.said: Reply | None = None
-        self._last: Refusal | Ended | None = None
-        self._failures = 0
-        self._not_before = -math.inf
-        self._closed = False
-
-    @property
-    def running(self) -> Pipe | None:
-        return self._pipe if self._pipe is not None and not self._pipe.ended else None
-
-    def close(self) -> None:
-        self._closed = True
-        if self._pipe is not None:
-            self._pipe.stop()
-
-    async def ready(self, era: Era) -> Pipe | Refusal | Ended:
-        """Return a process that has opened. One that is being started is waited for, however impatient the caller."""
-        if self.running is not None:
-            return self.running
-        starting = self._starting
-        if starting is None:
-            refused = self._refuse()
-            if refused is not None:
-                return refused
-            starting = self._starting = _Start()
-            self._supervising.start_soon(self._supervise, starting, era)
-        # The attempt is everybody's: a caller who goes away meanwhile does not end it.
-        await starting.settled.wait()
-        return starting.pipe
-
-    def _refuse(self) -> Refusal | Ended | None:
-        wait = self._not_before - anyio.current_time()
-        if self._closed:
-            return unreachable("this way to the server is closed")
-        if wait <= 0:
-            return None
-        failed = f"the process failed {self._failures} times and starts again in {wait:.1f} s"
-        return self._last if isinstance(self._last, Ended) else unreachable(failed)
-
-    async def _supervise(self, starting: _Start, era: Era) -> None:
-        try:
-            async with start(self._capped) as server:
-                pipe = Pipe(server, self._over, asks=era.sessions)
-                async with anyio.create_task_group() as running:
-                    running.start_soon(pipe.listen)
-                    refused = await self._open(pipe, era)
-                    self._settle(starting, refused or pipe)
-        except TallyError as error:
-            self._settle(starting, unreachable(error.message))
-        finally:
-            if not starting.settled.is_set():
-                self._settle(starting, starting.pipe)
-
-    def _settle(self, starting: _Start, outcome: Pipe | Refusal | Ended) -> None:
-        starting.pipe = outcome
-        self._starting = None
-        if isinstance(outcome, Pipe):
-            self._pipe = outcome
-        else:
-            self._last = outcome
-            self._fail(served=False)
-        starting.settled.set()
-
-    async def _open(self, pipe: Pipe, era: Era) -> Refusal | Ended | None:
-        refused = await (_initialize if era.sessions else _discover)(pipe, era)
-        if isinstance(refused, Reply):
-            self.said = refused
-            refused = None
-        if refused is not None or self._closed:
-            pipe.stop()
-        return refused
-
-    def _over(self, pipe: Pipe) -> None:
-        # One that never opened has been counted already. Nobody waits until it is reaped.
-        if self._pipe is pipe:
-            self._fail(served=pipe.served)
-
-    def _fail(self, *, served: bool) -> None:
-        self._failures = 1 if served else self._failures + 1
-        self._not_before = anyio.current_time() + BACK_OFF_S[min(self._failures, len(BACK_OFF_S)) - 1]
-
-
-async def _initialize(pipe: Pipe, era: Era) -> Reply | Refusal | Ended:
-    """Open a process of an era with sessions, for all its clients at once: it is told what any of them might do."""
-    reply = await pipe.open("initialize", opening_params(SERVED, era), START_S)
-    if isinstance(reply, Refusal):
-        return _not_opened("initialize", reply)
-    if reply.kind == "result":
-        return await pipe.note("notifications/initialized", {}) or reply
-    if reply.rpc_code in (_METHOD_NOT_FOUND, _UNSUPPORTED_VERSION):
-        return Ended(reply, "not_spoken")
-    return unreachable(f"initialize: {reply.payload[:200]!r}")
-
-
-async def _discover(pipe: Pipe, era: Era) -> Reply | Refusal | Ended:
-    """Prove that a process speaks an era without sessions: whatever else it answers, or silence, says that it does not.
-
-    2026-07-28, basic/transports/stdio (backward compatibility).
-    """
-    reply = await pipe.open("server/discover", discovery_params(era), START_S)
-    if isinstance(reply, Refusal):
-        refused = _not_opened("server/discover", reply)
-        return Ended(refused, "not_spoken") if reply is TIMED_OUT else refused
-    return reply if reply.kind == "result" or reply.rpc_code == _UNSUPPORTED_VERSION else Ended(reply, "not_spoken")
-
-
-def _not_opened(method: str, refused: Refusal) -> Refusal:
-    # Whatever broke off, it was no call: of that, nothing was sent.
-    return unreachable(f"{method}: {refused.detail or refused.public_text}")
+        self._modern.close()
+        self._pool.close()
