@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _OWN = "tests/test_how_tos.py::test_pinning_checking_and_serving_say_what_they_did"
 _CALL = "tests/test_how_tos.py::test_a_client_with_the_printed_token_calls_a_tool"
 _RECORD = "tests/test_how_tos.py::test_the_record_is_verified_shown_and_proved_as_the_page_says"
+_HEALTH = "tests/test_how_tos.py::test_the_health_of_the_servers_is_told_as_the_page_shows"
 PROVEN: dict[str, str] = {
     "tally pin --config config": _OWN,
     "tally config check --config config": _OWN,
@@ -23,6 +24,8 @@ PROVEN: dict[str, str] = {
     "tally gateway --workers 2 --config config --state state": (
         "tests/test_how_tos.py::test_several_workers_serve_what_the_first_page_configured"
     ),
+    "tally health --state state": _HEALTH,
+    "tally health --state state --json": _HEALTH,
     "tally audit verify": _RECORD,
     "tally audit show 0": _RECORD,
     "tally audit proof 0 -o record-0.tlog-proof": _RECORD,

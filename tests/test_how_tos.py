@@ -21,6 +21,7 @@ TALLY = str(Path(sys.executable).with_name("tally"))
 TIME_SERVER = str(Path(sys.executable).with_name("mcp-server-time"))
 OWN_SERVERS = (ROOT / "docs/how-to/own-servers.md").read_text()
 WORKERS = (ROOT / "docs/how-to/workers.md").read_text()
+HEALTH = (ROOT / "docs/how-to/health.md").read_text()
 VERIFY = (ROOT / "docs/how-to/verify.md").read_text()
 
 
@@ -101,6 +102,16 @@ async def test_a_client_with_the_printed_token_calls_a_tool(trial: Trial) -> Non
         ):
             result = await client.call_tool("get_current_time", {"timezone": "Europe/Berlin"})
     assert not result.is_error
+
+
+def test_the_health_of_the_servers_is_told_as_the_page_shows(trial: Trial) -> None:
+    lines, as_json = commands_of(HEALTH)
+    shown = re.findall(r"^```text\n(.*)\n```", HEALTH, re.MULTILINE)[0]
+    # What is shown is what is printed, but for the times.
+    pattern = re.sub(r"\d+ (?:s|min)\b", "TIME", shown)
+    assert re.sub(r"\d+ (?:s|min)\b", "TIME", run(lines, trial.folder)) == f"{pattern}\n"
+    (told,) = json.loads(run(as_json, trial.folder))
+    assert (told["server"], told["circuit"]) == ("time", "closed")
 
 
 def test_the_record_is_verified_shown_and_proved_as_the_page_says(trial: Trial) -> None:

@@ -50,7 +50,7 @@ SKIPS = {
     "the look at a refusal": "    found = await steps.identify(rooms, received)\n    steps.route(rooms, found)\n",
     "who asks": "    Identified(received, None, None)\n",
     "the decision": "    Authorized(routed, None, None)\n",
-    "the tool's pin": "    Routed(identified, routed.snapshot, routed.route, ToolTarget('echo', {}))\n",
+    "the tool's pin": "    Routed(identified, routed.snapshot, routed.route, ToolTarget('echo', {}, {}))\n",
 }
 
 

@@ -2,16 +2,19 @@
 
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 
 import anyio
 import httpx2
 import pytest
 
+from tests.interaction.configuration import copy_configuration
 from tests.interaction.legacy import Legacy
 from tests.interaction.processes import is_alive, kill, writers_of
-from tests.interaction.record import log_of, told_of_calls
+from tests.interaction.record import log_of, told, told_of_calls
 from tests.interaction.stage import Stage, error_of, open_stage, reasons_of, text_of
 from tests.interaction.waiting import until
 from tests.interaction.world import World
@@ -122,3 +125,21 @@ async def test_an_outcome_that_cannot_be_recorded_is_withheld_and_in_doubt_after
         assert (leaves[1]["kind"], leaves[1]["intent"], leaves[1]["id"]) == ("in_doubt", start + 1, leaves[0]["id"])
         assert record.sound().damage == ()
         assert log_of(again.places.state, "bank").is_dir()
+
+
+@requirement("record:call:two-leaves")
+async def test_a_call_that_breaks_the_gateway_after_its_intent_has_an_outcome_too(world: World, tmp_path: Path) -> None:
+    config = copy_configuration(world.config, tmp_path / "config")
+    subscribing = '@id("subscribe") permit (principal, action == Action::"mcp/resources/subscribe", resource);'
+    (config / "policies" / "more.cedar").write_text(subscribing)
+    async with open_stage(world, config, tmp_path / "state") as stage:
+        client = Legacy(stage, "servers/desk", "2025-11-25")
+        await client.open()
+        assert (await client.ask("ping", {})).status_code == 200
+        with closing(sqlite3.connect(tmp_path / "state" / "sessions.db")) as kept:
+            kept.execute("DROP TABLE session")
+        record = stage.record()
+        start = await record.mark()
+        answer = await client.ask("resources/subscribe", {"uri": "desk://rates/public-one"})
+        assert reasons_of(answer) == ["internal"]
+        assert told(await record.since(start)) == ["intent resources/subscribe", "outcome upstream_failure"]

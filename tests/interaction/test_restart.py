@@ -108,6 +108,7 @@ class Turning:
                     started.set()
                     await anyio.sleep_forever()
         finally:
+            self.place.app = _nobody
             self.ended.set()
 
 
@@ -132,8 +133,10 @@ async def _turning(world: World, folder: Path, era: Era) -> AsyncGenerator[Turni
 
 
 async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer nothing: the server has not been started."""
-    del scope, receive, send
+    """Answer what a proxy answers whose server is being started."""
+    del scope, receive
+    await send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _works(stage: Stage, text: str, client: Legacy) -> None:

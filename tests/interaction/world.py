@@ -16,7 +16,7 @@ from tests.interaction.configuration import DESKS, copy_pin, write_configuration
 from tests.interaction.desk import build
 from tests.interaction.journal import Journal
 from tests.interaction.odd import Odd
-from tests.interaction.waiting import until
+from tests.interaction.waiting import BOUND_S, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,22 @@ async def listening(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[uvi
     config = uvicorn.Config(
         app, log_level="critical", ws="none", lifespan="off", access_log=False, timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+    server, ended = uvicorn.Server(config), anyio.Event()
+
+    async def serve() -> None:
+        try:
+            await server.serve([listener])
+        finally:
+            ended.set()
+
     async with anyio.create_task_group() as group:
-        group.start_soon(server.serve, [listener])
+        group.start_soon(serve)
         await until(lambda: server.started)
         try:
             yield server
         finally:
             server.should_exit = True
+            # Also when a test fails: a server that is only cancelled leaves its socket to the loop, and the next one
+            # with the same number would never be heard.
+            with anyio.CancelScope(shield=True), anyio.move_on_after(BOUND_S):
+                await ended.wait()

@@ -83,3 +83,47 @@ def test_an_event_over_the_limit_is_refused(pieces: list[bytes]) -> None:
 
 def test_the_limit_is_of_one_event_and_not_of_the_stream() -> None:
     assert _read([b"data: " + b"x" * 80 + b"\n\n", b": " + b"c" * 80 + b"\n"] * 50, 100) == [b"x" * 80] * 50
+
+
+@pytest.mark.parametrize(
+    ("stream", "last_id", "retry_ms"),
+    [
+        (b"", b"", None),
+        (b"id: 1\ndata:\n\n", b"1", None),
+        (b"id: 1\ndata: x\n\ndata: y\n\n", b"1", None),
+        (b"id: 1\ndata: x\n\nid: 2\ndata: y\n", b"1", None),
+        (b"id: 1\nid: 2\nevent: ping\n\n", b"2", None),
+        (b"id:1\n\nid\n\n", b"", None),
+        (b"id: 1\n\nid: 2\0\n\n", b"1", None),
+        (b"id: 1\n\nid: \x07\n\n", b"", None),
+        (b"id: 1\n\nid: 2\tb\n\n", b"", None),
+        (b"id: " + b"x" * 1024 + b"\n\n", b"x" * 1024, None),
+        (b"id: 1\n\nid: " + b"x" * 1025 + b"\n\n", b"", None),
+        ("id: \u00e9\n\n".encode(), "\u00e9".encode(), None),
+        (b"retry: 500\n", b"", 500),
+        (b"retry: 0\nretry: 1s\nretry: -1\nretry:\nretry: 1.5\n", b"", 0),
+        (b"retry: 000000000000007\n", b"", 7),
+        (b"retry: " + b"9" * 500 + b"\n", b"", 999_999_999),
+        ("retry: \u0665\n".encode(), b"", None),
+    ],
+)
+def test_where_a_stream_goes_on_is_told_by_its_whole_events(
+    stream: bytes, last_id: bytes, retry_ms: int | None
+) -> None:
+    for size in (1, len(stream) or 1):
+        reader = EventReader(4000)
+        for start in range(0, len(stream), size):
+            assert not isinstance(reader.feed(stream[start : start + size]), Refusal)
+        assert (reader.last_id, reader.retry_ms) == (last_id, retry_ms)
+
+
+def test_a_reader_goes_on_with_another_response_and_forgets_what_was_incomplete() -> None:
+    reader = EventReader(100)
+    assert reader.feed(b"id: 1\nretry: 7\n\nid: 2\nevent: ping\ndata: lost\nda") == []
+    reader.restart()
+    assert (reader.last_id, reader.retry_ms) == (b"1", 7)
+    assert reader.feed(b"\xef\xbb\xbfdata: found\n\n") == [b"found"]
+    assert (reader.last_id, reader.retry_ms) == (b"1", 7)
+    assert reader.feed(b"data: x\r") == []
+    reader.restart()
+    assert reader.feed(b"\n" + b"data: " + b"y" * 90 + b"\n\n") == [b"y" * 90]

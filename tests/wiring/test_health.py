@@ -114,8 +114,7 @@ async def _dies_and_comes_back(world: World, stage: Stage, port: int) -> None:
         holding.start_soon(stage.call, ROUTE, "hold", {"key": "health"})
         await until(lambda: (_told(stage) or {}).get("under_way") == 1)
         holding.cancel_scope.cancel()
-    # The port is somebody's who never answers, so that nobody else takes it meanwhile.
-    for pid in _desks(port):
+    for pid in _desks():
         kill(pid)
     answers = [await stage.call(ROUTE, "echo", {"text": "?"}) for _ in range(THRESHOLD + 2)]
     assert reasons_of(answers[-1]) == ["circuit_open"]
@@ -141,14 +140,14 @@ async def _dies_and_comes_back(world: World, stage: Stage, port: int) -> None:
         assert await stage.record().mark() == intents + 1, "nothing but this mark was asked of the gateway"
 
 
-def _desks(port: int) -> list[int]:
-    """Return the processes that serve at a port, by their command line."""
+def _desks() -> list[int]:
+    """Return the processes that this file started as servers, by their command line."""
     found: list[int] = []
     for pid in children(os.getpid()):
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
         if b"tests.interaction.desk" in words and b"mortal" in words:
             found.append(pid)
-    assert found, port
+    assert found
     return found
 
 
@@ -203,8 +202,9 @@ def _file(state: Path, index: int, **changes: object) -> None:
 
 
 async def test_what_is_old_broken_or_of_a_dead_process_is_not_believed(tmp_path: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
+    gone = await anyio.open_process([sys.executable, "-c", ""])
+    await gone.wait()
+    await gone.aclose()
     _file(tmp_path, 0)
     _file(tmp_path, 1, said_at=1000.0)
     _file(tmp_path, 2, process=gone.pid)

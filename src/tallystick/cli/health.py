@@ -12,23 +12,23 @@ from tallystick.cli.places import state_option
 from tallystick.terms import TallyError
 
 if TYPE_CHECKING:
-    from tallystick.wiring.health import ServerHealth, WorkerHealth
+    from tallystick.wiring import health
 
 NOT_ALL_WELL: Final = 1
 _UNITS: Final = ((86_400, "days"), (3_600, "h"), (60, "min"))
 
 
-@click.command()
+@click.command("health")
 @state_option
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON: times in seconds.")
-def health(state: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+def show_health(state: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Tell how each server is, as each worker of the gateway sees it: circuit, failures, calls, protocol versions.
 
     Exit code 1: some circuit is not closed, so calls of that server are refused. 2: no gateway runs there.
     """
-    from tallystick.wiring import health_of  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick.wiring import health  # noqa: PLC0415 - `tally --help` must not load the whole gateway
 
-    now, living, dead = health_of(state)
+    now, living, dead = health.health_of(state)
     if not living:
         raise TallyError(code="unavailable", message=_nobody(state, now, dead))
     for worker in dead:
@@ -46,7 +46,7 @@ def health(state: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes f
     sys.exit(0 if all(server.circuit == "closed" for _, server in told) else NOT_ALL_WELL)
 
 
-def _nobody(state: Path, now: float, dead: tuple["WorkerHealth", ...]) -> str:
+def _nobody(state: Path, now: float, dead: tuple["health.WorkerHealth", ...]) -> str:
     last = f" {_gone(max(dead, key=lambda worker: worker.said_at), now)}." if dead else ""
     return (
         f"no gateway runs with the state directory {state}.{last} Start one with `tally up --state {state}`, or name "
@@ -54,11 +54,11 @@ def _nobody(state: Path, now: float, dead: tuple["WorkerHealth", ...]) -> str:
     )
 
 
-def _gone(worker: "WorkerHealth", now: float) -> str:
+def _gone(worker: "health.WorkerHealth", now: float) -> str:
     return f"worker {worker.index} (process {worker.process}) has gone; it last spoke {_age(now - worker.said_at)} ago"
 
 
-def _line(worker: "WorkerHealth", server: "ServerHealth", now: float) -> str:
+def _line(worker: "health.WorkerHealth", server: "health.ServerHealth", now: float) -> str:
     passes = "calls pass" if server.circuit == "closed" else "no calls pass"
     state = f"{passes} (circuit {server.circuit.replace('_', '-')} for {_age(now - server.since)})"
     failed = f"{server.failures} {_plural('failure', server.failures)} in a row"
@@ -89,7 +89,7 @@ def _tame(text: str) -> str:
     return "".join([letter if letter.isprintable() else "\ufffd" for letter in text])
 
 
-def _fields(worker: "WorkerHealth", server: "ServerHealth", now: float) -> dict[str, object]:
+def _fields(worker: "health.WorkerHealth", server: "health.ServerHealth", now: float) -> dict[str, object]:
     return {
         "server": server.server,
         "worker": worker.index,

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from tallystick.cli.audit import audit
 from tallystick.cli.demo import INTERRUPTED, demo, demo_bank, end_on_terminate
 from tallystick.cli.gateway import gateway, gateway_worker
-from tallystick.cli.health import health
+from tallystick.cli.health import show_health
 from tallystick.cli.places import config_option, state_option
 from tallystick.terms import TallyError
 
@@ -129,7 +129,7 @@ tally.add_command(audit)
 tally.add_command(demo)
 tally.add_command(gateway)
 tally.add_command(gateway_worker)
-tally.add_command(health)
+tally.add_command(show_health)
 
 
 def main() -> None:

@@ -3,9 +3,21 @@
 Must never contain a decision (policy), a rule about identity, a second way to a server, or a second corridor.
 """
 
+from tallystick.gateway.answer import record_left
 from tallystick.gateway.corridor import travel
 from tallystick.gateway.front import Admission, Application, Front, Relay
 from tallystick.gateway.rooms import Rooms, Streams
 from tallystick.gateway.upstream import Outbound, Upstream
 
-__all__ = ["Admission", "Application", "Front", "Outbound", "Relay", "Rooms", "Streams", "Upstream", "travel"]
+__all__ = [
+    "Admission",
+    "Application",
+    "Front",
+    "Outbound",
+    "Relay",
+    "Rooms",
+    "Streams",
+    "Upstream",
+    "record_left",
+    "travel",
+]

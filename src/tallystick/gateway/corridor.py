@@ -4,10 +4,15 @@ Each step takes the ticket of the step before, so a room that is skipped does no
 refusal goes straight to the last room, where it is recorded and told. There is no second corridor.
 """
 
+import logging
+from typing import Final
+
 from tallystick.gateway import answer, steps
 from tallystick.gateway.rooms import Rooms
-from tallystick.gateway.tickets import Answer, Received
+from tallystick.gateway.tickets import Answer, Answered, Intended, Received
 from tallystick.terms import Refusal
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def travel(rooms: Rooms, received: Received) -> Answer:
@@ -28,8 +33,15 @@ async def travel(rooms: Rooms, received: Received) -> Answer:
         intended = await steps.intend(rooms, cleared)
         if isinstance(intended, Refusal):
             return await answer.refuse(rooms, routed, intended)
-        answered = await steps.send(rooms, intended)
-        return await answer.answer(rooms, answered)
+        return await answer.answer(rooms, await _sent(rooms, intended))
     finally:
         if authorized.admission is not None:
             authorized.admission.release()
+
+
+async def _sent(rooms: Rooms, intended: Intended) -> Answered:
+    try:
+        return await steps.send(rooms, intended)
+    except Exception:  # noqa: BLE001 - INVARIANT: an intent has one outcome, whatever breaks between the two
+        _log.exception("call %s failed after its intent", intended.call_id)
+        return Answered(intended, "upstream_failure", answer.INTERNAL)

@@ -37,11 +37,16 @@ class _Notice(msgspec.Struct, omit_defaults=True):
 
 
 _read_incoming: Final = msgspec.json.Decoder(_Incoming).decode
+_skip: Final = msgspec.json.Decoder(msgspec.Raw).decode
 _read_result: Final = msgspec.json.Decoder(_ResultHead).decode
 _read_error: Final = msgspec.json.Decoder(_ErrorHead).decode
 _write: Final = msgspec.json.Encoder().encode
 _read_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _HEAD: Final = ("isError", "resultType")
+_FLAT: Final = 200
+"""Opening brackets up to which a message is read anywhere, however they are nested."""
+_RESERVE: Final = 200
+"""Levels of the stack that whoever reads a part of a message again may be deeper in than who reads it here."""
 _NO_HEAD: Final = _ResultHead()
 
 
@@ -68,6 +73,10 @@ def read_reply(raw: bytes) -> Reply | Refusal:
     try:
         # What is passed on unread is at least text: the decoder skips over members without looking at their encoding.
         raw.decode("utf-8")
+        # INVARIANT: what is read here is read by everybody behind it. How deeply a reader may go depends on how deep in
+        # the stack it is called, so a message that only just could be read would fail somebody who shares a stream.
+        if raw.count(b"[") + raw.count(b"{") > _FLAT:
+            _skip(b"[" * _RESERVE + raw + b"]" * _RESERVE)
         incoming = _read_incoming(raw)
         result, error = bytes(incoming.result), bytes(incoming.error)
         if incoming.method is not None:

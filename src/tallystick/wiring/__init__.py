@@ -4,9 +4,9 @@ Must never contain a decision, a rule or a format: if something here could be wr
 a room.
 """
 
+from tallystick.wiring import health
 from tallystick.wiring.compose import Gateway
 from tallystick.wiring.configure import Places, check, token_for
-from tallystick.wiring.health import health_of
 from tallystick.wiring.pin import pin
 from tallystick.wiring.serve import Served, run, serve, settle_memory
 from tallystick.wiring.workers import supervise, work
@@ -16,7 +16,7 @@ __all__ = [
     "Places",
     "Served",
     "check",
-    "health_of",
+    "health",
     "pin",
     "run",
     "serve",

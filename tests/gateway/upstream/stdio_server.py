@@ -1,6 +1,7 @@
 """A server over stdio, as a remote party would write it: standard library only, one scripted behaviour per tool name.
 
-Started as `stdio_server.py LOG [BEHAVIOUR]`. It appends to LOG the line `started`, and every message that it reads.
+Started as `stdio_server.py LOG [BEHAVIOUR]`. It appends to LOG the line `started`, every message that it reads, and
+`ended` when its input has.
 """
 
 import json
@@ -64,7 +65,7 @@ def call(asked: Message, params: Message) -> None:
             answer(asked, {"token": token})
         case "noise":
             make_noise(asked)
-        case "log" | "elicit" | "ask":
+        case "who" | "log" | "elicit" | "ask" | "change" | "model" | "roots":
             speak(asked, str(params["name"]))
         case _:
             answer(asked, {"params": params})
@@ -72,13 +73,21 @@ def call(asked: Message, params: Message) -> None:
 
 def speak(asked: Message, name: str) -> None:
     """Say something in the middle of a call."""
+    if name == "who":
+        answer(asked, {"pid": os.getpid()})
+        return
     if name == "log":
         say({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}})
         answer(asked, {})
         return
+    if name == "change":
+        say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+        answer(asked, {})
+        return
     if name == "ask":
         say({"jsonrpc": "2.0", "id": "ping-1", "method": "ping"})
-    say({"jsonrpc": "2.0", "id": 2, "method": "elicitation/create", "params": {"message": "?"}})
+    method = {"model": "sampling/createMessage", "roots": "roots/list"}.get(name, "elicitation/create")
+    say({"jsonrpc": "2.0", "id": 2, "method": method, "params": {"message": "?"}})
     held.append(asked)
 
 
@@ -140,6 +149,7 @@ def main() -> None:
             call(message, params)
         elif "method" not in message and len(held) > 0 and message.get("id") == 2:
             answer(held.pop(), {"answered": True, "with": message.get("result")})
+    log("ended")
 
 
 main()

@@ -2,9 +2,6 @@
 
 import json
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -18,50 +15,10 @@ from tallystick.gateway.upstream.stdio import supervision
 from tallystick.runtime import Capped
 from tallystick.terms import Reason, Refusal, TallyError
 from tallystick.wire import ERAS, Reply
+from tests.gateway.upstream.processes import Served, reason_of, result_of, seen, served
 from tests.gateway.upstream.remote import BOUND_S, SESSIONS, Ask, Client, answer_of, follow
 
 pytestmark = pytest.mark.anyio
-
-PROGRAM = str(Path(__file__).with_name("stdio_server.py"))
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A server under supervision and what it has seen."""
-
-    upstream: StdioTransport
-    log: Path
-
-    @property
-    def seen(self) -> list[dict[str, object]]:
-        """The messages that it read, in order, of all its processes."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line != "started"]
-
-    @property
-    def starts(self) -> int:
-        """How many processes were started."""
-        return self.log.read_text().splitlines().count("started")
-
-    def methods(self) -> list[object]:
-        """The methods that it read, in order."""
-        return [message.get("method") for message in self.seen]
-
-    async def ask(self, tool: str, ask: Ask | None = None, **params: object) -> Reply | Refusal:
-        """Call a tool."""
-        ask = ask or Ask()
-        ask.params = {**params, "name": tool}
-        return await answer_of(self.upstream, ask.outbound())
-
-
-@asynccontextmanager
-async def served(folder: Path, behaviour: str = "", line_bytes: int = 8 << 20) -> AsyncGenerator[Served]:
-    """Serve the scripted program, under a bound for the whole test."""
-    log = folder / "log"
-    log.touch()
-    command = (sys.executable, "-I", PROGRAM, str(log), behaviour)
-    with anyio.fail_after(BOUND_S):
-        async with supervision() as supervising:
-            yield Served(StdioTransport(Capped(command, {}, line_bytes=line_bytes), supervising), log)
 
 
 @pytest.fixture
@@ -77,21 +34,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tallystick.runtime.process.GRACE_S", 0.05)
 
 
-def _result(reply: Reply | Refusal) -> dict[str, object]:
-    assert isinstance(reply, Reply), reply
-    return json.loads(reply.payload)
-
-
-def _reason(reply: Reply | Refusal) -> Reason:
-    assert isinstance(reply, Refusal), reply
-    return reply.reasons[0]
-
-
 async def test_a_process_is_started_when_first_asked_and_then_kept(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         assert server.starts == 0
         for number in range(3):
-            assert _result(await server.ask("echo", n=number)) == {"params": {"n": number, "name": "echo"}}
+            assert result_of(await server.ask("echo", n=number)) == {"params": {"n": number, "name": "echo"}}
         assert server.starts == 1
         assert [message["id"] for message in server.seen] == [1, 2, 3, 4], "the first one asked what it is"
 
@@ -110,20 +57,14 @@ async def test_answers_reach_the_callers_they_belong_to_in_any_order(tmp_path: P
     async with served(tmp_path) as server:
 
         async def call(number: int) -> None:
-            answers[number] = _result(await server.ask("hold", n=number))["n"]
+            answers[number] = result_of(await server.ask("hold", n=number))["n"]
 
         async with anyio.create_task_group() as calling:
             for number in range(10):
                 calling.start_soon(call, number)
-            await _seen(server, 11)
+            await seen(server, 11)
             await server.ask("release")
     assert answers == {number: number for number in range(10)}
-
-
-async def _seen(server: Served, messages: int) -> None:
-    """Return when the server has read so many messages."""
-    while len(server.seen) < messages:
-        await anyio.lowlevel.checkpoint()
 
 
 async def test_callers_with_the_same_progress_token_hear_only_their_own(tmp_path: Path) -> None:
@@ -132,7 +73,9 @@ async def test_callers_with_the_same_progress_token_hear_only_their_own(tmp_path
     async with served(tmp_path) as server:
 
         async def call(ask: Ask) -> None:
-            tokens.append(_result(await server.ask("progress", ask, _meta={"progressToken": "mine", "x": 1}))["token"])
+            tokens.append(
+                result_of(await server.ask("progress", ask, _meta={"progressToken": "mine", "x": 1}))["token"]
+            )
 
         async with anyio.create_task_group() as calling:
             for ask in asks:
@@ -146,22 +89,22 @@ async def test_callers_with_the_same_progress_token_hear_only_their_own(tmp_path
 async def test_a_caller_that_asked_for_no_progress_hears_none(tmp_path: Path) -> None:
     ask = Ask()
     async with served(tmp_path) as server:
-        assert _result(await server.ask("progress", ask)) == {"token": None}
+        assert result_of(await server.ask("progress", ask)) == {"token": None}
     assert ask.client.told == []
 
 
 async def test_what_names_no_request_under_way_is_left_out_and_harms_nobody(tmp_path: Path) -> None:
     ask = Ask()
     async with served(tmp_path) as server:
-        assert _result(await server.ask("noise", ask, _meta={"progressToken": 1})) == {"right": True}
-        assert _result(await server.ask("echo"))
+        assert result_of(await server.ask("noise", ask, _meta={"progressToken": 1})) == {"right": True}
+        assert result_of(await server.ask("echo"))
         assert server.starts == 1
     assert ask.client.told == []
 
 
 async def test_a_question_of_the_server_is_answered_and_claims_nothing(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
-        assert _result(await server.ask("ask"))["answered"]
+        assert result_of(await server.ask("ask"))["answered"]
         answers = {str(message["id"]): message for message in server.seen if "method" not in message}
     assert answers["ping-1"]["result"] == {}
     assert isinstance(answers["2"]["error"], dict)
@@ -177,12 +120,12 @@ async def test_a_request_given_up_is_cancelled_at_the_server_by_name(tmp_path: P
         async with anyio.create_task_group() as calling:
             ask.timeout_s = 0.1 if how == "timeout" else BOUND_S
             calling.start_soon(server.ask, "hold", ask)
-            await _seen(server, before + 1)
+            await seen(server, before + 1)
             if how == "said":
                 ask.cancellation.say()
             elif how == "gone":
                 ask.client.gone.set()
-        await _seen(server, before + 2)
+        await seen(server, before + 2)
         held, notice = server.seen[before:]
     assert notice["method"] == "notifications/cancelled"
     assert notice["params"] == {"requestId": held["id"]}
@@ -192,7 +135,7 @@ async def test_a_call_cancelled_before_it_was_sent_is_not_sent(tmp_path: Path) -
     ask = Ask()
     ask.cancellation.say()
     async with served(tmp_path) as server:
-        assert _reason(await server.ask("echo", ask)) is Reason.CANCELLED
+        assert reason_of(await server.ask("echo", ask)) is Reason.CANCELLED
         await server.ask("echo")
         assert server.methods() == ["server/discover", "tools/call"]
 
@@ -203,15 +146,15 @@ async def test_a_process_that_dies_ends_every_call_and_the_next_one_starts_it_ag
     async with served(tmp_path) as server:
 
         async def call(tool: str) -> None:
-            reasons.append(_reason(await server.ask(tool)))
+            reasons.append(reason_of(await server.ask(tool)))
 
         async with anyio.create_task_group() as calling:
             for _ in range(3):
                 calling.start_soon(call, "hold")
-            await _seen(server, 4)
+            await seen(server, 4)
             calling.start_soon(call, "die")
         assert reasons == [Reason.UPSTREAM_BROKEN] * 4
-        assert _result(await server.ask("echo"))
+        assert result_of(await server.ask("echo"))
         assert server.starts == 2
 
 
@@ -220,11 +163,11 @@ async def test_a_way_that_is_closed_ends_its_calls_and_its_process(tmp_path: Pat
     async with served(tmp_path) as server:
 
         async def call() -> None:
-            reasons.append(_reason(await server.ask("hold")))
+            reasons.append(reason_of(await server.ask("hold")))
 
         async with anyio.create_task_group() as calling:
             calling.start_soon(call)
-            await _seen(server, 2)
+            await seen(server, 2)
             server.upstream.close()
         assert reasons == [Reason.UPSTREAM_BROKEN]
 
@@ -233,8 +176,8 @@ async def test_a_process_that_keeps_failing_is_not_started_again_at_once(tmp_pat
     async with served(tmp_path) as server:
         refusals = [await server.ask("die") for _ in range(4)]
         assert server.starts == 2, "once at once, then only after a while"
-    assert [_reason(refusal) for refusal in refusals[:2]] == [Reason.UPSTREAM_BROKEN] * 2
-    assert [_reason(refusal) for refusal in refusals[2:]] == [Reason.UPSTREAM_UNREACHABLE] * 2
+    assert [reason_of(refusal) for refusal in refusals[:2]] == [Reason.UPSTREAM_BROKEN] * 2
+    assert [reason_of(refusal) for refusal in refusals[2:]] == [Reason.UPSTREAM_UNREACHABLE] * 2
     assert isinstance(refusals[3], Refusal)
     assert "starts again in" in refusals[3].detail
 
@@ -242,8 +185,8 @@ async def test_a_process_that_keeps_failing_is_not_started_again_at_once(tmp_pat
 async def test_a_process_that_answered_starts_the_row_of_failures_anew(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         for _ in range(4):
-            assert _result(await server.ask("echo"))
-            assert _reason(await server.ask("die")) is Reason.UPSTREAM_BROKEN
+            assert result_of(await server.ask("echo"))
+            assert reason_of(await server.ask("die")) is Reason.UPSTREAM_BROKEN
         assert server.starts == 4
 
 
@@ -254,7 +197,7 @@ async def test_a_server_that_does_not_initialize_is_ended_and_sent_nothing(tmp_p
         assert all(isinstance(refusal, Refusal) for refusal in refusals)
         assert set(server.methods()) == {"initialize"}
         assert server.starts == 2, "a failed opening counts as a failure"
-    assert _reason(refusals[3]) is Reason.UPSTREAM_UNREACHABLE
+    assert reason_of(refusals[3]) is Reason.UPSTREAM_UNREACHABLE
 
 
 async def test_a_command_that_is_not_there_is_a_refusal_that_backs_off(tmp_path: Path) -> None:
@@ -266,7 +209,7 @@ async def test_a_command_that_is_not_there_is_a_refusal_that_backs_off(tmp_path:
                 for version in ("2026-07-28", SESSIONS):
                     refusals = [await answer_of(upstream, Ask(version=version).outbound()) for _ in range(4)]
                     assert all(isinstance(refusal, Refusal) for refusal in refusals)
-                    assert _reason(refusals[3]) is Reason.UPSTREAM_UNREACHABLE
+                    assert reason_of(refusals[3]) is Reason.UPSTREAM_UNREACHABLE
 
 
 async def test_the_session_is_opened_once_in_the_gateways_name(tmp_path: Path) -> None:
@@ -275,7 +218,7 @@ async def test_the_session_is_opened_once_in_the_gateways_name(tmp_path: Path) -
             reply = await server.upstream.introduce(
                 Ask(version=SESSIONS, conversation=conversation).outbound(), ERAS[SESSIONS]
             )
-            assert _result(reply)["protocolVersion"] == SESSIONS
+            assert result_of(reply)["protocolVersion"] == SESSIONS
             await server.ask("echo", Ask(version=SESSIONS, conversation=conversation))
             await server.upstream.forget(conversation)
         assert server.methods() == ["initialize", "notifications/initialized", "tools/call", "tools/call"]
@@ -286,8 +229,8 @@ async def test_the_session_is_opened_once_in_the_gateways_name(tmp_path: Path) -
 
 async def test_an_answer_over_the_callers_limit_is_cut_off_and_the_process_lives(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
-        assert _reason(await server.ask("long", Ask(result_bytes=1000))) is Reason.UPSTREAM_TOO_LARGE
-        assert _result(await server.ask("long"))
+        assert reason_of(await server.ask("long", Ask(result_bytes=1000))) is Reason.UPSTREAM_TOO_LARGE
+        assert result_of(await server.ask("long"))
         assert server.starts == 1
 
 
@@ -300,17 +243,17 @@ async def test_a_line_over_the_cap_fails_the_call_that_it_names_and_nobody_else(
 
         async with anyio.create_task_group() as calling:
             calling.start_soon(hold)
-            await _seen(server, 2)
-            assert _reason(await server.ask("long")) is Reason.UPSTREAM_TOO_LARGE
+            await seen(server, 2)
+            assert reason_of(await server.ask("long")) is Reason.UPSTREAM_TOO_LARGE
             await server.ask("release")
-        assert [_result(reply)["name"] for reply in replies] == ["hold"]
+        assert [result_of(reply)["name"] for reply in replies] == ["hold"]
         assert server.starts == 1
 
 
 async def test_a_line_over_the_cap_that_names_nobody_is_told_where_it_can_only_be_one_call(tmp_path: Path) -> None:
     async with served(tmp_path, line_bytes=100_000) as server:
-        assert _reason(await server.ask("long and odd")) is Reason.UPSTREAM_TOO_LARGE
-        assert _result(await server.ask("echo"))
+        assert reason_of(await server.ask("long and odd")) is Reason.UPSTREAM_TOO_LARGE
+        assert result_of(await server.ask("echo"))
         assert server.starts == 1
 
 
@@ -318,8 +261,8 @@ async def test_a_line_over_the_cap_that_names_nobody_is_told_where_it_can_only_b
 async def test_a_process_that_does_not_read_holds_no_caller_longer_than_the_deadline(tmp_path: Path) -> None:
     ask = Ask(timeout_s=0.5)
     async with served(tmp_path, "deaf") as server:
-        assert _reason(await server.ask("echo", ask, text="x" * (4 << 20))) is Reason.UPSTREAM_TIMEOUT
-        assert _reason(await server.ask("echo", Ask(timeout_s=0.5))) is Reason.UPSTREAM_TIMEOUT
+        assert reason_of(await server.ask("echo", ask, text="x" * (4 << 20))) is Reason.UPSTREAM_TIMEOUT
+        assert reason_of(await server.ask("echo", Ask(timeout_s=0.5))) is Reason.UPSTREAM_TIMEOUT
         while server.starts < 2:  # what it did not read would pile up, so it was replaced
             await anyio.lowlevel.checkpoint()
 
@@ -363,7 +306,7 @@ async def test_a_question_goes_to_the_only_call_under_way_if_its_client_can_answ
 async def test_a_question_that_could_be_two_callers_is_nobodys(tmp_path: Path) -> None:
     async with served(tmp_path) as server, anyio.create_task_group() as calling:
         calling.start_soon(server.ask, "hold", Ask(version=SESSIONS))
-        await _seen(server, 3)
+        await seen(server, 3)
         assert _answered(await _elicit(server, Ask(version=SESSIONS, claims=ASKABLE))) is None
         await server.ask("release", Ask(version=SESSIONS))
 
@@ -374,7 +317,7 @@ async def test_a_log_message_is_told_to_the_only_caller_and_to_nobody_among_two(
         await server.ask("log", alone)
         async with anyio.create_task_group() as calling:
             calling.start_soon(server.ask, "hold", Ask(version=SESSIONS))
-            await _seen(server, 4)
+            await seen(server, 4)
             await server.ask("log", among)
             await server.ask("release", Ask(version=SESSIONS))
     assert [message["method"] for message in alone.client.told] == ["notifications/message"]
@@ -390,7 +333,7 @@ async def test_a_process_of_sessions_only_shows_that_and_is_asked_nothing_else(t
             assert call.evidence == "not_spoken"
         assert set(server.methods()) == {"server/discover"}
         assert server.starts == 2, "it is not tried again and again"
-        assert _result(await server.ask("echo", Ask(version=SESSIONS)))
+        assert result_of(await server.ask("echo", Ask(version=SESSIONS)))
 
 
 async def test_a_caller_who_leaves_during_a_start_does_not_end_it(tmp_path: Path) -> None:
@@ -400,14 +343,14 @@ async def test_a_caller_who_leaves_during_a_start_does_not_end_it(tmp_path: Path
             while not server.starts:
                 await anyio.lowlevel.checkpoint()
             leaving.cancel_scope.cancel()
-        assert _result(await server.ask("echo"))
+        assert result_of(await server.ask("echo"))
         assert server.starts == 1
 
 
 async def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tallystick.gateway.upstream.stdio.supervised.START_S", 0.5)
     async with served(tmp_path, "mute") as server:
-        assert _reason(await server.ask("echo", Ask(version=SESSIONS))) is Reason.UPSTREAM_UNREACHABLE
+        assert reason_of(await server.ask("echo", Ask(version=SESSIONS))) is Reason.UPSTREAM_UNREACHABLE
         call = await server.upstream.begin(Ask().outbound(), ERAS["2026-07-28"])
         assert not isinstance(call, Refusal)
         assert call.evidence == "not_spoken", "silence is the answer of an older server"

@@ -162,6 +162,14 @@ class Bridge:
                 listener.end()
         self._transport.close()
 
+    async def _at_level(self, outbound: Outbound, era: Era) -> Outbound:
+        """Have a client with sessions hear what it set its level to, whatever its server was told or has forgotten."""
+        if outbound.method == _LEVEL:
+            self._levels.forget(outbound.conversation)
+        elif self._logs:
+            await self._levels.tell(self._way, outbound, era)
+        return replace(outbound, exchange=Heard(outbound.exchange, outbound.era, outbound.client.log_level))
+
     async def _ask(self, outbound: Outbound, era: Era) -> tuple[Call | None, Reply | Refusal]:
         if outbound.era.sessions:
             if outbound.method in _SETTLED_HERE:

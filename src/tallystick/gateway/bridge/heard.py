@@ -131,8 +131,8 @@ def lacking(asked: str, params: Mapping[str, object]) -> Reply:
 
     2026-07-28, basic/index: MissingRequiredClientCapability, with ClientCapabilities that would do.
     """
-    kind, mode = asked.partition("/")[0], params.get("mode", "form")
-    required = {kind: {mode: {}} if kind == "elicitation" and mode != "form" else {}}
+    at_url = asked == "elicitation/create" and params.get("mode") == "url"
+    required: dict[str, dict[str, object]] = {asked.partition("/")[0]: {"url": {}} if at_url else {}}
     text = (
         f"The server asks for {asked[:80]!r}, and this request does not declare that its client can answer it. "
         "Declare it and call again; what the server did before it asked may have taken effect."
