@@ -133,7 +133,7 @@ async def test_a_call_that_breaks_the_gateway_after_its_intent_has_an_outcome_to
     subscribing = '@id("subscribe") permit (principal, action == Action::"mcp/resources/subscribe", resource);'
     (config / "policies" / "more.cedar").write_text(subscribing)
     async with open_stage(world, config, tmp_path / "state") as stage:
-        client = Legacy(stage, "servers/desk", "2025-11-25")
+        client = Legacy(stage, "servers/line", "2025-11-25")
         await client.open()
         assert (await client.ask("ping", {})).status_code == 200
         with closing(sqlite3.connect(tmp_path / "state" / "sessions.db")) as kept:
