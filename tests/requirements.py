@@ -189,6 +189,15 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     ),
     "restart:server": ("A server that lost its sessions is opened anew, unseen by its clients.", _OLD_TRANSPORT),
     "restart:era": ("A server that comes back in another era is spoken to in that one.", "house"),
+    # failure
+    "failure:circuit": (
+        "A server that fails again and again is left alone, visibly, until it answers the gateway's own question.",
+        "house",
+    ),
+    "failure:degraded": ("A list names the servers that cannot be had at the moment, and keeps their tools.", "house"),
+    "failure:others": ("One dead, slow or full server changes nothing for the others.", "house"),
+    "failure:flood": ("A server that floods or lies is cut off, with its own call and no other.", "house"),
+    "failure:clients": ("Slow and vanished clients leave no call, no stream and no task behind.", "house"),
     # routes
     "routes:exact": ("Only the exact path of an endpoint is one.", "GHSA-h4mf-84xq-q2fc"),
     "routes:unknown:hidden": (

@@ -56,3 +56,10 @@ def test_releasing_twice_does_no_harm() -> None:
     first.release()
     first.release()
     assert bulkhead.in_flight() == 1
+
+
+def test_what_is_under_way_is_known_of_each_server() -> None:
+    bulkhead = Bulkhead(per_caller=5)
+    with _admitted(bulkhead.admit(BANK, 5, "a")), _admitted(bulkhead.admit(BANK, 5, "b")):
+        assert (bulkhead.at(BANK), bulkhead.at(RISK)) == (2, 0)
+    assert bulkhead.at(BANK) == 0

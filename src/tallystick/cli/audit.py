@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tallystick.audit import offline
+from tallystick.cli.terminal import tame
 from tallystick.settings import places
 
 DAMAGED = 1
@@ -43,7 +44,7 @@ def tail(log: Path | None, count: int, as_json: bool) -> None:  # noqa: FBT001 -
         for index, fields in rows:
             click.echo(json.dumps({"index": index, **fields}))
         return
-    table = [_COLUMNS, *[(str(index), *map(_tame, _summary(fields))) for index, fields in rows]]
+    table = [_COLUMNS, *[(str(index), *map(tame, _summary(fields))) for index, fields in rows]]
     widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
     for row in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -156,11 +157,6 @@ def _summary(fields: dict[str, object]) -> tuple[str, str, str, str, str]:
     elif "intent" in fields:
         result = f"{result} of {fields['intent']}".strip()
     return str(fields.get("ts", "")), str(fields.get("kind", "")), subject, target, result
-
-
-def _tame(text: str) -> str:
-    """Callers choose some of these texts: nothing in them may steer the terminal."""
-    return "".join([letter if letter.isprintable() else "\ufffd" for letter in text])
 
 
 def _leaf(directory: Path, index: int) -> bytes:

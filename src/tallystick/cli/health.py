@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from tallystick.cli.places import state_option
+from tallystick.cli.terminal import tame
 from tallystick.terms import TallyError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _line(worker: "health.WorkerHealth", server: "health.ServerHealth", now: flo
     passes = "calls pass" if server.circuit == "closed" else "no calls pass"
     state = f"{passes} (circuit {server.circuit.replace('_', '-')} for {_age(now - server.since)})"
     failed = f"{server.failures} {_plural('failure', server.failures)} in a row"
-    why = f": {server.reason} ({_tame(server.detail)})" if server.reason else ""
+    why = f": {server.reason} ({tame(server.detail)})" if server.reason else ""
     again = "" if server.again_at is None else _again(server.again_at - now)
     calls = f"{server.under_way} {_plural('call', server.under_way)} under way"
     speaks = " and ".join(server.eras) or "no version that is known yet"
@@ -82,11 +83,6 @@ def _age(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
-
-
-def _tame(text: str) -> str:
-    """Servers choose some of these texts: nothing in them may steer the terminal."""
-    return "".join([letter if letter.isprintable() else "\ufffd" for letter in text])
 
 
 def _fields(worker: "health.WorkerHealth", server: "health.ServerHealth", now: float) -> dict[str, object]:

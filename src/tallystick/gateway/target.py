@@ -24,7 +24,7 @@ from tallystick.gateway.tickets import (
 from tallystick.gateway.upstream import Wanted
 from tallystick.snapshot import Route
 from tallystick.terms import Reason, Refusal
-from tallystick.wire import Message
+from tallystick.wire import MODERN, Message
 
 _LOCAL: Final = {
     "initialize": Local("open"),
@@ -37,6 +37,7 @@ _LOCAL: Final = {
 PAGED: Final = frozenset({"prompts/list", "resources/list", "resources/templates/list"})
 """Lists that a server answers, page by page."""
 
+_TASKS_EXTENSION: Final = "io.modelcontextprotocol/tasks"
 _TASKS: Final = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 _NOT_SPOKEN: Final = frozenset({"tasks/list", "tasks/result"})
 """Methods of the tasks of 2025-11-25, which the gateway does not announce (docs/divergences.md)."""
@@ -128,6 +129,8 @@ def _with_state(
 
 def _task(rooms: Rooms, identified: Identified, found: Route) -> TaskTarget | Refusal:
     params = identified.received.message.params
+    if found.server is not None and not _has_tasks(found):
+        return _unknown(identified.received.message.method)
     told = params.get("taskId")
     held = _open(rooms, identified, "task", told, None)
     if isinstance(held, Refusal) or not isinstance(told, str):
@@ -137,6 +140,15 @@ def _task(rooms: Rooms, identified: Identified, found: Route) -> TaskTarget | Re
     if isinstance(routed, Refusal):
         return _REFUSED["task"]
     return TaskTarget(routed, {**params, "taskId": held.value}, held.value, told)
+
+
+def _has_tasks(found: Route) -> bool:
+    """Tell whether the server of a route declared the tasks extension when it was pinned."""
+    try:
+        declared = msgspec.convert(found.eras.get(MODERN, {}), _Declared)
+    except msgspec.ValidationError:
+        return False
+    return _TASKS_EXTENSION in declared.capabilities.extensions
 
 
 def _open(rooms: Rooms, identified: Identified, kind: HeldKind, text: object, subject: str | None) -> Held | Refusal:
@@ -165,6 +177,14 @@ def _session_stream(rooms: Rooms, identified: Identified, found: Route) -> Strea
     resources = rooms.sessions.resources_of(session_id)
     wanted = Wanted(prompts_list=True, resources_list=True, resources=resources, tools_list=True)
     return StreamTarget(found.server, wanted, tools=True, tasks={})
+
+
+class _Capabilities(msgspec.Struct):
+    extensions: dict[str, object] = {}
+
+
+class _Declared(msgspec.Struct):
+    capabilities: _Capabilities = msgspec.field(default_factory=_Capabilities)
 
 
 class _Notifications(msgspec.Struct, rename="camel"):

@@ -75,7 +75,6 @@ def _chosen(registry: Registry, names: tuple[str, ...]) -> list[Server]:
 
 async def _ask(upstream: Upstream, server: Server) -> tuple[dict[str, object], list[dict[str, object]]]:
     said: dict[str, object] = {}
-    tools: list[dict[str, object]] | None = None
     failure = ""
     for version in _ERAS:
         introduced = await upstream.introduce(_outbound(server, ERAS[version], ERAS[version].opening, {}))
@@ -87,9 +86,10 @@ async def _ask(upstream: Upstream, server: Server) -> tuple[dict[str, object], l
             )
             continue
         said[version] = _object(introduced)
-        tools = await _tools(upstream, server, ERAS[version]) if tools is None else tools
+    newest = next(iter(said), None)
+    tools = [] if newest is None else await _tools(upstream, server, ERAS[newest])
     await upstream.forget("pin")
-    if tools is None:
+    if newest is None:
         message = (
             f"server {server.name!r} answers in no era: {failure.rstrip('.')}. "
             f"Start it, check servers/{server.name}.yaml, and pin again."

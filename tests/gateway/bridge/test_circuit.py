@@ -40,11 +40,15 @@ async def test_a_failing_server_is_left_alone_until_a_probe_comes_back(
         time.pass_by(1.0)
         await time.until_asleep(2.0)
         assert bridge.health.words == "No calls pass after 6 failures in a row; the server is asked again in 2 s."
+        assert bridge.health.wait_s == 2.0
+        assert bridge.health.why is not None
+        assert bridge.health.why.reasons[0] in (Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_UNREACHABLE)
         peer.broken = False
         time.pass_by(2.0)
         await until(lambda: bridge.refuse() is None)
         assert await call(bridge, party, "add", a=1, b=2) == "3"
         assert (bridge.health.circuit, bridge.health.failures) == ("closed", 0)
+        assert (bridge.health.wait_s, bridge.health.why) == (0.0, None)
     told = [record.getMessage() for record in caplog.records if record.name.startswith("tallystick")]
     assert told == ["server peer is left alone after 5 failures in a row", "server peer answers again"]
 

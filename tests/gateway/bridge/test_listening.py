@@ -1,14 +1,18 @@
 """What a server says unasked reaches whoever wanted it, in its own era, over one stream of the server."""
 
+import json
+
 import anyio
 import pytest
 
 from tallystick.gateway.upstream import Wanted
+from tallystick.wire import Reply
 from tests.gateway.bridge.peer import MODERN, SESSIONS, Peer
 from tests.gateway.bridge.stage import (
     BOUND_S,
     EVERYTHING,
     PROMPTS,
+    Json,
     Party,
     ask,
     bridged,
@@ -16,12 +20,15 @@ from tests.gateway.bridge.stage import (
     change,
     listening,
     params_of,
+    party_answers,
+    text_of,
 )
 from tests.interaction.waiting import until
 
 pytestmark = pytest.mark.anyio
 UPDATED = "notifications/resources/updated"
 MANY = 50
+GREET: Json = {"name": "greet", "arguments": {}}
 
 
 async def _streaming(peer: Peer, server: str) -> None:
@@ -51,6 +58,21 @@ async def test_a_client_with_sessions_has_a_stream_of_its_own_session() -> None:
                 await anyio.wait_all_tasks_blocked()
         await call(bridge, other, "change")
     assert other.told == []
+
+
+async def test_who_stops_listening_goes_on_with_the_calls_of_the_same_session() -> None:
+    peer, party = Peer(SESSIONS), Party(MODERN)
+    async with bridged(peer, "http") as bridge:
+        async with listening(bridge, (party, EVERYTHING)):
+            await _streaming(peer, SESSIONS)
+            parked = await bridge.ask(party.outbound("tools/call", GREET))
+            assert isinstance(parked, Reply)
+        await anyio.wait_all_tasks_blocked()
+        given = party_answers(party, json.loads(parked.payload))
+        done = await bridge.ask(party.outbound("tools/call", {**GREET, **given}))
+    assert isinstance(done, Reply), done
+    assert text_of(json.loads(done.payload)) == "Hello Ada"
+    assert peer.calls("initialize") == 1
 
 
 async def test_listeners_share_one_stream_and_hear_what_each_wanted() -> None:

@@ -3,6 +3,7 @@
 import json
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tallystick.gateway.bridge import Park, Setting, drawn
@@ -178,6 +179,35 @@ async def test_nothing_is_lost_while_a_stream_is_replaced_by_a_larger_one() -> N
             await party.hear(PROMPTS)
     assert len(server.calls("subscriptions/listen")) == 2
     assert joining.told == []
+
+
+async def test_no_nesting_that_a_server_thinks_of_ends_more_than_its_own_stream() -> None:
+    # How deeply a text may be read depends on the stack of whoever reads it, so each depth around the limit is tried.
+    depths = iter(range(500, 1000))
+
+    async def nest_ever_deeper(asked: Asked, wire: Wire) -> None:
+        await wire.stream_events()
+        if len(server.calls("subscriptions/listen")) > 1:
+            await wire.event(notification("notifications/resources/list_changed"))
+            await anyio.sleep_forever()
+        for depth in depths:
+            await wire.event(
+                b'{"jsonrpc":"2.0","method":"%b","params":{"a":%b%b}}' % (PROMPTS.encode(), b"[" * depth, b"]" * depth)
+            )
+
+    async def sleep(seconds: float) -> None:
+        del seconds
+        await anyio.lowlevel.checkpoint()
+
+    wanted = Wanted(prompts_list=True, resources_list=True)
+    clients = [Party(SESSIONS), Party(MODERN)]
+    setting = Setting(Park(drawn), sleep=sleep)
+    async with (
+        scripted(MODERN, nest_ever_deeper, setting) as (bridge, server),
+        listening(bridge, *((client, wanted) for client in clients)),
+    ):
+        for client in clients:
+            await client.hear("notifications/resources/list_changed")
 
 
 async def test_a_slow_listener_delays_nobody_and_finds_the_newest() -> None:

@@ -3,7 +3,7 @@
 from itertools import count
 
 from tallystick.gateway.bridge import Park
-from tallystick.gateway.bridge.park import Stay
+from tallystick.gateway.bridge.park import PARKED_CLOSE, Stay
 from tallystick.gateway.upstream.model import Evidence, Outbound, Question
 from tallystick.terms import Refusal
 from tallystick.wire import Reply
@@ -31,7 +31,8 @@ class Idle:
 
 
 def _stay(conversation: str = "c") -> Stay:
-    return Stay(Idle(), Question(1, "roots/list", {}), "tools/call", conversation, until=3600.0)
+    context = conversation.partition(".")[0]
+    return Stay(Idle(), Question(1, "roots/list", {}), "tools/call", conversation, context, until=3600.0)
 
 
 def _park(room: int = 10, room_each: int = 10) -> Park:
@@ -70,3 +71,18 @@ def test_one_conversation_cannot_fill_the_park() -> None:
 def test_the_park_has_room_for_so_many_and_no_more() -> None:
     park = _park(room=2)
     assert [park.put("bank", _stay(str(number))) for number in range(3)] == ["id1", "id2", None]
+
+
+def test_a_client_displaces_its_own_oldest_call_and_nobody_elses() -> None:
+    park, oldest = _park(), _stay("ada.1")
+    park.put("bank", _stay("bob.1"))
+    park.put("bank", oldest)
+    for number in range(1, PARKED_CLOSE):
+        park.put("bank", _stay(f"ada.{number}"))
+    park.put("shop", _stay("ada.1"))
+    assert park.displaced("bank", "ada") is None
+    park.put("bank", _stay("ada.9"))
+    assert park.displaced("bank", "ada") is oldest
+    assert oldest.fetched.is_set()
+    assert park.displaced("bank", "ada") is None
+    assert len(park) == PARKED_CLOSE + 2

@@ -65,3 +65,9 @@ def test_what_was_never_sealed_does_not_open(text: object) -> None:
 
 def test_the_digest_of_parts_tells_where_each_part_ends() -> None:
     assert len({about("ab", "c"), about("a", "bc"), about("abc"), about("abc", ""), about("", "abc")}) == 5
+
+
+@of_each_kind
+def test_a_value_of_another_release_is_none_of_ours(kind: HeldKind) -> None:
+    seal = Seal(os.urandom(32))
+    assert Keeper(seal).open(kind, seal.close(kind, b'{"value":"v"}'), WHERE, NOW) is None

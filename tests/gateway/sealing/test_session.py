@@ -1,6 +1,8 @@
 """Sealed sessions: what opens, what does not, for how long, and what outlives a restart."""
 
 import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from tallystick.gateway.sealing import Seal, Sessions, Store, binding_of
 from tallystick.gateway.sealing.session import LIFETIME_S, RESOURCES, SELF_DESCRIPTION
+from tallystick.gateway.sealing.store import Kept
 from tallystick.gateway.upstream.model import UNKNOWN_CLIENT, Client
 from tallystick.terms import Caller, TenantId
 
@@ -101,6 +104,27 @@ def test_what_is_kept_is_forgotten_with_the_age_of_its_session(tmp_path: Path) -
     store.put("k", kept, NOW + 10)
     assert Store(tmp_path / "sessions.db", NOW + 9).get("k") == kept
     assert Store(tmp_path / "sessions.db", NOW + 11).get("k") != kept
+
+
+def test_whoever_looks_a_session_up_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+    store = Store(tmp_path / "sessions.db", NOW)
+    store.put("k", Kept(log_level="info"), NOW + 10)
+    other = sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("UPDATE session SET log_level = 'debug'")
+    with ThreadPoolExecutor(1) as writer:
+        waiting = writer.submit(store.put, "k", Kept(ended=True), NOW + 10)
+        assert store.get("k") == Kept(log_level="info")
+        assert not waiting.done()
+        other.execute("COMMIT")
+        waiting.result()
+    assert store.get("k") == Kept(ended=True)
+
+
+def test_an_id_of_another_release_is_no_session(tmp_path: Path) -> None:
+    sealed = Seal(KEY).close("session", b'["key","servers/desk"]')
+    assert sessions_of(tmp_path).open(sealed, NOW) is None
+    assert sessions_of(tmp_path).worker_of(sealed) is None
 
 
 def test_a_client_that_says_too_much_is_kept_short(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """Work that outlives the request that caused it: probes, feeds, and the wait for parked calls."""
 
+import logging
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Background:
@@ -16,7 +20,7 @@ class Background:
         self._stopped = False
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`, which returns when it is done and raises for nothing but a bug."""
+        """Run `work`, which returns when it is done. What it raises is logged, and ends nothing but this work."""
         if not self._stopped:
             scope = anyio.CancelScope()
             self._scopes.add(scope)
@@ -32,5 +36,7 @@ class Background:
         try:
             with scope:
                 await work()
+        except Exception:  # noqa: BLE001 - INVARIANT: what one server can break is never what serves the others
+            _log.exception("work in the background of a server failed")
         finally:
             self._scopes.discard(scope)

@@ -39,7 +39,7 @@ _GATEWAY: Final = Client({}, {"name": "tallystick", "version": "0.1"})
 
 def context_of(outbound: Outbound) -> str:
     """Return whose stream a listener may share: its principal's, whatever the client declared it can be asked."""
-    return outbound.conversation.partition(".")[0]
+    return outbound.context
 
 
 class Setting(NamedTuple):
@@ -84,6 +84,7 @@ class Bridge:
             setting.clock,
             setting.sleep,
             msgspec.convert(about, dict[str, object]) if isinstance(about, dict) else None,
+            setting.apart,
         )
         self._circuit = Circuit(self._way, self._probe)
         self._levels = sessions.Levels()
@@ -115,6 +116,14 @@ class Bridge:
     async def listen(self, outbound: Outbound, wanted: Wanted) -> Refusal | None:
         """Tell `outbound.exchange` what the server says unasked, until the client goes or the server will not."""
         era = self._choose(outbound.era)
+        while True:
+            listener = await self._attend(outbound, wanted, era)
+            before, era, wanted = era, self._choose(outbound.era), listener.wanted
+            # A server that has changed its era is listened to in the other one.
+            if not listener.moved or era is before:
+                return None
+
+    async def _attend(self, outbound: Outbound, wanted: Wanted, era: Era) -> Listener:
         if era.sessions and self._setting.apart:
             # What a call causes in its session at the server is told on that session's stream, and on no other.
             key = ("own" if outbound.era.sessions else "conversation", outbound.conversation)
@@ -133,7 +142,7 @@ class Bridge:
             feed.remove(listener)
             if not feed.listeners and self._feeds.get(key) is feed:
                 del self._feeds[key]
-        return None
+        return listener
 
     async def note(self, outbound: Outbound) -> None:
         """Pass on a notification of the client, where the server's era has it."""
@@ -258,6 +267,8 @@ class Bridge:
             return False
         self._verdict.learn(era, spoken=False, now=self._setting.clock())
         _log.warning("server %s speaks %s", self._way.name, ", ".join(self._verdict.spoken))
+        for feed in tuple(self._feeds.values()):
+            feed.leave(era)
         return True
 
     async def _look(self, era: Era) -> bool:

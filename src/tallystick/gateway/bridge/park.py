@@ -19,18 +19,25 @@ PARKED: Final = 1_000
 PARKED_EACH: Final = 16
 """Calls that one conversation keeps."""
 
+PARKED_CLOSE: Final = 2
+"""Calls of one client that wait at a server whose clients are not kept apart: each takes room from the others."""
+
 PARKED_S: Final = 600.0
 """Seconds until the client has to be back: as long as a person gets for an answer."""
 
 
 @dataclass(slots=True)
 class Stay:
-    """One parked call. `until` is the hard end of the whole call, `rounds` how often it has been parked."""
+    """One parked call. `until` is the hard end of the whole call, `rounds` how often it has been parked.
+
+    `context` is whose call it is, `conversation` with what capabilities.
+    """
 
     call: Call
     question: Question
     method: str
     conversation: str
+    context: str
     until: float
     rounds: int = 0
     fetched: anyio.Event = field(default_factory=anyio.Event)
@@ -58,6 +65,14 @@ class Park:
         self._stays[stay_id] = server, stay
         self._each[stay.conversation] += 1
         return stay_id
+
+    def displaced(self, server: str, context: str) -> Stay | None:
+        """Fetch the oldest call of a client at a server where more than `PARKED_CLOSE` of them wait, None elsewhere.
+
+        Who left a question unanswered has mostly forgotten it, and would else keep itself from being asked anything.
+        """
+        own = [stay_id for stay_id, (name, stay) in self._stays.items() if (name, stay.context) == (server, context)]
+        return self.take(server, own[0]) if len(own) > PARKED_CLOSE else None
 
     def take(self, server: str, stay_id: str) -> Stay | None:
         """Fetch a call, once. None where there is none: it was fetched, it expired, or another server's it is."""

@@ -68,7 +68,7 @@ async def ask(way: Way, outbound: Outbound, era: Era) -> tuple[Call | None, Repl
         return None, call
     end = await follow(call, heard)
     if isinstance(end, Question):
-        stay = Stay(call, end, outbound.method, outbound.conversation, way.clock() + CALL_S)
+        stay = Stay(call, end, outbound.method, outbound.conversation, outbound.context, way.clock() + CALL_S)
         return call, await _stay(way, outbound, stay)
     return call, _translated(way, outbound, end)
 
@@ -112,7 +112,7 @@ async def _stay(way: Way, outbound: Outbound, stay: Stay) -> Reply | Refusal:
         if can_answer(outbound.client, asked.method, asked.params):
             if stay.rounds >= ROUNDS or way.clock() >= stay.until:
                 break
-            told_to = _parked(way, outbound, stay)
+            told_to = await _parked(way, outbound, stay)
             if told_to is not None:
                 return told_to
         elif asked.method != _UNASKED_FOR:
@@ -127,8 +127,8 @@ async def _stay(way: Way, outbound: Outbound, stay: Stay) -> Reply | Refusal:
     return BROKEN
 
 
-def _parked(way: Way, outbound: Outbound, stay: Stay) -> Reply | None:
-    waiting = Stay(stay.call, stay.question, stay.method, stay.conversation, stay.until, stay.rounds + 1)
+async def _parked(way: Way, outbound: Outbound, stay: Stay) -> Reply | None:
+    waiting = replace(stay, rounds=stay.rounds + 1, fetched=anyio.Event())
     stay_id = way.park.put(way.name, waiting)
     if stay_id is None:
         return None
@@ -146,6 +146,9 @@ def _parked(way: Way, outbound: Outbound, stay: Stay) -> Reply | None:
                 await cancel(waiting.call)
 
     way.background.start(expire)
+    displaced = None if way.apart else way.park.displaced(way.name, stay.context)
+    if displaced is not None:
+        await cancel(displaced.call)
     return _asking({_key(waiting): (asked.method, params)}, f"{PARKED}{stay_id}")
 
 

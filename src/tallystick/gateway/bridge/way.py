@@ -39,7 +39,10 @@ UNFOLLOWED: Final = frozenset({Reason.CANCELLED, Reason.UPSTREAM_TIMEOUT})
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One server: how it is reached, and where its calls wait. `about` is its Implementation, where it told."""
+    """One server: how it is reached, and where its calls wait. `about` is its Implementation, where it told.
+
+    `apart`: it keeps conversations with sessions apart, so that calls that wait are in nobody's way.
+    """
 
     name: str
     transport: Transport
@@ -48,6 +51,7 @@ class Way:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     about: Mapping[str, object] | None
+    apart: bool = True
 
 
 async def follow(call: Call, outbound: Outbound) -> Reply | Refusal | Question:

@@ -29,6 +29,9 @@ class Held(NamedTuple):
     worker: int
 
 
+_read: Final = msgspec.json.Decoder(Held).decode
+
+
 class Keeper:
     """Seals what servers say for one process of the gateway, and opens what clients repeat."""
 
@@ -46,7 +49,10 @@ class Keeper:
     def peek(self, kind: HeldKind, text: str) -> Held | None:
         """Return what a text holds, whoever it belongs to; only good for finding the process that can go on."""
         plain = self._seal.open(kind, text)
-        return None if plain is None else msgspec.json.decode(plain, type=Held)
+        try:
+            return None if plain is None else _read(plain)
+        except msgspec.ValidationError:
+            return None  # sealed by another release, which held something else
 
     def open(self, kind: HeldKind, text: object, where: tuple[str, Caller, str | None], now: float) -> Held | None:
         """Return what was sealed to the same route and caller, and about the same (None: whatever it is about)."""

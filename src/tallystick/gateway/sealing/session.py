@@ -48,6 +48,9 @@ class Session(NamedTuple):
         return self.opened + LIFETIME_S
 
 
+_decode: Final = msgspec.json.Decoder(Session).decode
+
+
 class Sessions:
     """The sessions that this process has met."""
 
@@ -134,7 +137,10 @@ class Sessions:
         plain = self._seal.open("session", session_id)
         if plain is None:
             return None
-        session = msgspec.json.decode(plain, type=Session)
+        try:
+            session = _decode(plain)
+        except msgspec.ValidationError:
+            return None  # given out by another release, which held something else
         found = session, self._store.get(session.key)
         self._opened[session_id] = found
         if len(self._opened) > OPEN_KEPT:

@@ -38,12 +38,14 @@ class Store:
         # FULL: an ended session stays ended even when the machine loses power.
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
         self._db.execute("DELETE FROM session WHERE until < ?", (now,))
+        # INVARIANT: what reads, on the event loop, never waits for what writes, and that waits for the disk. In WAL mode
+        # a connection of its own does not, and needs no lock.
+        self._reading = sqlite3.connect(file, timeout=5.0, isolation_level=None, check_same_thread=False)
         file.chmod(0o600)
 
     def get(self, key: str) -> Kept:
         """Return what is kept of a session; nothing was ever kept of most."""
-        with self._lock:
-            row = self._db.execute(_GET, (key,)).fetchone()
+        row = self._reading.execute(_GET, (key,)).fetchone()
         if row is None:
             return Kept()
         return Kept(bool(row[0]), row[1], tuple(msgspec.json.decode(row[2], type=list[str])))
@@ -56,4 +58,5 @@ class Store:
 
     def close(self) -> None:
         """Close the file."""
+        self._reading.close()
         self._db.close()

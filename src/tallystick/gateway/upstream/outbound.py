@@ -89,3 +89,8 @@ class Outbound:
     cancellation: Cancellation = field(default_factory=Cancellation)
     client: Client = UNKNOWN_CLIENT
     mirrored: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def context(self) -> str:
+        """Whose conversation it is, whatever that client declared it can be asked."""
+        return self.conversation.partition(".")[0]

@@ -66,8 +66,8 @@ class Feed:
     """One stream of a server and who listens to it.
 
     A key of kind `own`: the stream belongs to one client's session, so whatever comes on it is for that client.
-    Otherwise each listener gets what it wanted, and nobody can be asked; of kind `conversation`, it is the stream of the
-    session in which the listeners' own calls are made. `ended`: nobody else is told anything by this one.
+    Otherwise each listener gets what it wanted, and nobody can be asked; of kind `conversation`, it is the stream of
+    the session in which the listeners' own calls are made. `ended`: nobody else is told anything by this one.
     """
 
     def __init__(self, way: Way, outbound: Outbound, key: tuple[str, str], manners: Manners) -> None:
@@ -76,7 +76,7 @@ class Feed:
         self._manners = manners
         self._era = outbound.era
         self._own = key[0] == "own"
-        in_session = key[0] in ("own", "conversation")
+        in_session = self._in_session = key[0] in ("own", "conversation")
         self._spread = sha256(f"{way.name} {key}".encode()).digest()[0] / 255
         # INVARIANT: a stream that several principals share claims no client's capabilities, so its server asks nobody.
         self._outbound = replace(
@@ -116,23 +116,21 @@ class Feed:
 
     async def run(self) -> None:
         """Keep the stream open for as long as somebody listens, and the server speaks the era."""
-        failures, kind = 0, self._era.sessions
-        with self._running:
-            while self.listeners:
-                began = self._way.clock()
-                await self._way.sleep(max(0.0, self._manners.unwilling_until.get(kind, began) - began))
-                unwilling = await self._stream()
-                if unwilling:
-                    self._manners.unwilling_until[kind] = self._way.clock() + UNWILLING_S
-                if not self._manners.goes_on(self._era, self._evidence):
-                    break
-                failures = 1 if self._way.clock() - began >= LASTING_S else failures + 1
-                await self._way.sleep(0.0 if unwilling else pause(failures, self._spread))
-        self.ended = True
-        for listener in tuple(self.listeners):
-            listener.end()
-        if kind and not self._own:
+        try:
+            await self._keep_open()
+        finally:
+            # Whatever ended it: nobody waits for a stream that is no more, and whoever comes next opens another.
+            self.ended = True
+            for listener in tuple(self.listeners):
+                listener.move()
+        # The session of a conversation is that of its calls too: they go on without anybody who listens.
+        if self._era.sessions and not self._in_session:
             await self._way.transport.forget(self._outbound.conversation)
+
+    def leave(self, era: Era) -> None:
+        """End the stream where it is one of `era`, which its server does not speak any more; its listeners move."""
+        if self._era.sessions == era.sessions:
+            self._running.cancel()
 
     async def tell(self, message: bytes) -> None:
         """Hand a notification of the server to whoever wants it, each in its era."""
@@ -164,6 +162,28 @@ class Feed:
         self._told += 1
         if self._told > NOTICES:
             await self._way.sleep(1.0 - now % 1.0)
+
+    async def _keep_open(self) -> None:
+        failures, kind = 0, self._era.sessions
+        with self._running:
+            while self.listeners:
+                began = self._way.clock()
+                await self._way.sleep(max(0.0, self._manners.unwilling_until.get(kind, began) - began))
+                unwilling = await self._stream()
+                if not self._manners.goes_on(self._era, self._shown(unwilling=unwilling)):
+                    break
+                failures = 1 if self._way.clock() - began >= LASTING_S else failures + 1
+                await self._way.sleep(0.0 if unwilling else pause(failures, self._spread))
+
+    def _shown(self, *, unwilling: bool) -> Evidence:
+        """Return what the last stream has shown of the era, and note that the server offers none, where it is so."""
+        if not unwilling:
+            return self._evidence
+        kind, now = self._era.sessions, self._way.clock()
+        is_news = now >= self._manners.unwilling_until.get(kind, now)
+        self._manners.unwilling_until[kind] = now + UNWILLING_S
+        # Who does not speak an era with sessions refuses its stream like one who offers none: worth one question.
+        return "not_spoken" if kind and is_news else self._evidence
 
     def _wanted(self) -> Wanted:
         return union(listener.wanted for listener in self.listeners)

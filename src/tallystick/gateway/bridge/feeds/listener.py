@@ -33,7 +33,7 @@ class Listener:
     `attend` runs in the task of the client's own request, so whatever goes wrong there is that request's failure.
     """
 
-    __slots__ = ("_outbound", "_pending", "_posed", "_scope", "conversation", "ended", "era", "wanted")
+    __slots__ = ("_outbound", "_pending", "_posed", "_scope", "conversation", "ended", "era", "moved", "wanted")
 
     def __init__(self, outbound: Outbound, wanted: Wanted) -> None:
         """Listen for `outbound.exchange`."""
@@ -45,6 +45,7 @@ class Listener:
         self.era: Era = outbound.era
         self.wanted = wanted
         self.ended = False
+        self.moved = False
 
     async def attend(self) -> None:
         """Pass on what comes, until the client goes or the listening is ended."""
@@ -63,6 +64,11 @@ class Listener:
         """Stop listening."""
         self.ended = True
         self._wake()
+
+    def move(self) -> None:
+        """Stop listening here: whoever listens may go on elsewhere."""
+        self.moved = not self.ended
+        self.end()
 
     def subscribe(self, uri: str, *, on: bool) -> None:
         """Add a resource to what the client wants to be told of, or take it away."""

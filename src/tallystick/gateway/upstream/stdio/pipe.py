@@ -110,13 +110,13 @@ class Pipe:
         self._answering = 0
 
     @property
-    def open_to(self) -> str | None:
-        """The conversation whose answer to a question is awaited, None where none is."""
+    def open_to(self) -> Outbound | None:
+        """The request whose client has yet to answer a question, None where none is awaited."""
         # Only while a call is alone can it be asked anything, so there is one at most.
         call = self._asked
         if call is None or not call.questions or call.request_id not in self._waiting:
             return None
-        return call.outbound.conversation
+        return call.outbound
 
     def stop(self) -> None:
         """Have `listen` return, and with it whatever waits."""

@@ -79,25 +79,24 @@ class Pool:
             return self.first
         if outbound.era.sessions:
             # What a client does while it is asked something may be about that, and have to meet the same state.
-            own = (one for one, conversation in held.items() if conversation == outbound.conversation)
+            own = (one for one, asked in held.items() if asked.conversation == outbound.conversation)
             found = next(own, None)
             if found is not None:
                 return found
-        whose = _client_of(outbound.conversation)
-        if sum(1 for conversation in held.values() if _client_of(conversation) == whose) >= EACH:
+        if sum(1 for asked in held.values() if asked.context == outbound.context) >= EACH:
             return self.first
         free = [one for one in self._all if one not in held]
         ready = (one for one in free if one is self.first or one.running is not None)
         startable = (one for one in free if one.may_start)
         return next(ready, None) or next(startable, self.first)
 
-    def _held(self) -> dict[Supervised, str]:
-        """Return the processes in which an answer is awaited, and of which conversation."""
-        held: dict[Supervised, str] = {}
+    def _held(self) -> dict[Supervised, Outbound]:
+        """Return the processes in which an answer is awaited, and to what request it belongs."""
+        held: dict[Supervised, Outbound] = {}
         for one in self._all:
-            conversation = None if one.running is None else one.running.open_to
-            if conversation is not None:
-                held[one] = conversation
+            asked = None if one.running is None else one.running.open_to
+            if asked is not None:
+                held[one] = asked
         return held
 
     def _as_spare(self) -> Spare:
@@ -107,7 +106,3 @@ class Pool:
         # Whoever listens does so at the shared process, and need not know that there are others.
         if self.first.running is not None:
             self.first.running.hear(notification)
-
-
-def _client_of(conversation: str) -> str:
-    return conversation.partition(".")[0]
