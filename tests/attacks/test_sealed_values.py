@@ -14,12 +14,18 @@ from tallystick.wiring import pin
 from tests.attacks.advisory import holds
 from tests.attacks.vault import INNER, Vault
 from tests.interaction.configuration import copy_configuration, copy_pin, http, write_server
+from tests.interaction.hearing import hearing
 from tests.interaction.stage import MODERN, Json, Stage, error_of, open_stage
 from tests.interaction.world import World, listening
 
 pytestmark = pytest.mark.anyio
 
-_POLICY = '@id("vault")\npermit (principal in Group::"vaulters", action, resource);\n'
+_POLICY = """
+@id("vault")
+permit (principal in Group::"vaulters", action, resource);
+@id("visitors")
+permit (principal in Group::"visitors", action == Action::"connect", resource);
+"""
 _META: Json = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {
@@ -40,13 +46,18 @@ class Bank:
 
     async def ask(self, method: str, params: Json, route: str, **claims: object) -> httpx2.Response:
         """Send one request as Ada, but for the claims and the route given."""
+        headers, body = self.request(method, params, **claims)
+        return await self.stage.http.post(self.stage.endpoint(route), content=body, headers=headers)
+
+    def request(self, method: str, params: Json, **claims: object) -> tuple[dict[str, str], bytes]:
+        """Return the headers and the body of such a request."""
         token = self.stage.token(**{"sub": "ada", "groups": ["vaulters"], **claims})  # pyright: ignore[reportArgumentType] - `sub` is among the claims
         body: Json = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": _META}}
         named = params.get("name", params.get("taskId"))
         headers = {"mcp-protocol-version": MODERN, "mcp-method": method, "authorization": f"Bearer {token}"}
         headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
         headers |= {"mcp-name": named} if isinstance(named, str) else {}
-        return await self.stage.http.post(self.stage.endpoint(route), content=json.dumps(body), headers=headers)
+        return headers, json.dumps(body).encode()
 
     async def given(self, kind: str) -> str:
         """Return a value that was handed to Ada on the first route."""
@@ -170,4 +181,41 @@ async def test_a_task_of_somebody_else_can_be_neither_seen_nor_moved_nor_heard(b
     assert told(answer) == told(made_up)
     heard = await bank.ask("subscriptions/listen", {"notifications": {"taskIds": [value]}}, "servers/vault", sub="bob")
     assert "error" in msgspec.json.decode(heard.content, type=Json)
+    assert bank.vault.got[before:] == []
+
+
+@pytest.mark.parametrize("method", ["prompts/list", "resources/templates/list", "tools/list"])
+async def test_a_cursor_serves_only_the_list_that_it_was_given_for(bank: Bank, method: str) -> None:
+    value, before = await bank.given("cursor"), len(bank.vault.got)
+    expected = told(await bank.ask(*repeated("cursor", "made-up"), "servers/vault"))
+    for cursor in (value, "made-up"):
+        assert told(await bank.ask(method, {"cursor": cursor}, "servers/vault")) == expected
+    assert bank.vault.got[before:] == []
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
+async def test_whoever_may_no_longer_call_the_tool_has_no_say_in_what_it_began(bank: Bank, method: str) -> None:
+    value, before = await bank.given("task"), len(bank.vault.got)
+    params: Json = {"taskId": value, "inputResponses": {}}
+    _, refused = told(await bank.ask(method, params, "servers/vault", groups=["visitors"]))
+    assert refused["reasons"] == ["no_policy_allows"]
+    assert bank.vault.got[before:] == []
+
+
+async def test_news_of_a_task_name_it_as_its_client_knows_it(bank: Bank) -> None:
+    value, before = await bank.given("task"), len(bank.vault.got)
+    wanted: Json = {"notifications": {"taskIds": [value]}}
+    async with hearing(bank.stage, "POST", "servers/vault", *bank.request("subscriptions/listen", wanted)) as heard:
+        (news,) = await heard.until("notifications/tasks")
+    assert msgspec.convert(news["params"], Json)["taskId"] == value
+    assert bank.vault.got[before:] == [INNER["task"]]
+    (told_of,) = heard.of("notifications/subscriptions/acknowledged")
+    assert msgspec.convert(told_of["params"], Json)["notifications"] == {"taskIds": [value]}
+
+
+async def test_no_stream_opens_for_a_task_that_is_none(bank: Bank) -> None:
+    value, before = await bank.given("task"), len(bank.vault.got)
+    wanted: Json = {"notifications": {"taskIds": [value, "made-up"]}}
+    answer = await bank.ask("subscriptions/listen", wanted, "servers/vault")
+    assert told(answer) == told(await bank.ask(*repeated("task", "made-up"), "servers/vault"))
     assert bank.vault.got[before:] == []

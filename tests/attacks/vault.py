@@ -17,7 +17,7 @@ class Vault:
         self.got: list[object] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one POST."""
+        """Answer one POST; a stream tells of each task that it was asked for, and stays open."""
         del scope
         body = b""
         while True:
@@ -27,11 +27,25 @@ class Vault:
                 break
         request = msgspec.json.decode(body or b"{}", type=Json)
         params = msgspec.convert(request.get("params", {}), Json)
+        if request.get("method") == "subscriptions/listen":
+            await self._tell(msgspec.convert(params["notifications"], Json), receive, send)
+            return
         result = self._answer(str(request.get("method")), params)
         answer = msgspec.json.encode({"jsonrpc": "2.0", "id": request.get("id"), "result": result})
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+    async def _tell(self, wanted: Json, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        for task in msgspec.convert(wanted["taskIds"], list[str]):
+            self.got.append(task)
+            for told in (task, "somebody-elses"):
+                params: Json = {"taskId": told, "status": "working"}
+                message = msgspec.json.encode({"jsonrpc": "2.0", "method": "notifications/tasks", "params": params})
+                await send({"type": "http.response.body", "body": b"data: " + message + b"\n\n", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
     def _answer(self, method: str, params: Mapping[str, object]) -> Json:
         cached: Json = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}

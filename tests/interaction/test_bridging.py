@@ -296,3 +296,27 @@ async def test_methods_of_the_servers_era_alone_are_not_offered_to_a_client_of_t
 
 def _result(body: bytes) -> Json:
     return msgspec.convert(msgspec.json.decode(body, type=Json)["result"], Json)
+
+
+@requirement("bridge:headers")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"mcp-param-region": "Bern"},
+        {"mcp-param-region": "Basel", "mcp-param-attempt": "4"},
+        {"mcp-param-region": "Basel", "mcp-param-attempt": "3"},
+    ],
+    ids=["none", "another", "another number", "the same"],
+)
+async def test_a_header_that_contradicts_its_argument_stops_at_the_gateway(
+    office: Stage, headers: dict[str, str | None]
+) -> None:
+    mark = f"contradicted {headers}"
+    params: Json = {"name": "mirrored", "arguments": {"region": "Basel", "attempt": 3, "query": mark}}
+    answer = await office.post("servers/new", "tools/call", params, headers=headers)
+    sent = [entry for entry in office.world.journal("new").entries("call", tool="mirrored") if mark in str(entry)]
+    if headers.get("mcp-param-attempt") == "3":
+        assert (answer.status_code, len(sent)) == (200, 1)
+    else:
+        assert (answer.status_code, reasons_of(answer), sent) == (400, ["header_mismatch"], [])

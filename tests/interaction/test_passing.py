@@ -72,6 +72,15 @@ async def test_a_method_that_policy_does_not_name_is_denied_on_a_servers_route(s
     assert len(stage.world.journal("desk").entries("request")) == before
 
 
+@requirement("passing:denied")
+@pytest.mark.parametrize(
+    "method", ["ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe", "tasks/list", "tasks/result"]
+)
+async def test_a_method_that_the_newer_era_has_given_up_is_unknown_in_it(stage: Stage, method: str) -> None:
+    answer = await stage.post("servers/desk", method, {"uri": "desk://rates/public", "level": "info", "taskId": "1"})
+    assert (answer.status_code, reasons_of(answer)) == (404, ["method_unknown"])
+
+
 @requirement("passing:notifications")
 async def test_a_notification_of_a_client_stays_at_the_gateway(stage: Stage) -> None:
     before = stage.world.journal("desk").text()

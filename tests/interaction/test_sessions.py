@@ -66,6 +66,14 @@ async def test_a_session_id_that_the_gateway_did_not_make_is_unknown(stage: Stag
     assert (answer.status_code, reasons_of(answer)) == (404, ["session_unknown"])
 
 
+@requirement("session:required")
+async def test_a_session_is_spoken_to_in_the_version_that_it_was_opened_in(stage: Stage, era: str) -> None:
+    client = await _opened(stage, era)
+    (client.era,) = {"2025-06-18", "2025-11-25"} - {era}
+    answer = await client.call("echo", {"text": "in other words"})
+    assert (answer.status_code, reasons_of(answer)) == (400, ["version_unsupported"])
+
+
 @requirement("session:new-token")
 async def test_a_renewed_token_of_the_same_caller_keeps_the_session(stage: Stage, era: str) -> None:
     client = await _opened(stage, era)

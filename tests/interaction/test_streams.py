@@ -11,6 +11,7 @@ import pytest
 from mcp import Client
 from mcp.server.subscriptions import PromptsListChanged, ResourcesListChanged, ResourceUpdated, ServerEvent
 
+from tallystick.gateway.target import RESOURCES
 from tallystick.wiring.compose import clock
 from tests.interaction.configuration import copy_configuration
 from tests.interaction.crossings import SESSIONS, Crossing, both_eras, every_crossing, over_http
@@ -184,6 +185,13 @@ async def test_whoever_may_not_listen_is_refused(office: Stage) -> None:
         "servers/new", "subscriptions/listen", {"notifications": {"promptsListChanged": True}}, token=nobody
     )
     assert reasons_of(answer) == ["no_policy_allows"]
+
+
+@requirement("streams:limit")
+async def test_nobody_listens_to_more_than_can_be_decided_while_others_wait(office: Stage) -> None:
+    wanted: Json = {"resourceSubscriptions": [f"clerk://desk/{number}" for number in range(RESOURCES + 1)]}
+    answer = await office.post("servers/new", "subscriptions/listen", {"notifications": wanted})
+    assert (answer.status_code, reasons_of(answer)) == (413, ["too_large"])
 
 
 @requirement("streams:shared", "streams:limit")

@@ -6,6 +6,7 @@ The tool's name says how: `plain`, `comments`, `notifications`, `oversized`, `ly
 import json
 import time
 
+import anyio
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
@@ -66,23 +67,26 @@ class Wild:
     async def _for_ever(self, tool: str, receive: Receive, send: Send) -> None:
         """Write until nobody reads any more; a `silent` call only waits for that."""
         self._journal.write("holding", key=tool)
-        notice: Json = {"jsonrpc": "2.0", "method": "notifications/message"}
-        notice["params"] = {"level": "error", "data": "x" * _PIECE}
-        try:
-            if tool == "silent":
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                return
-            await send(_head(200, b"text/event-stream"))
-            while True:
-                if tool == "comments":
-                    await send({"type": "http.response.body", "body": b": x\n" * (_PIECE // 4), "more_body": True})
-                else:
-                    await _event(send, notice)
-        except OSError:
-            pass
-        finally:
-            self._journal.write("left", key=tool)
+        async with anyio.create_task_group() as group:
+            if tool != "silent":
+                group.start_soon(_write, tool, send)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+        self._journal.write("left", key=tool)
+
+
+async def _write(tool: str, send: Send) -> None:
+    notice: Json = {"jsonrpc": "2.0", "method": "notifications/message"}
+    notice["params"] = {"level": "error", "data": "x" * _PIECE}
+    await send(_head(200, b"text/event-stream"))
+    while True:
+        if tool == "comments":
+            await send({"type": "http.response.body", "body": b": x\n" * (_PIECE // 4), "more_body": True})
+        else:
+            await _event(send, notice)
+        # Sending to somebody who has gone is no wait at all.
+        await anyio.sleep(0.001)
 
 
 def _local(method: str) -> Json:

@@ -11,7 +11,8 @@ import anyio
 import pytest
 import uvicorn
 
-from tallystick.wiring.listener import Bounds, Config, Door
+from tallystick.gateway import Posted
+from tallystick.wiring.listener import Bounds, Config, Door, Taker
 from tests.attacks.raw import line, send
 from tests.interaction.waiting import until
 
@@ -49,6 +50,25 @@ class Echo:
             await send({"type": "http.response.body", "body": body[start : start + (1 << 20)], "more_body": more})
         self.left.set()
 
+    async def take(self, posted: Posted) -> None:
+        """Answer one request that came whole, like the others."""
+        self.seen.append({"path": posted.route, "headers": posted.headers})
+        if posted.more_body:
+            self.seen.append({"path": "gone"})
+        if posted.route == "/whole/hold":
+            await self.go.wait()
+        if posted.route == "/whole/gone":
+            await posted.receive()
+            self.seen.append({"path": "gone"})
+        body = b"x" * (16 << 20) if posted.route == "/whole/flood" else posted.content
+        if posted.route == "/whole/stream":
+            await posted.send({"type": "http.response.start", "status": 200, "headers": []})
+            await posted.send({"type": "http.response.body", "body": body, "more_body": True})
+            await posted.send({"type": "http.response.body", "body": b"!"})
+        else:
+            await posted.answer(200, b"", body)
+        self.left.set()
+
     async def _read(self, receive: Callable[[], Awaitable[Event]]) -> bytes:
         body = b""
         while True:
@@ -61,6 +81,10 @@ class Echo:
             body += piece
             if not event["more_body"]:
                 return body
+
+
+def _route_of(target: bytes) -> str | None:
+    return target.decode() if target.startswith(b"/whole/") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +100,8 @@ class House:
 async def listening(bounds: Bounds | None = None) -> AsyncGenerator[House]:
     """Serve `Echo` until the block ends."""
     echo = Echo()
-    config = Config(echo, bounds)
+    taker = Taker(_route_of, echo.take)
+    config = Config(echo, bounds, taker)
     config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -87,6 +112,10 @@ async def listening(bounds: Bounds | None = None) -> AsyncGenerator[House]:
             echo.go.set()
             server.should_exit = True
     await until(lambda: not config.door.connected)
+
+
+ways = pytest.mark.parametrize("way", [b"/", b"/whole/"], ids=["by ASGI", "whole"])
+"""Both ways through the listener keep the same promises."""
 
 
 REFUSED: dict[str, tuple[bytes, str]] = {
@@ -232,9 +261,10 @@ async def test_chunk_extensions_without_measure_are_refused() -> None:
         ([b"POST /echo HTTP/1.1\r\nHost: "], 408, "late head"),
         ([b"P"], 408, "late head"),
         ([OK[:-1]], 408, "late body"),
+        ([OK[:-1].replace(b"/", b"/whole/", 1)], 408, "late body"),
         ([CHUNKED, b"2\r\n{"], 408, "late body"),
     ],
-    ids=["head", "first byte", "body", "chunk"],
+    ids=["head", "first byte", "body", "body of a whole request", "chunk"],
 )
 async def test_a_request_that_does_not_end_is_ended(pieces: list[bytes], status: int, cause: str) -> None:
     async with listening(QUICK) as house, line(house.url) as connection:
@@ -260,38 +290,45 @@ async def test_a_head_sent_byte_by_byte_has_one_deadline_and_not_one_per_byte() 
         assert house.door.refused == {"late head": 1}
 
 
-@pytest.mark.parametrize("before", [b"", OK, b"\r\n"], ids=["at once", "after an answer", "after blank lines"])
+@pytest.mark.parametrize(
+    "before",
+    [b"", OK, OK.replace(b"/", b"/whole/", 1), b"\r\n"],
+    ids=["at once", "after an answer", "after a whole one", "after blank lines"],
+)
 async def test_an_idle_connection_is_closed(before: bytes) -> None:
     async with listening(QUICK) as house, line(house.url) as connection:
         await connection.write(before)
-        if before == OK:
+        if b"echo" in before:
             assert (await connection.reply()).status == 200
         assert await connection.ended() == b""
         assert not house.door.refused
 
 
-async def test_an_answer_may_take_its_time() -> None:
+@ways
+async def test_an_answer_may_take_its_time(way: bytes) -> None:
     async with listening(QUICK) as house, line(house.url) as connection:
-        await connection.write(OK.replace(b"/echo", b"/hold"))
+        await connection.write(OK.replace(b"/echo", way + b"hold"))
         async with line(house.url) as other:  # several deadlines pass on another connection meanwhile
             await other.ended()
         house.echo.go.set()
         assert (await connection.reply()).status == 200
 
 
-async def test_a_client_that_does_not_read_is_dropped() -> None:
+@ways
+async def test_a_client_that_does_not_read_is_dropped(way: bytes) -> None:
     async with listening(QUICK) as house:
         with socket.create_connection(("127.0.0.1", int(house.url.rpartition(":")[2]))) as silent:
-            silent.sendall(OK.replace(b"/echo", b"/flood"))
+            silent.sendall(OK.replace(b"/echo", way + b"flood"))
             await house.echo.left.wait()
             await until(lambda: not house.door.connected)
 
 
+@ways
 @pytest.mark.parametrize("head", [b"", b"Connection: close\r\n"], ids=["kept alive", "closed"])
-async def test_a_client_that_reads_slowly_gets_everything(head: bytes) -> None:
+async def test_a_client_that_reads_slowly_gets_everything(head: bytes, way: bytes) -> None:
     async with listening(QUICK) as house:
         slow = await anyio.connect_tcp("127.0.0.1", int(house.url.rpartition(":")[2]))
-        await slow.send(OK.replace(b"/echo", b"/flood").replace(b"Host", head + b"Host"))
+        await slow.send(OK.replace(b"/echo", way + b"flood").replace(b"Host", head + b"Host"))
         taken = 0
         while taken < 16 << 20:
             # Longer than all deadlines together, in steps that are shorter than one.
@@ -300,18 +337,21 @@ async def test_a_client_that_reads_slowly_gets_everything(head: bytes) -> None:
         await slow.aclose()
 
 
-async def test_pipelined_requests_are_answered_in_their_order_and_bounded() -> None:
+@pytest.mark.parametrize("ways", [[b"/"], [b"/whole/"], [b"/", b"/whole/"]], ids=["by ASGI", "whole", "by turns"])
+async def test_pipelined_requests_are_answered_in_their_order_and_bounded(ways: list[bytes]) -> None:
     async with listening() as house, line(house.url) as connection:
-        await connection.write(b"".join(OK.replace(b"{}", b"%02d" % number) for number in range(5)))
+        asked = [OK.replace(b"{}", b"%02d" % number).replace(b"/", ways[number % len(ways)], 1) for number in range(5)]
+        await connection.write(b"".join(asked))
         assert [(await connection.reply()).body for _ in range(5)] == [b"%02d" % number for number in range(5)]
-        await connection.write(OK * 1000)
+        await connection.write(OK.replace(b"/", ways[-1], 1) * 1000)
         await connection.ended()
         assert house.door.refused == {"pipelined": 1}
 
 
-async def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request() -> None:
+@ways
+async def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request(way: bytes) -> None:
     async with listening() as house, line(house.url) as connection:
-        await connection.write(OK.replace(b"/echo", b"/hold") + b"nonsense\r\n\r\n")
+        await connection.write(OK.replace(b"/echo", way + b"hold") + b"nonsense\r\n\r\n")
         assert await connection.ended() == b""
         assert house.door.refused == {"malformed": 1}
 
@@ -345,3 +385,35 @@ async def test_connections_are_bounded_in_all_and_per_address() -> None:
             await first.write(OK)
             assert (await first.reply()).status == 200
             assert house.door.refused == {"connections": 1}
+
+
+async def test_a_whole_request_may_be_answered_by_a_stream() -> None:
+    async with listening() as house, line(house.url) as connection:
+        await connection.write(OK.replace(b"/echo", b"/whole/stream") + OK.replace(b"/echo", b"/whole/echo"))
+        await connection.write(OK.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+        streamed, _, others = (await connection.ended()).partition(b"0\r\n\r\n")
+        assert streamed.endswith(b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n1\r\n!\r\n")
+        assert others.count(b"\r\n\r\n{}") == 2
+
+
+async def test_who_answers_a_whole_request_learns_that_the_client_has_gone() -> None:
+    async with listening() as house:
+        async with line(house.url) as connection:
+            await connection.write(OK.replace(b"/echo", b"/whole/gone"))
+            await until(lambda: bool(house.echo.seen))
+        await until(lambda: house.echo.seen[-1]["path"] == "gone")
+
+
+async def test_a_large_answer_arrives_whole() -> None:
+    async with listening() as house, line(house.url) as connection:
+        body = b"x" * 60_000
+        await connection.write(b"POST /whole/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + body)
+        assert (await connection.reply()).body == body
+
+
+@pytest.mark.parametrize("closing", [b"Connection: close", b"Connection: keep-alive, close"])
+async def test_a_connection_that_its_client_wants_closed_is_closed_after_a_whole_answer(closing: bytes) -> None:
+    async with listening() as house, line(house.url) as connection:
+        await connection.write(OK.replace(b"/echo", b"/whole/echo").replace(b"Host: x", b"Host: x\r\n" + closing))
+        assert (await connection.reply()).body == b"{}"
+        assert await connection.ended() == b""

@@ -5,7 +5,7 @@ Must never contain a decision (policy), a rule about identity, a second way to a
 
 from tallystick.gateway.answer import record_left
 from tallystick.gateway.corridor import travel
-from tallystick.gateway.front import Admission, Application, Front, Relay
+from tallystick.gateway.front import Admission, Application, Front, Posted, Relay
 from tallystick.gateway.rooms import Rooms, Streams
 from tallystick.gateway.upstream import Outbound, Upstream
 
@@ -14,6 +14,7 @@ __all__ = [
     "Application",
     "Front",
     "Outbound",
+    "Posted",
     "Relay",
     "Rooms",
     "Streams",

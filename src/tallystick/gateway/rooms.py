@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from tallystick.audit import Recorder
@@ -66,8 +67,14 @@ class Rooms:
 
     def audiences(self, route: str) -> frozenset[str]:
         """Return the audiences that a token for a route may name: the route's own resource, or the whole gateway."""
-        return frozenset({self.public_url, self.resource(route)})
+        return _audiences(self.public_url, self.resource(route))
 
     def resource(self, route: str) -> str:
         """Return the resource identifier of a route (RFC 8707, RFC 9728): its endpoint's URL."""
         return f"{self.public_url}/{route}/mcp"
+
+
+@lru_cache(maxsize=1024)
+def _audiences(*resources: str) -> frozenset[str]:
+    # Kept, so that its hash, by which every caller is looked up, is found once.
+    return frozenset(resources)

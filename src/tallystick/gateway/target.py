@@ -187,6 +187,10 @@ class _Declared(msgspec.Struct):
     capabilities: _Capabilities = msgspec.field(default_factory=_Capabilities)
 
 
+RESOURCES: Final = 1_000
+"""Resources and tasks that one stream may be asked for; a session may subscribe to as many resources."""
+
+
 class _Notifications(msgspec.Struct, rename="camel"):
     tools_list_changed: bool = False
     prompts_list_changed: bool = False
@@ -201,6 +205,9 @@ def _listen(rooms: Rooms, identified: Identified, found: Route) -> StreamTarget 
         asked = msgspec.convert(identified.received.message.params.get("notifications", {}), _Notifications)
     except msgspec.ValidationError as error:
         return Refusal("invalid", (Reason.MALFORMED,), f"params.notifications was not understood: {error}.")
+    if len(asked.resource_subscriptions) + len(asked.task_ids) > RESOURCES:
+        # Each of them is a decision, and is looked at with each notification.
+        return Refusal("invalid", (Reason.TOO_LARGE,), f"Listen to {RESOURCES} resources and tasks at once at most.")
     tasks: dict[str, str] = {}
     for told in asked.task_ids:
         held = _open(rooms, identified, "task", told, None)

@@ -12,16 +12,17 @@ from tallystick.terms import Reason, Refusal, ServerId
 class Admission:
     """The right to one call in flight; give it back with `release` or by leaving a `with` block. Twice does no harm."""
 
-    __slots__ = ("_bulkhead", "_keys")
+    __slots__ = ("_bulkhead", "_places")
 
-    def __init__(self, bulkhead: "Bulkhead", keys: tuple[str, ...]) -> None:
+    def __init__(self, bulkhead: "Bulkhead", places: tuple[ServerId, str]) -> None:
         self._bulkhead = bulkhead
-        self._keys = keys
+        self._places: tuple[ServerId, str] | None = places
 
     def release(self) -> None:
         """Give the places back."""
-        keys, self._keys = self._keys, ()
-        self._bulkhead.leave(keys)
+        places, self._places = self._places, None
+        if places is not None:
+            self._bulkhead.leave(*places)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -35,43 +36,47 @@ class Admission:
 class Bulkhead:
     """Counts calls in flight. For one event loop: not locked, never awaits."""
 
-    __slots__ = ("_counts", "_per_caller")
+    __slots__ = ("_at_servers", "_of_callers", "_per_caller")
 
     def __init__(self, per_caller: int) -> None:
         """Bound each caller (in `per_caller` calls over all servers); servers bring their own limit."""
         self._per_caller = per_caller
-        self._counts: dict[str, int] = {}
+        self._at_servers: dict[str, int] = {}
+        self._of_callers: dict[str, int] = {}
 
     def admit(self, server: ServerId, server_limit: int, caller: str) -> Admission | Refusal:
         """Take a place at `server` and one of `caller` (any stable key of it, such as its authority), or refuse."""
-        at_server, of_caller = f"server {server}", f"caller {caller}"
-        for key, limit, whose in (
-            (at_server, server_limit, f"server {server}"),
-            (of_caller, self._per_caller, "caller"),
-        ):
-            if self._counts.get(key, 0) >= limit:
-                text = f"Too many calls of this {whose.partition(' ')[0]} are in flight ({limit}). Wait for one to end."
-                return Refusal(
-                    "limited", (Reason.CALLS_IN_FLIGHT,), text, detail=f"{whose} has {limit} calls in flight"
-                )
-        for key in (at_server, of_caller):
-            self._counts[key] = self._counts.get(key, 0) + 1
-        return Admission(self, (at_server, of_caller))
+        at_server, of_caller = self._at_servers.get(server, 0), self._of_callers.get(caller, 0)
+        if at_server >= server_limit:
+            return _full("server", server_limit, f"server {server}")
+        if of_caller >= self._per_caller:
+            return _full("caller", self._per_caller, "caller")
+        self._at_servers[server], self._of_callers[caller] = at_server + 1, of_caller + 1
+        return Admission(self, (server, caller))
 
-    def leave(self, keys: tuple[str, ...]) -> None:
+    def leave(self, server: ServerId, caller: str) -> None:
         """Give places back; called by `Admission`."""
-        for key in keys:
-            left = self._counts[key] - 1
-            if left:
-                self._counts[key] = left
-            else:
-                # An idle caller leaves nothing behind, so the table is never larger than the number of calls in flight.
-                del self._counts[key]
+        _leave(self._at_servers, server)
+        _leave(self._of_callers, caller)
 
     def at(self, server: ServerId) -> int:
         """Return how many calls are in flight at one server."""
-        return self._counts.get(f"server {server}", 0)
+        return self._at_servers.get(server, 0)
 
     def in_flight(self) -> int:
         """Return how many calls are in flight."""
-        return sum(count for key, count in self._counts.items() if key.startswith("server "))
+        return sum(self._at_servers.values())
+
+
+def _leave(counts: dict[str, int], key: str) -> None:
+    left = counts[key] - 1
+    if left:
+        counts[key] = left
+    else:
+        # An idle caller leaves nothing behind, so the table is never larger than the number of calls in flight.
+        del counts[key]
+
+
+def _full(whose: str, limit: int, detail: str) -> Refusal:
+    text = f"Too many calls of this {whose} are in flight ({limit}). Wait for one to end."
+    return Refusal("limited", (Reason.CALLS_IN_FLIGHT,), text, detail=f"{detail} has {limit} calls in flight")

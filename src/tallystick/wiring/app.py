@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 
 from tallystick.gateway import Front
 from tallystick.identity import resource_metadata
@@ -54,6 +55,13 @@ class App:
         if path == _METADATA:
             return 200, resource_metadata(gateway.rooms.public_url, gateway.trusted)
         return 404, {"error": "not found", "try": "/servers/<server>/mcp or /toolsets/<toolset>/mcp"}
+
+
+@lru_cache(maxsize=1024)
+def route_at(target: bytes) -> str | None:
+    """Return the route of an MCP endpoint for the target of a request: the path alone, and ASCII."""
+    # Kept, because taking a path apart for each call costs 1 us of CPU.
+    return route_of(target.decode("latin-1"))
 
 
 def route_of(path: str) -> str | None:

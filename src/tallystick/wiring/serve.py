@@ -21,11 +21,11 @@ from tallystick.gateway import Admission, Application, Front, Relay
 from tallystick.settings import GatewaySettings, Settings
 from tallystick.snapshot import Snapshot
 from tallystick.terms import TallyError
-from tallystick.wiring.app import App
+from tallystick.wiring.app import App, route_at
 from tallystick.wiring.compose import Gateway, assemble
 from tallystick.wiring.configure import Places, development_issuer, look, read, settings_of, told
 from tallystick.wiring.health import tell_health
-from tallystick.wiring.listener import Bounds, Config
+from tallystick.wiring.listener import Bounds, Config, Taker
 from tallystick.wiring.worker import Worker, peer_socket
 
 WATCH_S: Final = 0.25
@@ -66,7 +66,7 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
             front = Front(gateway.rooms, admission_of(settings, url), _relay(places.state, worker))
             ended = anyio.Event()
             async with anyio.create_task_group() as running:
-                server = _server(App(gateway, front), settings.gateway)
+                server = _server(App(gateway, front), Taker(route_at, front.post), settings.gateway)
                 running.start_soon(_listen, server, [listener, *from_peers], ended)
                 running.start_soon(_watch, gateway, places.config, seen)
                 running.start_soon(tell_health, gateway, places.state)
@@ -149,9 +149,9 @@ def url_of(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server(app: Application, settings: GatewaySettings) -> uvicorn.Server:
+def _server(app: Application, taker: Taker, settings: GatewaySettings) -> uvicorn.Server:
     bounds = Bounds(connections=settings.connections, per_address=settings.connections_per_address)
-    return uvicorn.Server(Config(app, bounds))
+    return uvicorn.Server(Config(app, bounds, taker))
 
 
 async def _listen(server: uvicorn.Server, listeners: list[socket.socket], ended: anyio.Event) -> None:

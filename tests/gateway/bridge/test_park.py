@@ -60,9 +60,9 @@ def test_an_id_that_nobody_was_given_opens_nothing() -> None:
     assert _park().take("bank", "id1") is None
 
 
-def test_one_conversation_cannot_fill_the_park() -> None:
+def test_one_client_cannot_fill_the_park_by_declaring_something_else_each_time() -> None:
     park = _park(room_each=2)
-    assert [park.put("bank", _stay()) for _ in range(3)] == ["id1", "id2", None]
+    assert [park.put("bank", _stay(f"c.{number}")) for number in range(3)] == ["id1", "id2", None]
     assert park.put("bank", _stay("other")) is not None
     park.take("bank", "id1")
     assert park.put("bank", _stay()) is not None

@@ -1,7 +1,8 @@
 """A server over stdio, as a remote party would write it: standard library only, one scripted behaviour per tool name.
 
 Started as `stdio_server.py LOG [BEHAVIOUR]`. It appends to LOG the line `started`, every message that it reads, and
-`ended` when its input has.
+`ended` when its input has. `names VERSION...` refuses to be opened in any other version, `settles VERSION` has
+`initialize` agree on it.
 """
 
 import json
@@ -115,8 +116,9 @@ def initialize(asked: Message, params: Message) -> None:
         say({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32602, "message": "no"}})
     elif BEHAVIOUR == "dies":
         os._exit(3)
-    else:
-        answer(asked, {"protocolVersion": params["protocolVersion"], "capabilities": {}})
+    elif not refused(asked, params["protocolVersion"]):
+        version = BEHAVIOUR.removeprefix("settles ") if BEHAVIOUR.startswith("settles ") else params["protocolVersion"]
+        answer(asked, {"protocolVersion": version, "capabilities": {}})
 
 
 def discover(asked: Message) -> None:
@@ -125,8 +127,17 @@ def discover(asked: Message) -> None:
         say({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32601, "message": "no"}})
     elif BEHAVIOUR == "dies":
         os._exit(3)
-    else:
+    elif not refused(asked, "2026-07-28"):
         answer(asked, {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {}})
+
+
+def refused(asked: Message, version: object) -> bool:
+    """Refuse a version, if this server names others."""
+    named = BEHAVIOUR.split()[1:] if BEHAVIOUR.startswith("names ") else [version]
+    if version not in named:
+        error = {"code": -32022, "message": "no", "data": {"supported": named, "requested": version}}
+        say({"jsonrpc": "2.0", "id": asked["id"], "error": error})
+    return version not in named
 
 
 def main() -> None:

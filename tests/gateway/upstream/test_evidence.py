@@ -9,8 +9,9 @@ from tests.gateway.upstream.remote import SESSIONS, Ask, Asked, Wire, follow, li
 pytestmark = pytest.mark.anyio
 
 
-def _error(code: int) -> bytes:
-    return b'{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":""}}' % code
+def _error(code: int, named: bytes = b"null") -> bytes:
+    details = b'"data":{"supported":%b,"requested":"?"}' % named
+    return b'{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":"",%b}}' % (code, details)
 
 
 MODERN_ANSWERS = {
@@ -19,6 +20,11 @@ MODERN_ANSWERS = {
     "a header that does not match": ("400 Bad Request", _error(-32020), "spoken"),
     "a capability that is missing": ("400 Bad Request", _error(-32021), "spoken"),
     "a version that it does not speak": ("400 Bad Request", _error(-32022), "spoken"),
+    "no version at all": ("400 Bad Request", _error(-32022, b"[]"), "spoken"),
+    "the very version": ("400 Bad Request", _error(-32022, b'["2027-01-01","2026-07-28"]'), "not_taken"),
+    "versions with sessions": ("400 Bad Request", _error(-32022, b'["2025-11-25","2025-06-18"]'), "not_spoken"),
+    "later versions": ("400 Bad Request", _error(-32022, b'["2027-01-01"]'), "not_spoken"),
+    "no words for versions": ("400 Bad Request", _error(-32022, b"[1]"), "spoken"),
     "no such method": ("404 Not Found", _error(-32601), "spoken"),
     "no such method, with success": ("200 OK", _error(-32601), "unknown"),
     "wrong parameters": ("400 Bad Request", _error(-32602), "unknown"),

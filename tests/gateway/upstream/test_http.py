@@ -1,12 +1,16 @@
 """A server over Streamable HTTP in the era without sessions: what is sent, what comes back, and how it can end."""
 
+import gc
 import json
+import tracemalloc
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 from tallystick.gateway.upstream import HttpTransport
+from tallystick.gateway.upstream.conversation import Conversation
+from tallystick.gateway.upstream.http.heads import KNOWN, Heads
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import ERAS, MODERN, Reply
 from tests.gateway.upstream.remote import SESSIONS, Ask, Asked, Wire, answer_of, linked, notice, remote, result
@@ -332,3 +336,27 @@ async def test_an_era_with_sessions_has_no_mirrored_headers() -> None:
         await answer_of(upstream, Ask(version=SESSIONS, param_headers={"mcp-param-a": "b"}).outbound())
         (asked,) = server.calls("tools/call")
     assert not any(known.startswith(("mcp-method", "mcp-name", "mcp-param")) for known, _ in asked.headers)
+
+
+def test_names_that_clients_choose_do_not_fill_the_memory() -> None:
+    heads, era = Heads("http://127.0.0.1/mcp"), ERAS[MODERN]
+    tracemalloc.start()
+    try:
+        for number in range(KNOWN):
+            outbound = Ask(method="resources/read", params={"uri": f"x:{number}{'y' * 20_000}"}).outbound()
+            assert b"Mcp-Name: x:%d" % number in heads.modern(outbound, era, b"")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1 << 20
+
+
+async def test_a_call_that_has_ended_is_forgotten_without_the_collector() -> None:
+    async with remote(_answer) as server, linked(server) as upstream:
+        gc.collect()
+        gc.disable()
+        try:
+            await answer_of(upstream, Ask().outbound())
+            assert not [kept for kept in gc.get_objects() if isinstance(kept, Conversation)]
+        finally:
+            gc.enable()

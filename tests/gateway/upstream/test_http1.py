@@ -123,10 +123,18 @@ async def test_an_answer_that_nothing_asked_for_never_reaches_the_next_request()
         assert server.connections == 3
 
 
+CONTENTLESS = {
+    "the head": b"HTTP/1.1 200 OK\r\nY: ",
+    "a trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nY: ",
+    "the extension of a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n2;y=",
+}
+
+
+@pytest.mark.parametrize("begun", CONTENTLESS.values(), ids=CONTENTLESS.keys())
 @pytest.mark.parametrize("piece", [b"X: " + b"x" * (1 << 12) + b"\r\n", b"x" * (1 << 12)], ids=["many", "one"])
-async def test_headers_without_end_are_cut_off(piece: bytes) -> None:
+async def test_what_is_no_content_and_has_no_end_is_cut_off(begun: bytes, piece: bytes) -> None:
     async def handler(_asked: Asked, wire: Wire) -> None:
-        await wire.write(b"HTTP/1.1 200 OK\r\nY: ")
+        await wire.write(begun)
         while True:
             await wire.write(piece)
 

@@ -43,6 +43,7 @@ class Poller:
     back: Back | None = None
     called: list[Asked] = field(default_factory=list[Asked])
     returned: list[Asked] = field(default_factory=list[Asked])
+    closed: anyio.Event = field(default_factory=anyio.Event)
     cancelled: anyio.Event = field(default_factory=anyio.Event)
     breaks: bool = False
 
@@ -61,6 +62,7 @@ class Poller:
             await wire.stream_events()
             await wire.chunk(self.opening)
             await (wire.close() if self.breaks else wire.chunk(b""))
+            self.closed.set()
         else:
             if method == "notifications/cancelled":
                 self.cancelled.set()
@@ -192,8 +194,7 @@ async def test_a_server_that_has_gone_meanwhile_has_broken_off() -> None:
             transport = HttpTransport(server.url, LOCAL, supervising)
             call = await transport.begin(ask.outbound(), ERAS[SESSIONS])
             assert not isinstance(call, Refusal)
-            while not poller.called:
-                await anyio.lowlevel.checkpoint()
+            await poller.closed.wait()
         with anyio.fail_after(BOUND_S):
             end = await follow(call, ask.outbound())
         assert _reason(end) is Reason.UPSTREAM_BROKEN, "something was sent, so nobody may say that nothing was"

@@ -354,3 +354,33 @@ async def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path, monkeypat
         call = await server.upstream.begin(Ask().outbound(), ERAS["2026-07-28"])
         assert not isinstance(call, Refusal)
         assert call.evidence == "not_spoken", "silence is the answer of an older server"
+
+
+@pytest.mark.parametrize("behaviour", ["settles 2026-07-28", "settles 2027-01-01", "names 2026-07-28"])
+async def test_a_process_that_opens_no_session_shows_that(tmp_path: Path, behaviour: str) -> None:
+    ask = Ask(version=SESSIONS)
+    async with served(tmp_path, behaviour) as server:
+        call = await server.upstream.begin(ask.outbound(), ERAS[SESSIONS])
+        assert not isinstance(call, Refusal)
+        assert call.evidence == "not_spoken"
+        assert server.methods() == ["initialize"]
+        said = await server.upstream.introduce(ask.outbound(), ERAS[SESSIONS])
+        assert isinstance(said, Refusal) or said.kind == "rpc_error"
+        assert result_of(await server.ask("echo"))
+
+
+@pytest.mark.parametrize("behaviour", ["settles 2024-11-05", "settles 2025-03-26", "names 2024-11-05 2025-06-18"])
+async def test_a_process_may_be_of_an_older_version_than_it_is_asked_for(tmp_path: Path, behaviour: str) -> None:
+    async with served(tmp_path, behaviour) as server:
+        assert result_of(await server.ask("echo", Ask(version=SESSIONS)))
+        assert server.methods()[-2:] == ["notifications/initialized", "tools/call"]
+        said = result_of(await server.upstream.introduce(Ask(version=SESSIONS).outbound(), ERAS[SESSIONS]))
+        assert said["protocolVersion"] == behaviour.rsplit(maxsplit=1)[-1]
+
+
+async def test_a_process_that_names_only_versions_with_sessions_speaks_no_other(tmp_path: Path) -> None:
+    async with served(tmp_path, "names 2025-11-25") as server:
+        call = await server.upstream.begin(Ask().outbound(), ERAS["2026-07-28"])
+        assert not isinstance(call, Refusal)
+        assert call.evidence == "not_spoken"
+        assert server.methods() == ["server/discover"]

@@ -114,7 +114,8 @@ def can_answer(client: Client, method: str, params: Mapping[str, object]) -> boo
     if method != "elicitation/create" or not isinstance(modes, Mapping):
         return False
     # An empty object means forms, as it did before there were modes.
-    return params.get("mode", "form") in modes or (not modes and params.get("mode", "form") == "form")
+    mode = params.get("mode", "form")
+    return mode == "form" if not modes else isinstance(mode, str) and mode in modes
 
 
 def unaskable(method: str, asked: str) -> Reply:

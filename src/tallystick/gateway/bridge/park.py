@@ -17,7 +17,7 @@ PARKED: Final = 1_000
 """Calls that one process keeps; beyond that a question is answered with an error, and the call goes on without."""
 
 PARKED_EACH: Final = 16
-"""Calls that one conversation keeps."""
+"""Calls that one client keeps, whatever it declared with each of them."""
 
 PARKED_CLOSE: Final = 2
 """Calls of one client that wait at a server whose clients are not kept apart: each takes room from the others."""
@@ -59,11 +59,11 @@ class Park:
 
     def put(self, server: str, stay: Stay) -> str | None:
         """Park a call of a server and return its id; None where there is no room."""
-        if len(self._stays) >= self._room or self._each[stay.conversation] >= self._room_each:
+        if len(self._stays) >= self._room or self._each[stay.context] >= self._room_each:
             return None
         stay_id = self._draw()
         self._stays[stay_id] = server, stay
-        self._each[stay.conversation] += 1
+        self._each[stay.context] += 1
         return stay_id
 
     def displaced(self, server: str, context: str) -> Stay | None:
@@ -82,7 +82,7 @@ class Park:
             return None
         stay = self._stays.pop(stay_id)[1]
         stay.fetched.set()
-        self._each[stay.conversation] -= 1
-        if not self._each[stay.conversation]:
-            del self._each[stay.conversation]
+        self._each[stay.context] -= 1
+        if not self._each[stay.context]:
+            del self._each[stay.context]
         return stay

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -22,15 +23,17 @@ class Questions:
     def __init__(self) -> None:
         """Start with nothing asked."""
         self._open: dict[tuple[str, int | str], _Asked] = {}
+        self._each: Counter[str] = Counter()
         # Ids of an earlier process are never used again, so that a late answer cannot meet another question.
         self._ids = count(int.from_bytes(os.urandom(5)))
 
     def ask(self, session: str, method: str) -> tuple[int, "asyncio.Future[Reply]"] | None:
         """Return the id of a new question to a session's client and what its answer will be; None if too many are."""
-        if sum(1 for known, _ in self._open if known == session) >= QUESTIONS:
+        if self._each[session] >= QUESTIONS:
             return None
         question_id, answer = next(self._ids), asyncio.get_running_loop().create_future()
         self._open[session, question_id] = _Asked(method, answer)
+        self._each[session] += 1
         return question_id, answer
 
     def asked(self, session: str, question_id: int | str | None) -> str | None:
@@ -41,10 +44,18 @@ class Questions:
 
     def answer(self, session: str, question_id: int | str, reply: Reply) -> None:
         """Give a question its answer; the first one counts."""
-        found = self._open.pop((session, question_id), None)
+        found = self._take(session, question_id)
         if found is not None and not found.answer.done():
             found.answer.set_result(reply)
 
     def close(self, session: str, question_id: int) -> None:
         """Stop waiting for an answer."""
-        self._open.pop((session, question_id), None)
+        self._take(session, question_id)
+
+    def _take(self, session: str, question_id: int | str) -> _Asked | None:
+        found = self._open.pop((session, question_id), None)
+        if found is not None:
+            self._each[session] -= 1
+            if not self._each[session]:
+                del self._each[session]
+        return found

@@ -4,7 +4,8 @@ Must never contain a decision: it reads, refuses what is malformed, and writes w
 """
 
 from tallystick.gateway.front.asgi import Application
+from tallystick.gateway.front.channel import Posted
 from tallystick.gateway.front.front import Admission, Front
 from tallystick.gateway.front.relay import Relay
 
-__all__ = ["Admission", "Application", "Front", "Relay"]
+__all__ = ["Admission", "Application", "Front", "Posted", "Relay"]

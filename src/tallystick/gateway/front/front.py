@@ -1,5 +1,6 @@
-"""The gateway's front on raw ASGI: reads one request, sends it down the corridor, writes its answer. No framework, no
-task per call.
+"""The gateway's front: reads one request, sends it down the corridor, writes its answer. No framework.
+
+Two ways lead in: ASGI, and a POST that the listener hands over whole.
 
 MCP 2026-07-28 and 2025-11-25, basic/transports (Streamable HTTP). Everything it refuses itself is recorded like any
 other refusal.
@@ -12,7 +13,8 @@ from typing import Final, NamedTuple
 from tallystick import audit
 from tallystick.gateway.answer import INTERNAL, owner_of, record_denial, turn_away
 from tallystick.gateway.corridor import travel
-from tallystick.gateway.front.asgi import Receive, Scope, Send
+from tallystick.gateway.front.asgi import Event, Receive, Scope, Send
+from tallystick.gateway.front.channel import HttpChannel, Posted
 from tallystick.gateway.front.headers import read_headers
 from tallystick.gateway.front.relay import Relay, request_of
 from tallystick.gateway.local import END, STREAM
@@ -21,15 +23,6 @@ from tallystick.gateway.tickets import Answer, Received
 from tallystick.gateway.upstream import Cancellation
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import MODERN, Headers, Message, encode, envelope, parse
-
-_JSON: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-_STREAM: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
-_COMMENT: Final = b": open\r\n\r\n"
-"""What a client of server-sent events ignores (WHATWG HTML, section 9.2.6)."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -43,7 +36,10 @@ class Admission(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """Where a request came from and went to: `address` as the listener saw it, `version` as the client named it."""
+    """Where a request came from and went to: `address` as the listener saw it, `version` as the client named it.
+
+    `address` is empty for what a sibling process has passed on.
+    """
 
     route: str
     address: str
@@ -56,6 +52,14 @@ class _Read(NamedTuple):
     body: bytes
 
 
+class _Request(NamedTuple):
+    """What a sibling process needs of a request besides its body."""
+
+    method: str
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
 class Front:
     """The MCP endpoints `/servers/<name>/mcp` and `/toolsets/<name>/mcp`."""
 
@@ -66,41 +70,58 @@ class Front:
         self._relay = relay
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: str) -> None:
-        """Answer one HTTP request on a route."""
-        headers = read_headers(_pairs(scope))
-        method, asked = scope["method"], _Asked(route, _address(scope), headers.version)
+        """Answer one HTTP request on a route, over ASGI."""
+        channel, pairs = HttpChannel(receive, send), _pairs(scope)
+        headers, method = read_headers(pairs), str(scope["method"])
         if not _is_offered(method, headers):
-            await _send_answer(send, Answer(405, b"", ((b"allow", b"POST, GET, DELETE"),)))
+            await channel.finish(Answer(405, b"", ((b"allow", b"POST, GET, DELETE"),)))
             return
         read = check_origin(headers, self._admission) or await self._read(method, headers, receive)
-        if isinstance(read, Refusal):
-            await _send_answer(send, await self._refuse(asked, read, None))
-        elif not await self._pass_on(scope, read, receive, send):
-            await self._answer(asked, read, receive, send)
+        target = scope.get("raw_path")
+        request = _Request(method, target if isinstance(target, bytes) else b"/", pairs)
+        await self._serve(_Asked(route, _address(scope), headers.version), request, read, channel)
 
-    async def _read(self, method: object, headers: Headers, receive: Receive) -> _Read | Refusal:
+    async def post(self, posted: Posted) -> None:
+        """Answer a POST on a route that is here as a whole."""
+        headers = read_headers(posted.headers)
+        read = check_origin(headers, self._admission) or self._read_whole(posted, headers)
+        asked = _Asked(posted.route, posted.client[0] if posted.client else "", headers.version)
+        channel = HttpChannel(posted.receive, posted.send, posted.answer)
+        await self._serve(asked, _Request("POST", posted.target, posted.headers), read, channel)
+
+    async def _read(self, method: str, headers: Headers, receive: Receive) -> _Read | Refusal:
         if method != "POST":
             return _Read(headers, Message("notification", STREAM if method == "GET" else END, None, {}), b"")
         body = await _read_body(receive, self._admission.max_request_bytes)
-        if isinstance(body, Refusal):
-            return body
-        message = _parse(body, headers)
-        return message if isinstance(message, Refusal) else _Read(headers, message, body)
+        return body if isinstance(body, Refusal) else _parse(body, headers)
+
+    def _read_whole(self, posted: Posted, headers: Headers) -> _Read | Refusal:
+        if posted.more_body:
+            return _CUT_OFF
+        limit = self._admission.max_request_bytes
+        return _too_large(limit) if len(posted.content) > limit else _parse(posted.content, headers)
+
+    async def _serve(self, asked: _Asked, request: _Request, read: _Read | Refusal, channel: HttpChannel) -> None:
+        if isinstance(read, Refusal):
+            await channel.finish(await self._refuse(asked, read, None))
+        # What a sibling has passed on goes no further.
+        elif self._relay is None or not asked.address or not await self._pass_on(self._relay, request, read, channel):
+            await self._answer(asked, read, channel)
 
     async def check(self, scope: Scope, send: Send) -> bool:
         """Refuse a request for something else than MCP whose Host or Origin is not served here; tell if it may pass."""
         refused = check_origin(read_headers(_pairs(scope)), self._admission)
         if refused is not None:
-            await _send_answer(send, await self._refuse(_Asked("", _address(scope), None), refused, None))
+            answer = await self._refuse(_Asked("", _address(scope), None), refused, None)
+            await HttpChannel(_nothing, send).finish(answer)
         return refused is None
 
-    async def _answer(self, asked: _Asked, read: _Read, receive: Receive, send: Send) -> None:
+    async def _answer(self, asked: _Asked, read: _Read, channel: HttpChannel) -> None:
         headers, message, _ = read
         era = envelope.admit(message, headers)
         if isinstance(era, Refusal):
-            await _send_answer(send, await self._refuse(asked, era, message.id))
+            await channel.finish(await self._refuse(asked, era, message.id))
             return
-        channel = _AsgiChannel(receive, send)
         now = self._rooms.clock()
         received = Received(message, era, headers, asked.route, channel, Cancellation(), now, asked.address)
         try:
@@ -110,23 +131,18 @@ class Front:
             answer = await self._refuse(asked, INTERNAL, message.id)
         await channel.finish(answer)
 
-    async def _pass_on(self, scope: Scope, read: tuple[Headers, Message, bytes], receive: Receive, send: Send) -> bool:
+    async def _pass_on(self, relay: Relay, request: _Request, read: _Read, channel: HttpChannel) -> bool:
         """Pass on what another process of this gateway has the session or the parked call of; False: none has."""
         headers, message, body = read
-        # What a sibling passed on came over a unix socket and has no address; it goes no further.
-        if self._relay is None or scope.get("client") is None:
-            return False
         worker, state = None, message.params.get("requestState")
         if headers.session is not None:
             worker = self._rooms.sessions.worker_of(headers.session)
         elif isinstance(state, str):
             held = self._rooms.keeper.peek("state", state)
             worker = None if held is None else held.worker
-        if worker is None or not self._relay.is_elsewhere(worker):
+        if worker is None or not relay.is_elsewhere(worker):
             return False
-        path = scope.get("raw_path")
-        request = request_of(str(scope["method"]), path if isinstance(path, bytes) else b"/", _pairs(scope), body)
-        return await self._relay.pass_on(worker, request, receive, send)
+        return await relay.pass_on(worker, request_of(*request, body), channel.receive, channel.send)
 
     async def _refuse(self, asked: _Asked, refused: Refusal, request_id: int | str | None) -> Answer:
         rooms, now = self._rooms, self._rooms.clock()
@@ -139,47 +155,13 @@ class Front:
         return Answer(status, body)
 
 
-class _AsgiChannel:
-    """The way back of one request: a JSON answer, or an event stream once something is told before it."""
-
-    __slots__ = ("_receive", "_send", "_streaming")
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self._streaming = False
-
-    async def emit(self, message: bytes) -> None:
-        await self._stream(encode.event(message))
-
-    async def stay(self) -> None:
-        await self._stream(_COMMENT)
-
-    async def closed(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-    async def finish(self, answer: Answer) -> None:
-        if self._streaming:
-            last = encode.event(answer.body) if answer.body else b""
-            await self._send({"type": "http.response.body", "body": last})
-        else:
-            await _send_answer(self._send, answer)
-
-    async def _stream(self, piece: bytes) -> None:
-        if not self._streaming:
-            self._streaming = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
-        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-
-
 def _address(scope: Scope) -> str:
     client = scope.get("client")
     # A sibling's unix socket has none.
     return str(client[0]) if isinstance(client, tuple | list) and client else ""  # pyright: ignore[reportUnknownArgumentType] - ASGI 3.0 fixes the type
 
 
-def _is_offered(method: object, headers: Headers) -> bool:
+def _is_offered(method: str, headers: Headers) -> bool:
     if method == "POST":
         return True
     # An era without sessions has neither (2026-07-28, basic/transports/streamable-http).
@@ -203,35 +185,40 @@ def check_origin(headers: Headers, admission: Admission) -> Refusal | None:
     return None
 
 
-def _parse(body: bytes, headers: Headers) -> Message | Refusal:
+def _parse(body: bytes, headers: Headers) -> _Read | Refusal:
     if headers.content_type.split(b";", 1)[0].strip().lower() != b"application/json":
         return Refusal("invalid", (Reason.MALFORMED,), "Send the request with Content-Type: application/json.")
-    return parse(body)
+    message = parse(body)
+    return message if isinstance(message, Refusal) else _Read(headers, message, body)
+
+
+# INVARIANT: a request that was cut off is never judged on the part that was read.
+_CUT_OFF: Final = Refusal("invalid", (Reason.MALFORMED,), "The request was cut off before its end.")
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal("invalid", (Reason.TOO_LARGE,), f"The request is larger than {limit} bytes. Send less at once.")
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | Refusal:
-    body = b""
+    pieces: list[bytes] = []
+    length = 0
     while True:
         event = await receive()
         if event["type"] != "http.request":
-            # INVARIANT: a request that was cut off is never judged on the part that was read.
-            return Refusal("invalid", (Reason.MALFORMED,), "The request was cut off before its end.")
+            return _CUT_OFF
         piece = event.get("body", b"")
         if isinstance(piece, bytes):
-            body = body + piece if body else piece
-        if len(body) > limit:
-            return Refusal(
-                "invalid", (Reason.TOO_LARGE,), f"The request is larger than {limit} bytes. Send less at once."
-            )
+            pieces.append(piece)
+            length += len(piece)
+        if length > limit:
+            return _too_large(limit)
         if not event.get("more_body"):
-            return body
+            return b"".join(pieces)
 
 
-async def _send_answer(send: Send, answer: Answer) -> None:
-    kind = _JSON if answer.body else ()
-    length = (b"content-length", b"%d" % len(answer.body))
-    await send({"type": "http.response.start", "status": answer.status, "headers": [*kind, length, *answer.headers]})
-    await send({"type": "http.response.body", "body": answer.body})
+async def _nothing() -> Event:
+    return {"type": "http.disconnect"}
 
 
 def _pairs(scope: Scope) -> list[tuple[bytes, bytes]]:

@@ -1,6 +1,6 @@
 """The headers of a request that the gateway reads, out of ASGI's pairs."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from tallystick.wire import Headers
@@ -19,17 +19,14 @@ _ROUTING: Final = frozenset(
 )
 
 
-def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+def read_headers(pairs: Sequence[tuple[bytes, bytes]]) -> Headers:
     """Pick the headers that the gateway reads out of ASGI's (lower-case) pairs."""
-    found: dict[bytes, bytes] = {}
-    headers = Headers()
-    for name, value in pairs:
-        is_param = name.startswith(b"mcp-param-")
-        if name in found and (is_param or name in _ROUTING):
-            headers.duplicated = name.decode("latin-1")
-        found[name] = value
-        if is_param:
+    headers, found = Headers(), dict(pairs)
+    for name, value in found.items():
+        if name.startswith(b"mcp-param-"):
             headers.params[name.decode("latin-1")] = value.decode("latin-1").strip(" \t")
+    if len(found) != len(pairs):
+        headers.duplicated = _duplicated(pairs)
     headers.authorization = found.get(b"authorization")
     headers.host = found.get(b"host", b"")
     headers.origin = found.get(b"origin")
@@ -39,6 +36,16 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     headers.name = _text(found.get(b"mcp-name"))
     headers.session = _text(found.get(b"mcp-session-id"))
     return headers
+
+
+def _duplicated(pairs: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """Return the name of a header that came twice, where it matters what it says."""
+    seen: set[bytes] = set()
+    for name, _ in pairs:
+        if name in seen and (name in _ROUTING or name.startswith(b"mcp-param-")):
+            return name.decode("latin-1")
+        seen.add(name)
+    return None
 
 
 def _text(value: bytes | None) -> str | None:

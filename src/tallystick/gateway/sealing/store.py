@@ -38,8 +38,8 @@ class Store:
         # FULL: an ended session stays ended even when the machine loses power.
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
         self._db.execute("DELETE FROM session WHERE until < ?", (now,))
-        # INVARIANT: what reads, on the event loop, never waits for what writes, and that waits for the disk. In WAL mode
-        # a connection of its own does not, and needs no lock.
+        # INVARIANT: what reads, on the event loop, never waits for what writes, and that waits for the disk. In WAL
+        # mode a connection of its own does not, and needs no lock.
         self._reading = sqlite3.connect(file, timeout=5.0, isolation_level=None, check_same_thread=False)
         file.chmod(0o600)
 

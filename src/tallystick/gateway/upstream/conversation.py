@@ -127,6 +127,9 @@ class Conversation:
         if question is not None:
             outbound.cancellation.heard_by(_nobody)
             self._left(loop)
+        else:
+            # Both lead back to whoever holds this conversation: answers would stay in memory until the collector comes.
+            self._relief = self._lost = None
         return question or self.outcome or TIMED_OUT
 
     async def settle(self) -> None:

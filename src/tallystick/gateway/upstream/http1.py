@@ -19,7 +19,7 @@ IDLE_S: Final = 4.0
 """Seconds after which an idle connection is not used again: most servers close theirs after 5, and would race us."""
 
 HEADER_BYTES: Final = 64 << 10
-"""Most bytes of response headers."""
+"""Most bytes in a row that are no content: headers, the extensions of a chunk, trailers."""
 
 TOO_LARGE: Final = Refusal(
     "upstream",
@@ -68,8 +68,7 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._sink: Sink | None = None
         self._headers: dict[bytes, bytes] = {}
-        self._head_bytes = 0
-        self._in_head = True
+        self._contentless = 0
         self._until_close = False
         self._paused = False
         self._transport: asyncio.Transport | None = None
@@ -114,14 +113,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
-        if self._in_head:
-            # The parser collects a header of any length, so what it is fed is counted.
-            self._head_bytes += len(data)
+        # The parser collects a header of any length, in a trailer too, so what it is fed is counted.
+        self._contentless += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(Refusal(BROKEN_OFF.code, BROKEN_OFF.reasons, BROKEN_OFF.public_text, f"not HTTP/1.1: {error}"))
-        if self._in_head and self._head_bytes > HEADER_BYTES:
+        if self._contentless > HEADER_BYTES:
             self._fail(TOO_LARGE)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,13 +144,13 @@ class Connection(asyncio.Protocol):
         """Hand over the head (httptools callback)."""
         if self._is_interim() or self._sink is None:
             return
-        self._in_head = False
         framed = b"content-length" in self._headers or b"transfer-encoding" in self._headers
         self._until_close = not framed  # RFC 9112, section 6.3, rule 8
         self._sink.head(self._parser.get_status_code(), self._headers)
 
     def on_body(self, piece: bytes) -> None:
         """Hand over a piece of the body (httptools callback)."""
+        self._contentless = 0
         if self._sink is not None:
             self._sink.chunk(piece)
 
@@ -173,8 +171,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._headers = {}
-        self._head_bytes = 0
-        self._in_head = True
+        self._contentless = 0
         self._until_close = False
 
     def _is_interim(self) -> bool:

@@ -14,6 +14,9 @@ from tallystick.wire import Era, envelope
 KNOWN: Final = 1_024
 """Heads kept at most, one for each method and name: building one costs more than the rest of a request's frame."""
 
+KNOWN_NAME: Final = 512
+"""Characters of a name whose head is kept: clients choose the names of resources and prompts."""
+
 _field_name: Final = re.compile(r"mcp-param-[!#$%&'*+.^_`|~0-9a-z-]+", re.IGNORECASE).fullmatch
 _field_value: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
@@ -39,11 +42,12 @@ class Heads:
         """Return a request of an era without sessions: its head repeats what a router needs of its body."""
         params = outbound.params
         key = era.version, outbound.method, params.get("name") or params.get("uri") or params.get("taskId")
-        # Only text makes a key: whatever else a client puts there may not even be hashable.
-        head = self._known.get(key) if isinstance(key[2], str) else None
+        # Only short text makes a key: what else a client puts there may not even be hashable, or be the whole memory.
+        keeps = isinstance(key[2], str) and len(key[2]) <= KNOWN_NAME
+        head = self._known.get(key) if keeps else None
         if head is None:
             head = self._modern(outbound, era)
-            if isinstance(key[2], str):
+            if keeps:
                 if len(self._known) >= KNOWN:
                     self._known.clear()
                 self._known[key] = head

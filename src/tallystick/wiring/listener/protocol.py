@@ -3,106 +3,32 @@
 uvicorn's httptools protocol plus deadlines, bounds and refusals. The parser below (llhttp, strict) refuses both lengths
 at once, odd lengths, folded lines, bare LF, NUL and blanks before a colon; this file refuses what it lets through
 (RFC 9112, sections 2 to 7 and 11). One timer looks at all connections of a listener; a request costs none.
+
+A small POST that a `Taker` wants does not go round by ASGI; deadlines, bounds and order are the same for it.
 """
 
 import math
-import resource
-from asyncio import AbstractEventLoop, TimerHandle, Transport
-from collections import Counter
-from dataclasses import dataclass
-from ipaddress import ip_network
-from typing import Final, Literal, NamedTuple, NoReturn
+from asyncio import AbstractEventLoop, Transport
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from tallystick.gateway import Application
+from tallystick.wiring.listener.door import Bounds, Cause, Door, bucket_of
+from tallystick.wiring.listener.whole import WHOLE_BYTES, Taker, Whole
 
-Cause = Literal[
-    "malformed", "framing", "host", "target", "version", "verb", "trailer", "upgrade", "pipelined",
-    "head size", "body overhead", "late head", "late body", "connections",
-]  # fmt: skip
-"""Why the listener refused by itself, as it is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one listener allows; times in seconds, sizes in bytes."""
-
-    head_s: float = 10.0
-    """For a request's head, from its first byte; for the first head, from the connection on."""
-    body_s: float = 60.0
-    """For the body after the head: 4 MiB over a slow line."""
-    idle_s: float = 75.0
-    """For the next request: longer than the idle limits of usual load balancers, so that they close first."""
-    write_s: float = 60.0
-    """For a client to take anything of what waits for it; whoever takes some gets as long again."""
-    linger_s: float = 2.0
-    """For a refused client to read its answer."""
-    look_s: float = 1.0
-    """Between two looks at the deadlines: how late one may be noticed."""
-    target_bytes: int = 8 << 10
-    head_bytes: int = 64 << 10
-    """A token with hundreds of groups fits."""
-    headers: int = 128
-    overhead_bytes: int = 64 << 10
-    """Of a body: chunk sizes and extensions, which are no content; and what is read on past an early answer."""
-    drain_bytes: int = 2 << 20
-    """Of a body that was answered before it was whole, so that the answer arrives; more closes."""
-    pipelined: int = 8
-    """Requests that wait for the answer before theirs."""
-    connections: int = 16_384
-    per_address: int = 12_288
-    """Connections of one remote address (of one /64 in IPv6). High: a proxy in front is one address."""
-
-
-_RESERVED: Final = 256
-"""Open files that are left to everything but clients."""
-
-
-class Door:
-    """What the connections of one listener share. `refused` counts by cause; `connected` by remote address."""
-
-    def __init__(self, bounds: Bounds) -> None:
-        """Admit within `bounds`."""
-        self.bounds = bounds
-        # INVARIANT: connections never take the last descriptors: servers and the record need some to answer at all.
-        self._room = min(bounds.connections, max(_RESERVED, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED))
-        self.refused: Counter[Cause] = Counter()
-        self.connected: Counter[str] = Counter()
-        self._open: set[Protocol] = set()
-        self._timer: TimerHandle | None = None
-
-    def enter(self, protocol: "Protocol", address: str) -> bool:
-        """Take a new connection in, if there is room for it; every one that came in leaves."""
-        room = len(self._open) < self._room and self.connected[address] < self.bounds.per_address
-        self._open.add(protocol)
-        self.connected[address] += 1
-        if self._timer is None:
-            self._timer = protocol.loop.call_later(self.bounds.look_s, self._look, protocol.loop)
-        return room
-
-    def leave(self, protocol: "Protocol", address: str) -> None:
-        """Forget a connection; an address without one leaves nothing behind."""
-        self._open.discard(protocol)
-        self.connected[address] -= 1
-        if self.connected[address] <= 0:
-            del self.connected[address]
-
-    def _look(self, loop: AbstractEventLoop) -> None:
-        now = loop.time()
-        for protocol in [protocol for protocol in self._open if protocol.deadline < now]:
-            protocol.expire()
-        self._timer = loop.call_later(self.bounds.look_s, self._look, loop) if self._open else None
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 
 class Config(uvicorn.Config):
     """uvicorn's configuration of one hardened listener."""
 
-    def __init__(self, app: Application, bounds: Bounds | None = None) -> None:
-        """Serve the application, and nothing around it."""
+    def __init__(self, app: Application, bounds: Bounds | None = None, taker: Taker | None = None) -> None:
+        """Serve the application, and nothing around it; `taker` gets the small POSTs that it wants."""
         super().__init__(
             app,
             loop="none",
@@ -117,6 +43,7 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=5,
         )
         self.door = Door(bounds or Bounds())
+        self.taker = taker
 
 
 class _Verdict(NamedTuple):
@@ -137,7 +64,8 @@ _CLOSING: Final = 4  # whatever comes is thrown away
 
 
 _VERBS: Final = frozenset({b"POST", b"GET", b"DELETE", b"HEAD", b"OPTIONS", b"PUT", b"PATCH"})
-_JUDGED: Final = frozenset({b"host", b"transfer-encoding", b"upgrade", b"expect"})
+_JUDGED: Final = frozenset({b"host", b"transfer-encoding", b"upgrade", b"expect", b"content-length"})
+_NONE: Final = -1  # no length was said
 _TEXT: Final = {
     400: b"400 Bad Request",
     408: b"408 Request Timeout",
@@ -161,6 +89,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.door = config.door
         self.bounds = config.door.bounds
+        self.taker = config.taker
         self.deadline = math.inf
         self._address = ""
         self._phase = _IDLE
@@ -169,6 +98,7 @@ class Protocol(HttpToolsProtocol):
         self._chunk = 0  # bytes that came at once, and may hold several requests
         self._begun = False
         self._hosts = 0
+        self._length = _NONE  # of the body, as the head says
         self._fields = 0  # of the head
         self._untaken = 0  # bytes that waited for the client when it was last looked at
         self._verdict: _Verdict | None = None
@@ -176,8 +106,8 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:
         """Admit the connection, or tell it that there is no room."""
         super().connection_made(transport)
-        self._address = _bucket(self.client[0] if self.client else "")
-        if self.door.enter(self, self._address):
+        self._address = bucket_of(self.client[0] if self.client else "")
+        if self.door.enter(self, self._address, self.loop):
             self._within(self.bounds.head_s)
         else:
             self._refuse(_Verdict(503, "connections"))
@@ -188,6 +118,7 @@ class Protocol(HttpToolsProtocol):
         self.deadline, self._phase = math.inf, _CLOSING
         self.door.leave(self, self._address)
         super().connection_lost(exc)
+        self._cut_off()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and hold the client to its time and its size."""
@@ -234,8 +165,8 @@ class Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= self.bounds.pipelined:
             self._stop(400, "pipelined")
         self._phase = _HEAD
-        self._hosts = 0
-        super().on_message_begin()
+        self._hosts, self._length = 0, _NONE
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; judge the few that say where a request ends and whose it is."""
@@ -247,6 +178,8 @@ class Protocol(HttpToolsProtocol):
     def _judge(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             self._hosts += 1
+        elif name == b"content-length":
+            self._length = int(value)  # the parser has seen to it that it is a number, and the only one
         elif name == b"upgrade":
             self._stop(400, "upgrade")
         elif name == b"expect":
@@ -269,8 +202,55 @@ class Protocol(HttpToolsProtocol):
         path = target.partition(b"?")[0]
         if path[:1] != b"/" or b"%" in path or b"#" in target:
             self._stop(400, "target")
-        super().on_headers_complete()
+        route = self._route_of_whole(parser, target)
+        if route is None:
+            self._go_round()
+        else:
+            self._go_straight(route, keep_alive=parser.should_keep_alive())
         self._phase, self._begun, self._fields = _BODY, True, len(self.headers)
+
+    def _route_of_whole(self, parser: httptools.HttpRequestParser, target: bytes) -> str | None:
+        small = 0 < self._length <= WHOLE_BYTES and not self.expect_100_continue
+        if not small or self.taker is None or parser.get_method() != b"POST":
+            return None
+        return self.taker.route_of(target)
+
+    def _go_round(self) -> None:
+        # uvicorn makes ASGI's scope when a request begins; only a request that goes this way needs one.
+        target, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = target, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+
+    def _go_straight(self, route: str, *, keep_alive: bool) -> None:
+        before, whole = self.cycle, Whole(self, route, keep_alive=keep_alive)
+        self.cycle = whole
+        if before is None or before.response_complete:  # pyright: ignore[reportUnnecessaryComparison] - None at first
+            whole.due = True
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((whole, self.app))  # pyright: ignore[reportUnknownMemberType, reportArgumentType] - uvicorn's own
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
+        if isinstance(cycle, Whole):
+            cycle.due = True
+            if not cycle.more_body:
+                self._start(cycle)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _cut_off(self) -> None:
+        # Whoever takes requests learns of one that will never be whole, because it is recorded.
+        cycle = self.cycle
+        if isinstance(cycle, Whole) and cycle.disconnected and cycle.more_body and cycle.due and cycle.task is None:
+            self._start(cycle)
+
+    def _start(self, whole: Whole) -> None:
+        # A task: driving the coroutine from callbacks of our own was measured slower from two waits on.
+        if self.taker is not None:
+            whole.task = self.loop.create_task(whole.run(self.taker.take, self.tasks))
+            self.tasks.add(whole.task)
 
     def _judge_version(self, version: str) -> None:
         if version == "1.1":
@@ -289,7 +269,11 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Hand a piece of the body over."""
         self._content += len(body)
-        super().on_body(body)
+        cycle = self.cycle
+        if isinstance(cycle, Whole):
+            cycle.content += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
@@ -299,8 +283,14 @@ class Protocol(HttpToolsProtocol):
             del self.headers[self._fields :]
             self._stop(400, "trailer")
         self._raw = self._content = 0
-        super().on_message_complete()
-        if self.cycle.response_complete:
+        cycle = self.cycle
+        if isinstance(cycle, Whole):
+            cycle.more_body = False
+            if cycle.due:
+                self._start(cycle)
+        else:
+            super().on_message_complete()
+        if cycle.response_complete:
             self._rest()
         else:
             self._phase = _ANSWER
@@ -370,6 +360,7 @@ class Protocol(HttpToolsProtocol):
             # The request is read no further, and whoever reads it learns that its client has gone.
             cycle.disconnected = True
             cycle.message_event.set()
+            self._cut_off()
         if bool(self.pipeline) or (waiting and (not own or cycle.response_started)):
             # INVARIANT: a refusal is never taken for the answer to another request.
             self.transport.abort()
@@ -392,9 +383,3 @@ class Protocol(HttpToolsProtocol):
     def _wait_for_reader(self) -> None:
         self._untaken = self.transport.get_write_buffer_size()
         self._within(self.bounds.write_s)
-
-
-def _bucket(address: str) -> str:
-    # One customer of an IPv6 network has a whole /64 of addresses; ::ffff:192.0.2.1 is one IPv4 address.
-    whole = ":" not in address or "." in address
-    return address if whole else str(ip_network((address, 64), strict=False))
