@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tallystick.audit import offline
+from tallystick.gateway.local import STREAM
 from tallystick.terms import TallyError
 from tests.interaction.waiting import until
 
@@ -69,7 +70,7 @@ def told_of_calls(leaves: list[Leaf]) -> list[str]:
 
 def calls_in(leaves: list[Leaf]) -> list[Leaf]:
     """Return the leaves without those of streams."""
-    streams = {leaf["id"] for leaf in leaves if leaf.get("method") in ("session/stream", "subscriptions/listen")}
+    streams = {leaf["id"] for leaf in leaves if leaf.get("method") in (STREAM, "subscriptions/listen")}
     return [leaf for leaf in leaves if leaf.get("id") not in streams]
 
 

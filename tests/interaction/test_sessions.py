@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from tallystick.gateway.local import END
 from tests.interaction.legacy import Legacy
 from tests.interaction.record import told
 from tests.interaction.stage import Stage, open_stage, reasons_of, text_of
@@ -45,7 +46,7 @@ async def test_a_session_serves_nobody_but_the_caller_who_opened_it(
     assert stage.world.journal("desk").text() == before
     assert told(await record.since(start)) == [
         "denial tools/call session_unknown",
-        "denial session/end session_unknown",
+        f"denial {END} session_unknown",
     ]
 
 

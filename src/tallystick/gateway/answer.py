@@ -61,6 +61,8 @@ async def answer(rooms: Rooms, answered: Answered) -> Answer:
         status, body = encode.refusal(reply, received.message.id, received.era, index)
         return Answer(status, body)
     if received.message.id is None or received.message.kind != "request":
+        if received.message.kind == "response":
+            local.deliver(rooms, routed, reply)
         return Answer(202, b"")
     if reply.kind == "rpc_error":
         status = encode.status_of(reply.rpc_code or 0, received.era)

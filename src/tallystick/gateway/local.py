@@ -11,11 +11,11 @@ from tallystick.snapshot import Route, RoutedTool
 from tallystick.terms import Caller
 from tallystick.wire import ERAS, Era, Reply, bridge, encode
 
-END: Final = "session/end"
-"""The name under which HTTP DELETE travels the corridor; MCP has no method for it."""
+END: Final = "end of session"
+"""The name under which HTTP DELETE travels the corridor. INVARIANT: no method that a client sends can hold a blank."""
 
-STREAM: Final = "session/stream"
-"""The name under which HTTP GET travels the corridor; MCP has no method for it."""
+STREAM: Final = "stream of session"
+"""The name under which HTTP GET travels the corridor."""
 
 DEGRADED: Final = "tallystick.dev/degraded"
 """In `_meta` of a tool list: servers whose tools are listed, and which cannot be reached at the moment."""
@@ -39,7 +39,7 @@ async def answer(rooms: Rooms, routed: Routed, target: Local, outbound: Outbound
         case "list":
             return _list(rooms, routed)
         case "respond":
-            return _respond(rooms, routed)
+            return _response(routed)
         case "note":
             await _note(rooms, routed, outbound)
         case "end":
@@ -124,12 +124,17 @@ def _result(result: dict[str, object], era: Era) -> Reply:
     return Reply("result", None, encode.value(result))
 
 
-def _respond(rooms: Rooms, routed: Routed) -> Reply:
-    message, session = routed.identified.received.message, routed.identified.session
-    reply = Reply("result" if message.rpc_code is None else "rpc_error", message.id, message.payload, message.rpc_code)
-    if session is not None and message.id is not None:
-        rooms.questions.answer(session.key, message.id, reply)
-    return reply
+def _response(routed: Routed) -> Reply:
+    message = routed.identified.received.message
+    kind = "result" if message.rpc_code is None else "rpc_error"
+    return Reply(kind, message.id, message.payload, message.rpc_code)
+
+
+def deliver(rooms: Rooms, routed: Routed, reply: Reply) -> None:
+    """Give a client's response to whoever asked. Only what is on record leaves, so this comes after it is."""
+    session = routed.identified.session
+    if session is not None and reply.id is not None:
+        rooms.questions.answer(session.key, reply.id, reply)
 
 
 async def _note(rooms: Rooms, routed: Routed, outbound: Outbound | None) -> None:

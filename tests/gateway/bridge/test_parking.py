@@ -53,6 +53,16 @@ async def test_a_state_that_belongs_to_nothing_is_refused(state: object) -> None
     assert refused.reasons == (Reason.STATE_REFUSED,)
 
 
+async def test_a_state_goes_on_with_no_other_kind_of_request() -> None:
+    peer, party = Peer(SESSIONS), Party()
+    async with bridged(peer, "http") as bridge:
+        given = party_answers(party, await _say(bridge, party, {}))
+        refused = await bridge.ask(party.outbound("prompts/get", {**GREET, **given}))
+        await peer.until("notifications/cancelled")
+    assert isinstance(refused, Refusal)
+    assert refused.reasons == (Reason.STATE_REFUSED,)
+
+
 async def test_a_state_is_good_for_one_retry() -> None:
     party = Party()
     async with bridged(Peer(SESSIONS), "http") as bridge:

@@ -54,7 +54,7 @@ def test_no_changed_id_opens(tmp_path: Path) -> None:
     assert sessions.open(sealed[:-4], NOW) is None
 
 
-@pytest.mark.parametrize("nonsense", ["", "A", "AAAA", "A" * 20, "ä", "=" * 8, "\x00", "AAAA AAAA", "A" * 100_000])
+@pytest.mark.parametrize("nonsense", ["", "A", "AAAA", "A" * 20, "ä", "=" * 8, "\x00", "AAAA AAAA", "A" * 2_000_000])
 def test_nonsense_is_no_session(tmp_path: Path, nonsense: str) -> None:
     assert sessions_of(tmp_path).open(nonsense, NOW) is None
 

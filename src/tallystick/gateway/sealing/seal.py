@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Kind = Literal["session", "state", "cursor", "task"]
 
-MAX_CHARACTERS: Final = 64 << 10
+MAX_CHARACTERS: Final = 1 << 20
 """Longest text that is tried: what a server gives out to be repeated is smaller, and the cipher costs by length."""
 
 _NONCE_BYTES: Final = 12

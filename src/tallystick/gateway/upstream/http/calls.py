@@ -177,12 +177,12 @@ class StreamCall:
             return end
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             return NO_STREAM
-        if status == HTTPStatus.NOT_FOUND:
-            # The session is gone, or there never was such a stream: one that was opened for it cannot be gone.
+        if status == HTTPStatus.NOT_FOUND and self._session.id == self._used:
+            # The session is gone, or there never was such a stream: one that was opened for it cannot be gone. Where
+            # the session was renewed meanwhile, nothing is known of a stream in the new one.
             if not self._used or not self._session.proven:
                 return NO_STREAM
-            if self._session.id == self._used:
-                self._session.id = None
+            self._session.id = None
         return end
 
     async def respond(self, question: Question, answer: Reply) -> Refusal | None:
