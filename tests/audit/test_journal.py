@@ -116,6 +116,10 @@ def test_only_the_last_segment_may_be_torn_and_none_may_lack_leaves() -> None:
     assert read_tail([whole, later], FIRST) == Tail([*LEAVES, denial(9)], None)
     for damaged in (content[:-5], content[: ends[-2]], content[: ends[-2]] + bytes(4096)):
         assert "is damaged" in str(read_tail([Segment(FIRST, damaged), later], FIRST))
+    # A writer that finds a torn commit cuts it off before it goes on, so what goes on behind one is no crash's.
+    goes_on = FIRST + len(LEAVES) - len(COMMITS[-1])
+    behind = Segment(goes_on, frame(goes_on, [denial(9)]))
+    assert "is damaged" in str(read_tail([Segment(FIRST, content[:-5]), behind], FIRST))
 
 
 def _appended(directory: Path) -> None:

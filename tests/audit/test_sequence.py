@@ -112,6 +112,13 @@ async def test_a_leaf_is_appended_once_for_all_clients_until_its_value_changes(o
         assert await again == 2
 
 
+async def test_what_was_refused_once_is_not_taken_for_written_the_next_time(owner: WriterClient) -> None:
+    nobody = TenantId("no/tenant")
+    for _ in range(2):
+        with pytest.raises(audit.Unwritable, match="no name of a tenant"):
+            await owner.append_once(nobody, b"configuration", b"sha256:a", configured(nobody, "sha256:a", None, NOON))
+
+
 def _raw(path: Path) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX)
     stream.settimeout(BOUND_S)

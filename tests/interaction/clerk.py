@@ -49,6 +49,7 @@ from mcp_types import (
     Tool,
     UnsubscribeRequestParams,
 )
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from tests.interaction.journal import Journal
@@ -252,7 +253,8 @@ async def _complete(_: Ctx, params: CompleteRequestParams) -> CompleteResult:
 
 def _session_of(ctx: Ctx) -> str | None:
     """Return the id of the session that a request came in; a process has only one."""
-    return ctx.request.headers.get("mcp-session-id") if isinstance(ctx.request, Request) else None
+    request: object = ctx.request
+    return Headers(scope=request.scope).get("mcp-session-id") if isinstance(request, Request) else None
 
 
 def said(text: str) -> CallToolResult:

@@ -6,9 +6,9 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sse_starlette.sse import AppStatus
-from starlette.types import ASGIApp
 
 from tallystick.wiring import pin
 from tests.identity.remote_issuer import RemoteIssuer
@@ -18,6 +18,9 @@ from tests.interaction.journal import Journal
 from tests.interaction.one_era import NEW, OLD, Era, OneEra
 from tests.interaction.wild import Wild
 from tests.interaction.world import Host, World, listening
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 WILD = ("curt", "mute")
 """Servers that keep no rule: the streams of the first end at once, the second has none."""

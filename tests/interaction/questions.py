@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 
 import anyio
+import msgspec
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.shared.message import ServerMessageMetadata
@@ -67,7 +68,7 @@ async def ask(
     """Ask what the arguments say, as often as they say, whether or not the client can answer; return what was heard."""
     given: dict[str, object] = dict(params.arguments or {})
     mark, rounds = str(given.get("mark", "")), int(str(given.get("rounds", 1)))
-    kinds = [str(kind) for kind in given["kinds"]] if isinstance(given.get("kinds"), list) else ["form"]
+    kinds = msgspec.convert(given.get("kinds", ["form"]), list[str])
     asked = {kind: question(kind, mark, modern=is_modern(ctx)) for kind in kinds}
     if is_modern(ctx):
         return _next(params, asked, (mark, rounds), journal)

@@ -4,11 +4,13 @@ Nothing that is refused here reaches a server.
 """
 
 import json
+from collections.abc import MutableMapping
 
 import httpx2
 import msgspec
 import pytest
 
+from tallystick.gateway import Admission, Front
 from tallystick.wiring.compose import clock
 from tests.interaction.record import told
 from tests.interaction.stage import MODERN, Json, Stage, envelope, error_of, modern, new_http, reasons_of, text_of
@@ -135,6 +137,32 @@ async def test_another_host_is_refused(stage: Stage, host: str) -> None:
 async def test_a_page_of_a_browser_is_refused(stage: Stage, origin: str) -> None:
     answer = await _status(stage, headers={"origin": origin})
     assert (answer.status_code, reasons_of(answer)) == (403, ["origin_refused"])
+
+
+@requirement("envelope:host-and-origin")
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([(b"host", b"here.example")], None),
+        ([(b"host", b"HERE.example"), (b"origin", b"https://here.example")], None),
+        ([(b"host", b"evil.example")], 421),
+        ([], 421),
+        ([(b"host", b"here.example"), (b"origin", b"https://evil.example")], 403),
+    ],
+)
+async def test_what_is_no_mcp_is_for_the_same_hosts_and_pages(
+    stage: Stage, headers: list[tuple[bytes, bytes]], status: int | None
+) -> None:
+    front = Front(
+        stage.gateway.rooms, Admission(frozenset({"here.example"}), frozenset({"https://here.example"}), 1 << 10)
+    )
+    sent: list[object] = []
+
+    async def send(event: MutableMapping[str, object]) -> None:
+        sent.append(event.get("status"))
+
+    may_pass = await front.check({"headers": headers, "client": ("127.0.0.1", 1)}, send)
+    assert (may_pass, sent[:1]) == (status is None, [] if status is None else [status])
 
 
 @requirement("envelope:content-type")

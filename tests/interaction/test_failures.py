@@ -27,6 +27,7 @@ from tests.requirements import requirement
 pytestmark = [pytest.mark.anyio, both_eras]
 
 DEGRADED = "tallystick.dev/degraded"
+_NOTHING: Json = {}
 _SMALL = "limits: {timeout_s: 0.6, result_bytes: 262144, in_flight: 2}\n"
 
 
@@ -144,8 +145,8 @@ async def test_a_server_that_floods_or_lies_ends_with_its_own_call(
     await client.open()
     journal = stage.world.journal("curt")
     left = len(journal.entries("left", key=tool))
+    answers: list[httpx2.Response] = []
     async with anyio.create_task_group() as group:
-        answers: list[httpx2.Response] = []
 
         async def call() -> None:
             asked = (
@@ -181,7 +182,7 @@ async def test_a_server_that_is_full_refuses_at_once_and_fills_nobody_else(troub
     before = len(journal.entries("holding", key="silent"))
     async with anyio.create_task_group() as group:
         for _ in range(2):
-            group.start_soon(stage.call, "toolsets/all", "flood__silent", {})
+            group.start_soon(stage.call, "toolsets/all", "flood__silent", _NOTHING)
         await until(lambda: len(journal.entries("holding", key="silent")) == before + 2)
         full = await stage.call("toolsets/all", "flood__plain", {})
         assert reasons_of(full) == ["calls_in_flight"]

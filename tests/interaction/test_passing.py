@@ -5,6 +5,8 @@ import pytest
 from mcp import MCPError
 from mcp_types import TextContent, TextResourceContents
 
+from tallystick.terms import Refusal, ServerId
+from tests.interaction.legacy import Legacy
 from tests.interaction.record import told_of_calls
 from tests.interaction.stage import Stage, modern, reasons_of
 from tests.interaction.ways import Way, over_each_transport
@@ -89,3 +91,20 @@ async def test_a_notification_of_a_client_stays_at_the_gateway(stage: Stage) -> 
     answer = await stage.post("servers/desk", "notifications/roots/list_changed", body=msgspec.json.encode(body))
     assert (answer.status_code, answer.content) == (202, b"")
     assert stage.world.journal("desk").text() == before
+
+
+@requirement("passing:notifications")
+async def test_notifications_take_no_more_of_a_server_than_calls_may(stage: Stage) -> None:
+    client, server = Legacy(stage, "servers/small", "2025-11-25"), ServerId("small")
+    await client.open()
+    assert (await client.call("echo", {"text": "a session at the server"})).status_code == 200
+    journal, bulkhead = stage.world.journal("small"), stage.gateway.rooms.bulkhead
+    posts = len(journal.entries("http", method="POST"))
+    taken = bulkhead.admit(server, 1, "somebody else")
+    assert not isinstance(taken, Refusal)
+    with taken:
+        assert (await client.ask("notifications/roots/list_changed", {}, None)).status_code == 202
+        assert len(journal.entries("http", method="POST")) == posts
+    assert (await client.ask("notifications/roots/list_changed", {}, None)).status_code == 202
+    assert len(journal.entries("http", method="POST")) == posts + 1
+    assert not bulkhead.at(server)

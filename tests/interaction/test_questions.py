@@ -48,10 +48,10 @@ def _accepted(name: str) -> Json:
 
 
 async def _put(
-    stage: Stage, route: str, mark: str, *, token: str | None = None, rounds: int = 1, **more: object
+    stage: Stage, route: str, mark: str, retry: Json | None = None, *, token: str | None = None, rounds: int = 1
 ) -> httpx2.Response:
-    """Call the asking tool with one request of 2026-07-28; `more` is what a retry brings."""
-    params: Json = {"name": "ask", "arguments": {"kinds": ["form"], "mark": mark, "rounds": rounds}, **more}
+    """Call the asking tool with one request of 2026-07-28; `retry` is what one brings."""
+    params: Json = {"name": "ask", "arguments": {"kinds": ["form"], "mark": mark, "rounds": rounds}, **(retry or {})}
     params.setdefault("_meta", {"io.modelcontextprotocol/clientCapabilities": CAPABLE})
     return await stage.post(route, "tools/call", params, token=token)
 
@@ -138,17 +138,20 @@ async def test_a_new_client_is_sent_where_an_old_server_wants_it(office: Stage) 
 async def test_nobody_is_asked_who_did_not_declare_that_it_can_be(office: Stage, crossing: Crossing) -> None:
     journal, mark = office.world.journal(crossing.server), f"unaskable {crossing}"
     if crossing.is_modern and crossing.speaks == "new":
-        answer = await _put(office, crossing.route, mark, _meta={})
+        answer = await _put(office, crossing.route, mark, {"_meta": {}})
         # The server spoke its own client's era, and to that very client: nothing is touched.
         assert _result(answer)["resultType"] == "input_required"
         return
     async with office.client(crossing.route, crossing.era, person=Person(answers=False)) as client:
-        result = await client.call_tool("ask", {"kinds": ["form"], "mark": mark})
-    if crossing.speaks == "old":
-        assert _text(result) == "unheard -32601"
-    else:
-        assert result.is_error
-        assert "did not declare that it can" in _text(result)
+        if crossing.is_modern:
+            with pytest.raises(MCPError, match="does not declare") as refused:
+                await client.call_tool("ask", {"kinds": ["form"], "mark": mark})
+            assert refused.value.code == -32021
+        else:
+            result = await client.call_tool("ask", {"kinds": ["form"], "mark": mark})
+            expected = "unheard -32601" if crossing.speaks == "old" else "did not declare that it can"
+            assert expected in _text(result)
+            assert result.is_error == (crossing.speaks == "new")
     assert not journal.entries("heard", mark=mark)
 
 
@@ -181,8 +184,8 @@ async def test_a_retry_without_the_answer_is_asked_again(office: Stage, crossing
     answer = await _put(office, crossing.route, mark)
     for wrong in ({}, {"another": _accepted("Ada")}):
         retry = {**_asked(answer, "Ada"), "inputResponses": wrong}
-        answer = await _put(office, crossing.route, mark, **retry)
-    assert _said(await _put(office, crossing.route, mark, **_asked(answer, "Ada"))) == _HEARD["form"]
+        answer = await _put(office, crossing.route, mark, retry)
+    assert _said(await _put(office, crossing.route, mark, _asked(answer, "Ada"))) == _HEARD["form"]
     assert len(office.world.journal(crossing.server).entries("heard", mark=mark)) == 1
 
 
@@ -192,14 +195,14 @@ async def test_answers_in_a_form_that_is_not_mcp_never_break_the_gateway(office:
     for number, wrong in enumerate(([], "x", {"form": "x"}, {"question-1": 5, "form": 5})):
         mark = f"malformed {number} {crossing}"
         asked = _asked(await _put(office, crossing.route, mark), "Ada")
-        answer = await _put(office, crossing.route, mark, **{**asked, "inputResponses": wrong})
+        answer = await _put(office, crossing.route, mark, {**asked, "inputResponses": wrong})
         body = msgspec.json.decode(answer.content, type=Json)
         again = "result" in body and _result(answer)["resultType"] == "input_required"
         assert again or "internal" not in reasons_or_code(answer), answer.text
         assert not office.world.journal(crossing.server).entries("heard", mark=mark)
         if again:
             # Whoever asked is left with nothing that waits.
-            await _put(office, crossing.route, mark, **_asked(answer, "Ada"))
+            await _put(office, crossing.route, mark, _asked(answer, "Ada"))
 
 
 def reasons_or_code(answer: httpx2.Response) -> list[str]:
@@ -218,7 +221,8 @@ async def test_a_malformed_answer_is_refused_and_the_right_one_still_counts(offi
     start = await record.mark()
     async with asking(client, "ask", {"kinds": ["form"], "mark": mark}) as heard:
         question = await _question(heard)
-        for member in ({"result": "text"}, {"result": None}, {"error": "no"}, {"result": {}, "error": {}}):
+        wrong: list[Json] = [{"result": "text"}, {"result": None}, {"error": "no"}, {"result": {}, "error": {}}]
+        for member in wrong:
             refused = await client.respond(question, **member)
             assert (refused.status_code, reasons_of(refused)) == (400, ["malformed"])
         assert (await client.respond(question, result=_accepted("Ada"))).status_code == 202
@@ -267,10 +271,10 @@ async def test_two_clients_that_are_asked_at_once_do_not_mix(office: Stage, cros
     if crossing.is_modern:
         tokens = {name: office.token(name.lower()) for name in ("Ada", "Bob")}
         first = {name: await _put(office, crossing.route, mark, token=token) for name, token in tokens.items()}
-        swapped = await _put(office, crossing.route, mark, token=tokens["Bob"], **_asked(first["Ada"], "Bob"))
+        swapped = await _put(office, crossing.route, mark, _asked(first["Ada"], "Bob"), token=tokens["Bob"])
         assert reasons_of(swapped) == ["state_refused"]
         ends = {
-            name: _said(await _put(office, crossing.route, mark, token=tokens[name], **_asked(first[name], name)))
+            name: _said(await _put(office, crossing.route, mark, _asked(first[name], name), token=tokens[name]))
             for name in ("Bob", "Ada")
         }
     else:
@@ -306,18 +310,18 @@ async def test_a_state_serves_its_caller_its_route_and_its_request_only(office: 
     other = "servers/new" if crossing.speaks == "old" else "servers/old"
     tampered = [{**honest, "requestState": wrong} for wrong in (state[:-2] + "AA", "p." + state, "turn 1", "")]
     answers = [
-        await _put(office, crossing.route, mark, token=office.token("mallory"), **honest),
-        await _put(office, crossing.route, mark, token=office.token(act={"sub": "agent"}), **honest),
-        await _put(office, other, mark, **honest),
-        await _put(office, crossing.route, f"another {mark}", **honest),
-        await _put(office, crossing.route, mark, rounds=2, **honest),
-        *[await _put(office, crossing.route, mark, **wrong) for wrong in tampered],
+        await _put(office, crossing.route, mark, honest, token=office.token("mallory")),
+        await _put(office, crossing.route, mark, honest, token=office.token(act={"sub": "agent"})),
+        await _put(office, other, mark, honest),
+        await _put(office, crossing.route, f"another {mark}", honest),
+        await _put(office, crossing.route, mark, honest, rounds=2),
+        *[await _put(office, crossing.route, mark, wrong) for wrong in tampered],
     ]
     assert [reasons_of(answer) for answer in answers] == [["state_refused"]] * len(answers)
     assert [error_of(answer)["code"] for answer in answers] == [-32602] * len(answers)
     assert journal.text() == before
     assert told(await record.since(start)) == ["denial tools/call state_refused"] * len(answers)
-    assert _said(await _put(office, crossing.route, mark, **honest)) == _HEARD["form"]
+    assert _said(await _put(office, crossing.route, mark, honest)) == _HEARD["form"]
 
 
 @requirement("questions:state")
@@ -326,7 +330,7 @@ async def test_no_state_of_a_server_is_seen_by_its_client(office: Stage, crossin
     mark = f"sealed {crossing}"
     first = await _put(office, crossing.route, mark)
     assert "turn 1" not in first.text
-    assert _said(await _put(office, crossing.route, mark, **_asked(first, "Ada"))) == _HEARD["form"]
+    assert _said(await _put(office, crossing.route, mark, _asked(first, "Ada"))) == _HEARD["form"]
     if crossing.speaks == "new":
         heard = office.world.journal(crossing.server).entries("heard", mark=mark)
         assert [entry["state"] for entry in heard] == ["turn 1"]
@@ -341,7 +345,7 @@ async def test_a_parked_call_that_nobody_fetches_is_cancelled_at_the_server(
     monkeypatch.setattr("tallystick.gateway.bridge.sessions.PARKED_S", 0.05)
     first = await _put(office, f"servers/{server}", mark)
     await until(lambda: journal.entries("cancelled", key=mark))
-    late = await _put(office, f"servers/{server}", mark, **_asked(first, "Ada"))
+    late = await _put(office, f"servers/{server}", mark, _asked(first, "Ada"))
     assert reasons_of(late) == ["state_refused"]
     assert not journal.entries("heard", mark=mark)
     assert not office.gateway.rooms.bulkhead.in_flight()
@@ -352,8 +356,8 @@ async def test_a_parked_call_that_nobody_fetches_is_cancelled_at_the_server(
 async def test_a_state_serves_once_where_a_call_waits_behind_it(office: Stage, crossing: Crossing) -> None:
     mark = f"once {crossing}"
     honest = _asked(await _put(office, crossing.route, mark), "Ada")
-    assert _said(await _put(office, crossing.route, mark, **honest)) == _HEARD["form"]
-    again = await _put(office, crossing.route, mark, **honest)
+    assert _said(await _put(office, crossing.route, mark, honest)) == _HEARD["form"]
+    again = await _put(office, crossing.route, mark, honest)
     if crossing.speaks == "old":
         assert reasons_of(again) == ["state_refused"]
         assert len(office.world.journal(crossing.server).entries("heard", mark=mark)) == 1
@@ -391,7 +395,7 @@ async def test_a_question_that_somebody_abandoned_keeps_nobody_else_from_being_a
         async with office.client(crossing.route, crossing.era, person=Person()) as other:
             assert _text(await other.call_tool("ask", {"kinds": ["form"], "mark": f"after {mark}"})) == _HEARD["form"]
     finally:
-        await _put(office, crossing.route, mark, token=office.token("eve"), **abandoned)
+        await _put(office, crossing.route, mark, abandoned, token=office.token("eve"))
 
 
 @requirement("questions:limits")
@@ -410,7 +414,7 @@ async def test_a_server_that_only_ever_asks_is_ended(office: Stage, era: str) ->
     while "result" in msgspec.json.decode(answer.content, type=Json):
         turns += 1
         assert turns < 20
-        answer = await _put(office, "servers/old", mark, rounds=50, **_asked(answer, "Ada"))
+        answer = await _put(office, "servers/old", mark, _asked(answer, "Ada"), rounds=50)
     assert (turns, reasons_of(answer)) == (10, ["upstream_broken"])
     await until(lambda: office.world.journal("old").entries("cancelled", key=mark))
 
@@ -425,6 +429,6 @@ async def test_one_conversation_parks_a_few_calls_and_no_more(office: Stage) -> 
     assert _said(answers[-1]) == "unheard -32601"
     # Nobody else is kept out by that.
     other = await _put(office, "servers/old", "not hoarded")
-    assert _said(await _put(office, "servers/old", "not hoarded", **_asked(other, "Ada"))) == _HEARD["form"]
+    assert _said(await _put(office, "servers/old", "not hoarded", _asked(other, "Ada"))) == _HEARD["form"]
     for mark, answer in zip(marks[:16], answers[:16], strict=True):
-        assert _said(await _put(office, "servers/old", mark, token=token, **_asked(answer, "Ada"))) == _HEARD["form"]
+        assert _said(await _put(office, "servers/old", mark, _asked(answer, "Ada"), token=token)) == _HEARD["form"]

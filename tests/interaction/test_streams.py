@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
 
 import anyio
 import msgspec
@@ -280,7 +281,7 @@ async def test_a_server_whose_streams_end_at_once_is_asked_again_later_and_later
             await stack.enter_async_context(listening_to(office, "servers/curt", wanted))
         await until(lambda: len(journal.entries("request", method="subscriptions/listen")) >= 5)
     times = [float(str(entry["at"])) for entry in journal.entries("request", method="subscriptions/listen")]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     # However many listen, there is one stream; it is opened again after at least half of each wait.
     assert all(gap >= wait / 2 for gap, wait in zip(gaps, waits, strict=False)), gaps
 
@@ -331,7 +332,7 @@ async def test_a_changed_configuration_is_told_to_whom_it_concerns_and_ends_what
         await _in_force(own, "policies/bank.cedar", POLICIES.replace('Action::"mcp/subscriptions/listen", ', ""))
         await junior_new.over()
         assert _result(junior_new)["resultType"] == "complete"
-        assert not (junior_old.ended or clerk_new.ended or clerk_set.ended)
+        assert not any(heard.ended for heard in (junior_old, clerk_new, clerk_set))
         await _in_force(
             own, "policies/bank.cedar", POLICIES.replace("when { principal.tenant", "unless { principal.tenant")
         )

@@ -8,7 +8,7 @@ from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import Local, Routed
 from tallystick.gateway.upstream import Client, Outbound
 from tallystick.snapshot import Route, RoutedTool
-from tallystick.terms import Caller
+from tallystick.terms import Caller, Refusal
 from tallystick.wire import ERAS, Era, Reply, bridge, encode
 
 END: Final = "end of session"
@@ -145,9 +145,15 @@ async def _note(rooms: Rooms, routed: Routed, outbound: Outbound | None) -> None
         if cancellation is not None:
             cancellation.say()
     if message.method in _PASSED_ON and outbound is not None and routed.route.server is not None:
-        upstream = rooms.upstreams().get(routed.route.server.name)
-        if upstream is not None:
-            await upstream.note(outbound)
+        server, caller = routed.route.server, routed.identified.caller
+        upstream = rooms.upstreams().get(server.name)
+        if upstream is None:
+            return
+        admission = rooms.bulkhead.admit(server.name, server.limits.in_flight, caller.authority)
+        # Left out where there is no room: it only says that something is worth asking for again.
+        if not isinstance(admission, Refusal):
+            with admission:
+                await upstream.note(outbound)
 
 
 async def _end(rooms: Rooms, routed: Routed) -> None:

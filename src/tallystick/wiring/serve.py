@@ -1,5 +1,6 @@
 """`tally up`: one listener, the configuration watched, everything ended in order."""
 
+import ctypes
 import gc
 import resource
 import socket
@@ -30,6 +31,10 @@ from tallystick.wiring.worker import Worker, peer_socket
 
 WATCH_S: Final = 0.25
 """Seconds between two looks at the configuration directory: a change is in force in well under a second."""
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+"""Parameters of glibc's mallopt(3), as its malloc.h numbers them."""
 
 STOP_S: Final = 10
 """Seconds that open requests get to end."""
@@ -94,6 +99,17 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what large answers leave free, up to 64 MiB."""
+    # Else each large buffer is mapped, touched and unmapped anew: of the 8 ms of CPU that a result of 1 MiB took in
+    # process, those page faults were half. Other C libraries have no such switch.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
+        mallopt(_M_MMAP_THRESHOLD, 16 << 20)
 
 
 def admission_of(settings: Settings, url: str) -> Admission:

@@ -1,12 +1,11 @@
 """Servers that are upgraded or rolled back while the gateway runs: found out with no call made twice."""
 
-import anyio
 import pytest
 
 from tallystick.gateway.bridge import Park, Setting, drawn
 from tallystick.gateway.bridge.verdict import EXPIRES_S
 from tests.gateway.bridge.peer import MODERN, SESSIONS, Peer
-from tests.gateway.bridge.stage import EVERYTHING, Party, Time, bridged, call, listening
+from tests.gateway.bridge.stage import EVERYTHING, Party, Time, bridged, call, change, listening
 from tests.interaction.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -71,14 +70,10 @@ async def test_a_server_that_was_upgraded_is_found_out_after_a_while_with_nobody
     assert peer.calls("initialize") == before
 
 
-async def test_a_stream_in_an_era_that_the_server_lost_ends_and_the_next_one_is_bridged() -> None:
-    peer, time, first, second = Peer(SESSIONS), Time(), Party(MODERN), Party(MODERN)
-    setting = Setting(Park(drawn), clock=time, sleep=time.sleep)
-    async with bridged(peer, "http", MODERN, setting=setting) as bridge, anyio.create_task_group() as group:
-        group.start_soon(bridge.listen, first.outbound("subscriptions/listen", {}), EVERYTHING)
-        await until(lambda: bridge.health.eras == (SESSIONS,) and time.sleepers)
-        time.pass_by(1.0)
-        await until(lambda: peer.calls("subscriptions/listen") == 2)
-        async with listening(bridge, (second, EVERYTHING)):
-            await peer.until("resources/subscribe")
-    assert first.told == []
+async def test_who_listens_in_an_era_that_the_server_lost_goes_on_in_the_other() -> None:
+    peer, listener = Peer(SESSIONS), Party(MODERN, conversation="changer")
+    async with bridged(peer, "http", MODERN) as bridge, listening(bridge, (listener, EVERYTHING)):
+        await peer.until("resources/subscribe")
+        await change(bridge, listener)
+        assert bridge.health.eras == (SESSIONS,)
+        assert peer.calls("subscriptions/listen") == 1

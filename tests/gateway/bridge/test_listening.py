@@ -75,6 +75,15 @@ async def test_who_stops_listening_goes_on_with_the_calls_of_the_same_session() 
     assert peer.calls("initialize") == 1
 
 
+@pytest.mark.parametrize(("client", "server"), [(MODERN, MODERN), (MODERN, SESSIONS), (SESSIONS, SESSIONS)])
+async def test_no_stream_is_shared_between_principals(client: str, server: str) -> None:
+    peer, wanted = Peer(server), Wanted(prompts_list=True)
+    parties = [Party(client, conversation=name) for name in ("ada", "bob")]
+    opened = "subscriptions/listen" if server == MODERN else "GET"
+    async with bridged(peer, "http") as bridge, listening(bridge, *((party, wanted) for party in parties)):
+        await until(lambda: peer.calls(opened) == len(parties))
+
+
 async def test_listeners_share_one_stream_and_hear_what_each_wanted() -> None:
     peer = Peer(MODERN)
     prompts, notes = Party(), Party()

@@ -131,3 +131,18 @@ async def test_a_sibling_that_is_not_there_is_done_without(relay: Relay) -> None
 def test_only_another_process_that_exists_is_elsewhere(tmp_path: Path) -> None:
     relay = Relay(1, [tmp_path / name for name in "abc"])
     assert [relay.is_elsewhere(worker) for worker in (None, 0, 1, 2, 3)] == [False, True, False, True, False]
+
+
+def test_what_is_passed_on_is_framed_anew_and_by_nothing_that_the_client_said() -> None:
+    said = [
+        (b"host", b"gateway.example"),
+        (b"content-length", b"99"),
+        (b"transfer-encoding", b"chunked"),
+        (b"connection", b"close"),
+        (b"expect", b"100-continue"),
+        (b"keep-alive", b"timeout=5"),
+        (b"mcp-session-id", b"s"),
+    ]
+    assert request_of("POST", b"/servers/desk/mcp", said, b"{}") == (
+        b"POST /servers/desk/mcp HTTP/1.1\r\nhost: gateway.example\r\nmcp-session-id: s\r\nContent-Length: 2\r\n\r\n{}"
+    )

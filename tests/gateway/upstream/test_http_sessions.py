@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from tallystick.gateway.upstream import HttpTransport
+from tallystick.gateway.upstream.http.sessions import SESSIONS_EACH, Session, Sessions
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import ERAS, Reply
 from tests.gateway.upstream.remote import SESSIONS, Ask, Asked, Wire, answer_of, linked, remote, result
@@ -256,3 +257,15 @@ async def test_the_server_says_once_what_it_is() -> None:
             assert SESSIONS.encode() in reply.payload
     assert legacy.opened == ["session-1"]
     assert legacy.executed == []
+
+
+async def test_whoever_declares_something_else_each_time_pushes_out_nobody_else() -> None:
+    ended: list[Session] = []
+    sessions = Sessions(ended.append)
+    others = sessions.of("bob"), sessions.of("bob.1"), sessions.of("a")
+    first, *_ = [sessions.of(f"ada.{number}") for number in range(SESSIONS_EACH)]
+    assert ended == []
+    sessions.of("ada.more")
+    assert ended == [first]
+    assert (sessions.of("bob"), sessions.of("bob.1"), sessions.of("a")) == others
+    sessions.close()

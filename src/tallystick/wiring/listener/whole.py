@@ -1,4 +1,4 @@
-"""Requests that are answered whole, on their connection and without ASGI's events (docs/adr/0006-callback-front.md)."""
+"""Requests that are answered whole, on their connection and without ASGI's events (docs/adr/0007-callback-front.md)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping

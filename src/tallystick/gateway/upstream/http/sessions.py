@@ -20,6 +20,9 @@ from tallystick.wire import Era, Reply, encode
 SESSIONS: Final = 10_000
 """Sessions kept at most; the one unused for longest is ended first, and opened again when needed."""
 
+SESSIONS_EACH: Final = 64
+"""Sessions kept of one client without sessions of its own, which has one for each set of capabilities it declares."""
+
 IDLE_S: Final = 1800.0
 """Seconds after which a session that nobody used is ended."""
 
@@ -72,8 +75,7 @@ class Sessions:
         loop = asyncio.get_running_loop()
         if session is None:
             session = self._kept[conversation] = Session()
-            if len(self._kept) > SESSIONS:
-                self._evict()
+            self._make_room(conversation)
             if self._sweeping is None:
                 self._sweeping = loop.call_later(IDLE_S, self._sweep)
         else:
@@ -95,10 +97,19 @@ class Sessions:
         if self._sweeping is not None:
             self._sweeping.cancel()
 
-    def _evict(self) -> None:
+    def _make_room(self, conversation: str) -> None:
+        client, _, declared = conversation.partition(".")
+        own = [name for name in self._kept if name.startswith(f"{client}.")] if declared else []
+        if len(own) > SESSIONS_EACH:
+            # Whoever declares something else each time loses sessions of its own, and nobody else's.
+            self._evict(own)
+        elif len(self._kept) > SESSIONS:
+            self._evict([*self._kept])
+
+    def _evict(self, names: list[str]) -> None:
         # What is streaming is in use, although nobody asks anything.
-        idle = next((name for name, session in self._kept.items() if not session.streaming), None)
-        self._end(self._kept.pop(idle) if idle is not None else self._kept.popitem(last=False)[1])
+        idle = next((name for name in names if not self._kept[name].streaming), names[0])
+        self._end(self._kept.pop(idle))
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -94,7 +94,8 @@ class Pool:
         """Return the processes in which an answer is awaited, and to what request it belongs."""
         held: dict[Supervised, Outbound] = {}
         for one in self._all:
-            asked = None if one.running is None else one.running.open_to
+            running = one.running
+            asked = None if running is None else running.open_to
             if asked is not None:
                 held[one] = asked
         return held
