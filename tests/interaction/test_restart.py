@@ -177,6 +177,19 @@ async def test_a_server_that_lost_its_sessions_is_opened_anew_for_its_clients(
         await until(lambda: not stage.gateway.rooms.bulkhead.in_flight())
 
 
+@requirement("restart:server")
+async def test_a_server_that_lost_its_sessions_is_told_again_what_its_clients_want_to_hear(
+    office_world: World, tmp_path: Path
+) -> None:
+    async with _turning(office_world, tmp_path, OLD) as turning:
+        client = Legacy(turning.stage, "servers/turning", SESSIONS)
+        await client.open()
+        await client.ask("logging/setLevel", {"level": "debug"})
+        assert await _logged(client) == ["debug", "info", "warning", "error"]
+        await turning.restart(OLD)
+        assert await _logged(client) == ["debug", "info", "warning", "error"]
+
+
 @requirement("restart:era")
 @pytest.mark.parametrize("first", [OLD, NEW])
 async def test_a_server_that_comes_back_in_another_era_is_spoken_to_in_that(

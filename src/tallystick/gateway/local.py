@@ -162,4 +162,4 @@ async def _end(rooms: Rooms, routed: Routed) -> None:
         return
     await rooms.sessions.end(session_id)
     for upstream in rooms.upstreams().values():
-        await upstream.forget(session.key)
+        await upstream.forget(session.conversation)

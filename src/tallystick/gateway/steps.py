@@ -243,7 +243,7 @@ def _outbound(rooms: Rooms, routed: Routed, params: dict[str, object]) -> Outbou
     received, session = identified.received, identified.session
     session_id = received.headers.session
     if session is not None and session_id is not None:
-        conversation, client = session.key, rooms.sessions.client_of(session_id)
+        conversation, client = session.conversation, rooms.sessions.client_of(session_id)
     else:
         client = Client(*bridge.client_of(received.message.params))
         conversation = _conversation(identified.caller.authority, client)

@@ -43,6 +43,14 @@ async def test_a_server_without_sessions_may_ask_so_often_and_no_more() -> None:
     assert len(party.asked) == ROUNDS + 1
 
 
+async def test_a_server_that_asks_what_nobody_declared_has_nobody_asked() -> None:
+    for party in (Party(SESSIONS, capabilities={}), Party(SESSIONS, capabilities={"roots": {}})):
+        async with scripted(MODERN, _ask_without_end) as (bridge, server):
+            end = await bridge.ask(party.outbound("tools/call", CALL))
+        assert isinstance(end, Reply)
+        assert (end.kind, len(server.calls("tools/call")), party.asked) == ("tool_error", 1, [])
+
+
 async def test_a_server_that_only_hands_out_states_is_polled_ever_more_slowly() -> None:
     slept: list[float] = []
 

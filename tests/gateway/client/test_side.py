@@ -81,8 +81,11 @@ async def test_whoever_hangs_up_is_waited_for_no_longer() -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_ask, Side(line, ERAS[SESSIONS], questions, "ada"), answers)
         await anyio.wait_all_tasks_blocked()
+        assert answers == []
         line.over.set()
-    assert answers == [UNASKABLE]
+        await anyio.wait_all_tasks_blocked()
+        assert answers == [UNASKABLE]
+        group.cancel_scope.cancel()
     assert questions.asked("ada", _first(line)) is None
 
 

@@ -43,6 +43,11 @@ class Session(NamedTuple):
     implementation: dict[str, object] | None
 
     @property
+    def conversation(self) -> str:
+        """What a server's side of it is kept under: the principal's name first, so that each has a share of its own."""
+        return f"{self.binding}.{self.key}"
+
+    @property
     def until(self) -> float:
         """When it ends by age, in seconds since the epoch."""
         return self.opened + LIFETIME_S

@@ -20,8 +20,8 @@ from tallystick.wire import Era, Reply, encode
 SESSIONS: Final = 10_000
 """Sessions kept at most; the one unused for longest is ended first, and opened again when needed."""
 
-SESSIONS_EACH: Final = 64
-"""Sessions kept of one client without sessions of its own, which has one for each set of capabilities it declares."""
+SESSIONS_EACH: Final = 1_000
+"""Sessions kept of one principal: one for each session that it opened, or for each set of capabilities it declares."""
 
 IDLE_S: Final = 1800.0
 """Seconds after which a session that nobody used is ended."""
@@ -101,7 +101,7 @@ class Sessions:
         client, _, declared = conversation.partition(".")
         own = [name for name in self._kept if name.startswith(f"{client}.")] if declared else []
         if len(own) > SESSIONS_EACH:
-            # Whoever declares something else each time loses sessions of its own, and nobody else's.
+            # Whoever opens or declares more and more loses sessions of its own, and nobody else's.
             self._evict(own)
         elif len(self._kept) > SESSIONS:
             self._evict([*self._kept])
