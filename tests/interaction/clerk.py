@@ -157,7 +157,7 @@ class Clerk:
                     await ctx.session.report_progress(step, count, f"step {step}")
             case "log":
                 # Deprecated by 2026-07-28, and still there in both eras.
-                tell = ctx.session.send_log_message  # pyright: ignore[reportDeprecated]
+                tell = ctx.session.send_log_message  # pyright: ignore[reportDeprecated] - logging still exists in both eras
                 told = self._levels.get(_session_of(ctx), "info")
                 least = LEVELS.index("debug" if is_modern(ctx) else told)
                 for level in LEVELS[least:]:
@@ -274,7 +274,7 @@ def build(journal: Journal) -> Server:
     """Return the server, which could speak both eras."""
     clerk = Clerk(journal)
     # Logging is deprecated by 2026-07-28, and still there in both eras.
-    server = _Changing(  # pyright: ignore[reportDeprecated]
+    server = _Changing(  # pyright: ignore[reportDeprecated] - logging still exists in both eras
         "clerk",
         version="1.0.0",
         instructions="clerk under test",

@@ -34,7 +34,7 @@ _HEARD = {
     "form": "accept {'name': 'Ada'}",
     "url": "accept None",
     "sample": "model of Ada",
-    "roots": "file:///home/Ada",
+    "roots": "file:///desk/Ada",
 }
 
 

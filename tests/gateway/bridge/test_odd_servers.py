@@ -51,6 +51,20 @@ async def test_a_server_that_asks_what_nobody_declared_has_nobody_asked() -> Non
         assert (end.kind, len(server.calls("tools/call")), party.asked) == ("tool_error", 1, [])
 
 
+async def test_a_call_is_not_parked_for_a_question_that_nobody_declared() -> None:
+    async def ask(asked: Asked, wire: Wire) -> None:
+        if asked.message.get("method") == "tools/call":
+            await wire.stream_events()
+            await wire.event(question(1))
+            await anyio.sleep_forever()
+
+    park = Park(drawn)
+    async with scripted(SESSIONS, ask, Setting(park)) as (bridge, _):
+        end = await bridge.ask(Party(MODERN, capabilities={"roots": {}}).outbound("tools/call", CALL))
+        assert isinstance(end, Reply)
+        assert (end.rpc_code, len(park)) == (-32021, 0)
+
+
 async def test_a_server_that_only_hands_out_states_is_polled_ever_more_slowly() -> None:
     slept: list[float] = []
 

@@ -360,3 +360,15 @@ async def test_a_call_that_has_ended_is_forgotten_without_the_collector() -> Non
             assert not [kept for kept in gc.get_objects() if isinstance(kept, Conversation)]
         finally:
             gc.enable()
+
+
+async def test_a_header_that_the_tool_asks_for_comes_once_and_says_what_its_argument_says() -> None:
+    ask = Ask(
+        params={"name": "t", "arguments": {"region": "Bern"}},
+        param_headers={"mcp-param-region": "Basel", "mcp-param-other": "1"},
+        mirrored=(("Mcp-Param-Region", ("region",)),),
+    )
+    async with remote(_answer) as server, linked(server) as upstream:
+        await answer_of(upstream, ask.outbound())
+        (asked,) = server.asked
+    assert (asked.header("mcp-param-region"), asked.header("mcp-param-other")) == ("Bern", "1")

@@ -158,6 +158,11 @@ async def _initialize(link: Link, session: Session, outbound: Outbound, era: Era
         lines += b"Mcp-Session-Id: %b\r\n" % session_id.encode()
     # A server may refuse what comes before it has taken note, so its answer is waited for; what it is does not matter.
     await link.say(link.heads.post(lines, encode.request(None, "notifications/initialized", {})))
+    level = outbound.client.log_level
+    if level is not None and b'"logging"' in reply.payload:
+        # It was set in the session that this one takes the place of.
+        setting = encode.request(next(link.ids), "logging/setLevel", {"level": level})
+        await link.say(link.heads.post(lines, setting))
     session.lines, session.said, session.proven, session.id = lines, reply, False, session_id
     return None
 
