@@ -36,7 +36,38 @@ def reasons_page(root: Path) -> str:
                 lines.append(f"### `{code}`\n\n{meaning['means']}\n\nWhat to do: {meaning['do']}\n")
     if wrong := sorted(set(codes) ^ set(meanings)):
         sys.exit(f"docs/reference/reasons.toml and the Reason codes differ in: {', '.join(wrong)}")
-    return MARK + "\n".join(lines)
+    return MARK + "\n".join([*lines, *told_lines(root / "src/tallystick/wire/refuse.py")])
+
+
+_TOLD = """## What a client is told
+
+A refusal reaches a client as a JSON-RPC error. Its `data` holds the codes above (`tallystick.dev/reasons`) and the
+number of its record (`tallystick.dev/record`). The reason decides its code and HTTP status; for a reason without a
+line of its own its kind does. Two exceptions: arguments that do not fit are told as a failed tool (`isError`), and
+errors of servers keep their own codes.
+
+| reason, or kind of refusal | JSON-RPC code | HTTP status |
+| --- | --- | --- |"""
+
+
+def told_lines(file: Path) -> Iterator[str]:
+    """The tables of the MCP surface, where that is built: reasons first, then kinds of refusal."""
+    if not file.exists():
+        return
+    tables = {
+        ast.unparse(node.target): node.value
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)
+    }
+    yield _TOLD
+    for name in ("_BY_REASON", "_BY_CODE"):
+        table = tables[name]
+        for key, value in zip(table.keys, table.values, strict=True):
+            is_reason = isinstance(key, ast.Attribute)
+            word = f"`{key.attr.lower()}`" if is_reason else f"kind `{ast.literal_eval(key or value)}`"
+            code, status = ast.literal_eval(value)
+            yield f"| {word} | {code} | {status} |"
+    yield ""
 
 
 def command_pages(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[str]:

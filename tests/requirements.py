@@ -198,6 +198,17 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "failure:others": ("One dead, slow or full server changes nothing for the others.", "house"),
     "failure:flood": ("A server that floods or lies is cut off, with its own call and no other.", "house"),
     "failure:clients": ("Slow and vanished clients leave no call, no stream and no task behind.", "house"),
+    "failure:health": ("An operator is told how each server is, and what is old or of a dead process is not.", "house"),
+    "failure:strangers": ("A flood without a token gets few leaves, and one that counts the rest.", "house"),
+    "failure:polling": ("A stream that its server closes early is asked for again, within the call.", _OLD_TRANSPORT),
+    # workers
+    "workers:record": ("Calls land on every worker and in one record.", "house"),
+    "workers:session": ("A session is one session, whichever worker its requests reach.", _OLD_TRANSPORT),
+    "workers:reload": ("A changed configuration is recorded once and enforced by every worker.", "house"),
+    "workers:killed": ("A worker that dies comes back, and its open calls alone are in doubt.", "house"),
+    "workers:writer": ("While the writer is gone calls are refused; then they go on.", "house"),
+    # conformance
+    "conformance:same-checks": ("The official suite passes the same checks directly and through the gateway.", "house"),
     # routes
     "routes:exact": ("Only the exact path of an endpoint is one.", "GHSA-h4mf-84xq-q2fc"),
     "routes:unknown:hidden": (
@@ -221,6 +232,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
         "A header that contradicts the body is refused.",
         _TRANSPORT,
     ),
+    "envelope:param-headers": ("Mcp-Param-* headers that contradict the arguments are refused.", _TRANSPORT),
     "envelope:nothing-forwarded": ("What the envelope's checks refuse never reaches a server.", "GHSA-9v4w-3mqh-6vmm"),
     "envelope:json:strict": ("A body with more than one reading is refused.", "GHSA-4gph-2hhr-5mwg"),
     "envelope:json:canonical": ("What is forwarded is a canonical encoding of what was judged.", "GHSA-4gph-2hhr-5mwg"),
@@ -230,7 +242,10 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
         _TRANSPORT,
     ),
     "envelope:content-type": ("A content type other than JSON is refused.", _TRANSPORT),
-    "envelope:verbs": ("A verb other than POST and DELETE is not allowed.", _OLD_TRANSPORT),
+    "envelope:verbs": (
+        "A verb other than POST, and in eras with sessions GET and DELETE, is not allowed.",
+        _OLD_TRANSPORT,
+    ),
     "envelope:responses": ("A response that nobody asked for is refused.", _MODERN + "basic"),
     # identity
     "identity:token:refused": ("A bad token is refused with 401 and its reason, and recorded.", _AUTHORIZATION),
@@ -276,11 +291,6 @@ _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {
         "A broken stream may be resumed.",
         _OLD_TRANSPORT,
         "no event ids are sent",
-    ),
-    "envelope:param-headers": (
-        "Mcp-Param-* headers that contradict the arguments are refused.",
-        _TRANSPORT,
-        "they are passed on as they came; the server compares them",
     ),
     "tools:call:timeout:stdio": (
         "A call over stdio that outlasts its limit ends as a timeout.",

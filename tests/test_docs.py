@@ -1,10 +1,13 @@
 """The documents' rules, applied to this repository: no command that nothing runs, no link that leads nowhere."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from tallystick.policy.model import METHODS
+from tallystick.registry import model
 from tests.rules import docs
 from tests.rules.source import Violation
 
@@ -73,3 +76,11 @@ def test_commands_print_what_the_documents_show(tmp_path: Path) -> None:
             if command.text not in PROVEN and docs.is_run_here(command):
                 broken += docs.run(command, folder)
     _expect_none(broken)
+
+
+def test_the_configuration_page_names_all_that_can_be_written() -> None:
+    entries = (model.Tenant, model.IssuerEntry, model.HttpTransport, model.StdioTransport, model.Limits, model.Member)
+    words = {field.name for entry in entries for field in fields(entry)} - {"name"}
+    known = {*words, *METHODS, *model.OPERATIONS, *model.RISKS}
+    text = (ROOT / "docs/configuration.md").read_text()
+    assert sorted(word for word in known if f"`{word}" not in text and f"{word}`" not in text) == []

@@ -9,6 +9,7 @@ from tests.interaction.configuration import UNBOUNDED, copy_configuration
 from tests.interaction.record import Leaf, leaves_of, log_of, size_of
 from tests.interaction.stage import Stage, open_stage, reasons_of
 from tests.interaction.world import World
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 RECORDED = 5
@@ -25,6 +26,7 @@ async def strict(world: World, tmp_path: Path) -> AsyncGenerator[Stage]:
         yield running
 
 
+@requirement("failure:strangers")
 async def test_a_flood_without_a_token_gets_few_leaves_and_one_that_counts_the_rest(strict: Stage) -> None:
     answers = [
         await strict.post("servers/desk", "tools/list", headers={"authorization": "Bearer nonsense"})

@@ -6,6 +6,7 @@ import pytest
 
 from conformance import baseline, suite
 from conformance.legs import Leg, legs
+from tests.requirements import requirement
 
 pytestmark = [
     pytest.mark.live,
@@ -25,6 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("conformance")
 
 
+@requirement("conformance:same-checks")
 @pytest.mark.parametrize("leg", list(legs()))
 def test_the_same_checks_pass_directly_and_through_the_gateway(leg: str, every: dict[str, Leg], folder: Path) -> None:
     found, known = every[leg](folder), baseline.read()

@@ -68,7 +68,7 @@ class Person:
         self.asked.append("roots")
         if self.error:
             return ErrorData(code=-32000, message="out to lunch")
-        return ListRootsResult(roots=[Root.model_validate({"uri": f"file:///home/{self.name}"})])
+        return ListRootsResult(roots=[Root.model_validate({"uri": f"file:///desk/{self.name}"})])
 
     async def log(self, params: LoggingMessageNotificationParams) -> None:
         """Keep a log message."""

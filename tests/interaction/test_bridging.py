@@ -148,6 +148,19 @@ async def test_the_headers_that_a_tool_asks_for_are_made_for_every_client(office
         assert params == [{"mcp-param-region": encoded, "mcp-param-attempt": "3"}, {"mcp-param-region": "Bern"}]
 
 
+@requirement("envelope:param-headers", "envelope:nothing-forwarded")
+@pytest.mark.parametrize("region", ["Basel", None], ids=["another", "none"])
+@pytest.mark.parametrize("speaks", ["new", "old"])
+async def test_a_header_that_contradicts_its_argument_reaches_no_server(
+    office: Stage, speaks: str, region: str | None
+) -> None:
+    journal = office.world.journal(speaks)
+    params: Json = {"name": "mirrored", "arguments": {"region": "Bern", "query": f"contradicted {region}"}}
+    refused = await office.post(f"servers/{speaks}", "tools/call", params, headers={"mcp-param-region": region})
+    assert (refused.status_code, reasons_of(refused)) == (400, ["header_mismatch"])
+    assert journal.calls("mirrored", **msgspec.convert(params["arguments"], Json)) == 0
+
+
 @requirement("bridge:meta")
 @every_crossing
 async def test_what_a_client_says_in_meta_reaches_the_server(office: Stage, crossing: Crossing) -> None:

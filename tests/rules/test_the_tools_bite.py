@@ -165,7 +165,7 @@ def test_rooms_beside_each_other_may_not_import_each_other(tmp_path: Path) -> No
 
 
 def _reference(root: Path) -> Path:
-    for where in ("docs/reference", "src/tallystick/terms", "src/tallystick/settings"):
+    for where in ("docs/reference", "src/tallystick/terms", "src/tallystick/settings", "src/tallystick/wire"):
         shutil.copytree(ROOT / where, root / where)
     return root
 
@@ -176,6 +176,7 @@ def _reference(root: Path) -> Path:
         ("docs/reference/reasons.md", "### `malformed`", "### `misshapen`", "out of date: docs/reference/reasons.md"),
         ("docs/reference/reasons.toml", "[malformed]", "[misshapen]", "differ in: malformed, misshapen"),
         ("src/tallystick/terms/reason.py", '"malformed"', '"misshapen"', "differ in: malformed, misshapen"),
+        ("src/tallystick/wire/refuse.py", "-31029", "-31030", "out of date: docs/reference/reasons.md"),
         ("src/tallystick/settings/model.py", "8080", "9090", "out of date: docs/reference/settings.md"),
     ],
 )

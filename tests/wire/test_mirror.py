@@ -9,6 +9,7 @@ from tallystick.terms import Reason, Refusal
 from tallystick.wire import ERAS, MODERN, Headers, Message, envelope
 from tallystick.wire.message import CAPABILITIES_KEY, VERSION_KEY
 from tallystick.wire.mirror import decode_value, encode_value
+from tests.requirements import requirement
 
 SAFE = 2**53 - 1
 
@@ -149,6 +150,7 @@ SAID: dict[str, object] = {"region": "eu", "deep": {"count": 42}, "dry": True}
 TOLD = {"mcp-param-region": "eu", "mcp-param-count": "42", "mcp-param-dry": "true"}
 
 
+@requirement("envelope:param-headers")
 @pytest.mark.parametrize(
     ("changed", "agrees"),
     [

@@ -23,6 +23,7 @@ from tests.interaction.processes import children, kill
 from tests.interaction.stage import Stage, open_stage, reasons_of
 from tests.interaction.waiting import until
 from tests.interaction.world import World, running_world
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 Json = dict[str, object]
@@ -90,6 +91,7 @@ def _circuit(stage: Stage) -> object:
     return told and told["circuit"]
 
 
+@requirement("failure:health")
 async def test_a_server_that_dies_is_seen_open_and_once_it_is_back_closed_without_a_call(
     world: World, tmp_path: Path
 ) -> None:
@@ -201,6 +203,7 @@ def _file(state: Path, index: int, **changes: object) -> None:
     (state / "run" / f"health-{index}.json").write_text(json.dumps(said))
 
 
+@requirement("failure:health")
 async def test_what_is_old_broken_or_of_a_dead_process_is_not_believed(tmp_path: Path) -> None:
     gone = await anyio.open_process([sys.executable, "-c", ""])
     await gone.wait()

@@ -18,6 +18,7 @@ from tests.interaction.processes import children, is_alive, kill, writers_of
 from tests.interaction.record import leaves_of
 from tests.interaction.stage import envelope, modern, new_http
 from tests.interaction.waiting import BOUND_S, until
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 WORKERS = 2
@@ -53,6 +54,7 @@ async def _call(http: httpx2.AsyncClient, bank: Bank, number: int) -> httpx2.Res
     )
 
 
+@requirement("workers:record")
 async def test_calls_land_on_both_workers_and_in_one_record(bank: Bank) -> None:
     served: list[object] = []
     with anyio.fail_after(BOUND_S):
@@ -82,6 +84,7 @@ async def _say(http: httpx2.AsyncClient, bank: Bank, message: Mapping[str, objec
     return await http.post(url, json={"jsonrpc": "2.0", "id": 1, **message}, headers=headers)
 
 
+@requirement("workers:session")
 async def test_a_session_is_one_session_at_the_server_whichever_worker_its_requests_reach(bank: Bank) -> None:
     named = {"clientInfo": {"name": "by hand", "version": "1"}, "capabilities": {}, "protocolVersion": "2025-11-25"}
     call = {"method": "tools/call", "params": {"name": "count", "arguments": {"number": 1, "who": "caller-00"}}}
@@ -118,6 +121,7 @@ async def test_each_worker_and_the_writer_listen_where_only_their_user_can_conne
             assert (await _call(http, bank, index)).status_code == 200
 
 
+@requirement("workers:reload")
 async def test_a_changed_configuration_is_recorded_once_and_in_force_in_every_worker(bank: Bank) -> None:
     policy = bank.folder / "config" / "policies" / "bank.cedar"
     policy.write_text(
@@ -133,6 +137,7 @@ async def test_a_changed_configuration_is_recorded_once_and_in_force_in_every_wo
     assert Account(bank).verify().kinds["config"] == 2
 
 
+@requirement("workers:killed")
 async def test_a_worker_that_is_killed_comes_back_and_its_open_calls_alone_are_in_doubt(bank: Bank) -> None:
     counting, account = bank.counting, Account(bank)
     counting.gate = anyio.Event()
@@ -160,6 +165,7 @@ async def test_a_worker_that_is_killed_comes_back_and_its_open_calls_alone_are_i
     assert len(doubts) == lost
 
 
+@requirement("workers:writer")
 async def test_while_the_writer_is_gone_calls_are_refused_and_then_go_on_with_the_same_workers(bank: Bank) -> None:
     counting, account, pids = bank.counting, Account(bank), sorted(_workers(bank))
     counting.gate = anyio.Event()

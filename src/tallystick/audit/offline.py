@@ -316,5 +316,6 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{path} cannot be read: {error}"
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        message = f"{path} cannot be read: {why}. A log's directory is <state>/audit/<tenant>/<year>."
         raise UnreadableError(message) from error

@@ -74,7 +74,11 @@ def proof(index: int, log: Path | None, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}. Name another file with -o"
+        raise click.UsageError(message) from error
     click.echo(f"Proof of leaf {index} written to {output}. To check it anywhere:")
     click.echo(f"  tally audit show {index} {directory} --raw > leaf.json")
     click.echo(f"  tally audit verify --proof {output} --leaf leaf.json --vkey {directory / 'vkey'}")
@@ -154,7 +158,7 @@ def _summary(fields: dict[str, object]) -> tuple[str, str, str, str, str]:
     result = str(fields.get("status", ""))
     if offline.is_fields(refusal):
         result = f"{refusal.get('code')}: {refusal.get('reasons')}"
-    elif "intent" in fields:
+    elif fields.get("intent") is not None:
         result = f"{result} of {fields['intent']}".strip()
     return str(fields.get("ts", "")), str(fields.get("kind", "")), subject, target, result
 
@@ -172,7 +176,8 @@ def _log(given: Path | None) -> Path:
     if len(logs) == 1:
         return logs[0]
     if not logs:
-        message = f"no log under {state / 'audit'}: name the log's directory, or start Tallystick with `tally up`"
+        where = "name the log's directory (<state>/audit/<tenant>/<year>), or set TALLY_STATE to the state directory"
+        message = f"no log under {state / 'audit'}: {where}"
         raise click.UsageError(message)
     listed = "\n".join(f"  {path}" for path in logs)
     message = f"there are {len(logs)} logs; name one:\n{listed}"

@@ -100,7 +100,7 @@ def parse_carefully(body: bytes) -> Message | Refusal:
     try:
         return _shape(strict_json.read(body))
     except strict_json.AmbiguousError as error:
-        return _malformed(f"the body {error}")
+        return _malformed(f"the body is refused: {error}")
     except ValueError:
         return _malformed("the body is not JSON in UTF-8 without a byte-order mark")
 

@@ -27,6 +27,7 @@ from tests.gateway.upstream.remote import (
     remote,
     result,
 )
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +120,7 @@ async def test_the_rest_of_a_stream_is_fetched_with_the_headers_of_its_session(*
     assert back.header("mcp-method") is None
 
 
+@requirement("failure:polling")
 async def test_a_server_may_close_again_and_again() -> None:
     async def back(asked: Asked, wire: Wire, call: Asked) -> None:
         number = len(poller.returned)

@@ -72,7 +72,11 @@ class DevelopmentIssuer:
         """
         who = self._known.people.get(person)
         if who is None or (actor is not None and actor not in self._known.agents):
-            raise TallyError(code="not_found", message="the development issuer knows no such person or agent")
+            known = (
+                f"people: {', '.join(self._known.people)}; agents that act for them: {', '.join(self._known.agents)}"
+            )
+            message = f"the development issuer knows no such person or agent. It knows {known}"
+            raise TallyError(code="not_found", message=message)
         if not is_safe_url(audience):
             raise TallyError(code="invalid", message=f"{audience!r} is not the URL of a protected resource")
         act = {"sub": actor} if actor else None
