@@ -19,7 +19,7 @@ up: setup npm ## start the demo bank behind Tallystick, and leave it running
 	@.venv/bin/tally up
 
 test: setup npm ## run the default test suite
-	@.venv/bin/python -m pytest $(ARGS)
+	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} .venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs
 	@scripts/conformance-setup
