@@ -20,6 +20,11 @@ from tallystick.cli.places import config_option, state_option
 from tallystick.terms import TallyError
 
 WRONG: Final = 2
+NOTHING_SERVED: Final = (
+    "note: no server is configured here, so nothing is served. "
+    "Add one as servers/<name>.yaml, and pin it with `tally pin`."
+)
+
 NO_PLACE: Final = Path("config")
 """Where a configuration is looked for when nobody names one."""
 
@@ -68,6 +73,8 @@ async def _up(config: Path, state: Path, advice: tuple[str, ...] = ()) -> None:
             click.echo("DEVELOPMENT ISSUER: anybody on this machine can sign in as anybody in development-people.yaml.")
         for route in served.gateway.routes:
             click.echo(f"  connect an MCP client to {served.url}/{route}/mcp")
+        if not served.gateway.routes:
+            click.echo(NOTHING_SERVED, err=True)
         for line in advice:
             click.echo(line)
         await served.ended.wait()
@@ -123,6 +130,8 @@ def check_config(config: Path) -> None:
     for notice in snapshot.notices:
         click.echo(f"note: {notice}", err=True)
     click.echo(f"{config} is valid: {len(snapshot.routes)} routes, snapshot {snapshot.digest}")
+    if not snapshot.routes:
+        click.echo(NOTHING_SERVED, err=True)
 
 
 tally.add_command(audit)

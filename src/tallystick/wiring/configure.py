@@ -43,8 +43,14 @@ def read(config: Path) -> Mapping[str, bytes]:
 
 
 def check(config: Path) -> Snapshot:
-    """Compile a configuration and return it; raises `TallyError` ("invalid") naming every problem."""
-    compiled = compile_snapshot(read(config))
+    """Compile a configuration and return it; raises `TallyError` ("invalid") naming every problem.
+
+    What is read at the start only (process settings, the people of the development issuer) is judged too.
+    """
+    files = read(config)
+    settings_of(files)
+    _listed(config)
+    compiled = compile_snapshot(files)
     if isinstance(compiled, Snapshot):
         return compiled
     raise TallyError(code="invalid", message=told(compiled))
@@ -55,7 +61,25 @@ def development_issuer(places: Places, url: str) -> DevelopmentIssuer | None:
 
     Raises `TallyError` ("invalid") when the file is wrong or `url` is not on loopback.
     """
-    file = places.config / PEOPLE
+    listed = _listed(places.config)
+    if listed is None:
+        return None
+    people = [Person(*described) for described in listed["people"]]
+    agents = [_agent(described, places.state) for described in listed["agents"]]
+    return DevelopmentIssuer(url + ISSUER_PATH, _key_of(places), people, agents, clock)
+
+
+def _key_of(places: Places) -> Path:
+    return places.state / "keys" / "development-issuer.key"
+
+
+_Described = tuple[str, str, tuple[str, ...]]
+"""Subject, title and groups of somebody."""
+
+
+def _listed(config: Path) -> dict[str, list[_Described]] | None:
+    """Return who is in `development-people.yaml`; None where there is no such file."""
+    file = config / PEOPLE
     if not file.exists():
         return None
     document = settings_room.parse_document(PEOPLE, file.read_bytes())
@@ -63,26 +87,20 @@ def development_issuer(places: Places, url: str) -> DevelopmentIssuer | None:
         raise TallyError(code="invalid", message=str(document))
     problems: list[Problem] = []
     listed = settings_room.Section(PEOPLE, document, problems)
-    people = [_person(entry) for entry in listed.listed("people")]
-    agents = [_agent(entry, places.state) for entry in listed.listed("agents")]
+    found = {kind: [_described(entry) for entry in listed.listed(kind)] for kind in ("people", "agents")}
     listed.close()
     if problems:
         raise TallyError(code="invalid", message=told(tuple(problems)))
-    return DevelopmentIssuer(url + ISSUER_PATH, places.state / "keys" / "development-issuer.key", people, agents, clock)
+    return found
 
 
-def _person(entry: settings_room.Section) -> Person:
-    subject, title, groups = _described(entry)
-    return Person(subject, title, groups)
-
-
-def _agent(entry: settings_room.Section, state: Path) -> Agent:
-    subject, title, groups = _described(entry)
+def _agent(described: _Described, state: Path) -> Agent:
+    subject, title, groups = described
     kept = secret(state / "keys" / f"development-agent-{subject}.key").hex()
     return Agent(subject, kept, title, groups)
 
 
-def _described(entry: settings_room.Section) -> tuple[str, str, tuple[str, ...]]:
+def _described(entry: settings_room.Section) -> _Described:
     subject = entry.text("subject", pattern="[a-z0-9][a-z0-9.-]{0,62}")
     title, groups = entry.text("title", entry.text("name", "")), entry.texts("groups")
     entry.close()
@@ -96,6 +114,12 @@ def token_for(places: Places, person: str, url: str | None = None) -> str:
     """
     settings = settings_of(read(places.config))
     public_url = url or settings.gateway.public_url
+    if _listed(places.config) is not None and not _key_of(places).exists():
+        message = (
+            f"no gateway with a development issuer ever ran with the state directory {places.state}, so none would take "
+            "this token. Name the state directory of yours with --state, or start it first."
+        )
+        raise TallyError(code="not_found", message=message)
     issuer = development_issuer(places, public_url)
     if issuer is None:
         message = (

@@ -185,11 +185,13 @@ async def _watch(gateway: Gateway, config: Path, seen: str) -> None:
         if now == seen or not gateway.recording:
             continue
         seen = now
-        files = look(config)
+        files, before = look(config), gateway.holder.current
         offered = files if isinstance(files, tuple) else await gateway.offer(files)
         if not isinstance(offered, Snapshot) and not gateway.recording:
             seen = ""
-        if isinstance(offered, Snapshot):
+        if isinstance(offered, Snapshot) and before is not None and offered.digest == before.digest:
+            _say("nothing changed that can change while the gateway runs: tally.yaml is read at the start only")
+        elif isinstance(offered, Snapshot):
             _say(f"configuration {offered.digest} is in force")
         else:
             _say(f"the changed configuration is refused, the old one stays in force:\n{told(offered)}")
