@@ -116,7 +116,7 @@ def token_for(places: Places, person: str, url: str | None = None) -> str:
     public_url = url or settings.gateway.public_url
     if _listed(places.config) is not None and not _key_of(places).exists():
         message = (
-            f"no gateway with a development issuer ever ran with the state directory {places.state}, so none would take "
+            f"no gateway with a development issuer ever ran with state directory {places.state}, so none would take "
             "this token. Name the state directory of yours with --state, or start it first."
         )
         raise TallyError(code="not_found", message=message)
