@@ -105,6 +105,10 @@ async def test_notifications_take_no_more_of_a_server_than_calls_may(stage: Stag
     with taken:
         assert (await client.ask("notifications/roots/list_changed", {}, None)).status_code == 202
         assert len(journal.entries("http", method="POST")) == posts
-    assert (await client.ask("notifications/roots/list_changed", {}, None)).status_code == 202
+    # Nothing is on record of what it says, so nothing of that leaves.
+    smuggled = {"smuggled": "x" * 1000}
+    assert (await client.ask("notifications/roots/list_changed", smuggled, None)).status_code == 202
+    *_, passed_on = journal.entries("http", method="POST")
     assert len(journal.entries("http", method="POST")) == posts + 1
+    assert int(msgspec.convert(passed_on["headers"], dict[str, str])["content-length"]) < 200
     assert not bulkhead.at(server)

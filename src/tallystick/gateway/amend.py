@@ -45,7 +45,10 @@ def _interim(rooms: Rooms, routed: Routed, reply: Reply, tool: str) -> Reply:
     if reply.result_type == "task":
         return _sealed(rooms, routed, reply, ("task", "taskId", tool))
     subject = subject_of(message, tool)
-    return reply if isinstance(subject, Refusal) else _sealed(rooms, routed, reply, ("state", "requestState", subject))
+    if isinstance(subject, Refusal):
+        # Unreachable while the intent commits to the same values; a state that cannot be bound is bound to nothing.
+        return reply._replace(payload=_with(reply.payload, "requestState", ""))
+    return _sealed(rooms, routed, reply, ("state", "requestState", subject))
 
 
 def _server(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:

@@ -204,7 +204,8 @@ async def send(rooms: Rooms, intended: Intended) -> Answered:
     routed = intended.cleared.authorized.routed
     target = routed.target
     if isinstance(target, Local):
-        passed_on = _outbound(rooms, routed, routed.identified.received.message.params)
+        # Nothing is on record of what a notification says, so nothing of it is passed on but its name.
+        passed_on = _outbound(rooms, routed, {}) if target.answer == "note" else None
         return Answered(intended, "success", await local.answer(rooms, routed, target, passed_on))
     if isinstance(target, StreamTarget):
         outbound = _outbound(rooms, routed, {})

@@ -11,6 +11,7 @@ import anyio
 
 from tallystick import policy
 from tallystick.gateway import amend
+from tallystick.gateway.bridge.feeds import notifications_of
 from tallystick.gateway.client import Channel
 from tallystick.gateway.local import listed
 from tallystick.gateway.rooms import Rooms
@@ -56,7 +57,7 @@ class _Stream:
                 continue
             self._stirred = anyio.Event()
             now = self._tools()
-            if now is not None and now != before and self._target.tools:
+            if now is not None and now != before and self._target.wanted.tools_list:
                 await exchange.emit(_TOOLS_CHANGED)
             before = now
 
@@ -165,15 +166,6 @@ def _allowed(routed: Routed, wanted: Wanted) -> Wanted:
 
 
 def _honoured(target: StreamTarget, wanted: Wanted) -> dict[str, object]:
-    asked: dict[str, object] = {}
-    if target.tools:
-        asked["toolsListChanged"] = True
-    if wanted.prompts_list:
-        asked["promptsListChanged"] = True
-    if wanted.resources_list:
-        asked["resourcesListChanged"] = True
-    if wanted.resources:
-        asked["resourceSubscriptions"] = list(wanted.resources)
-    if wanted.tasks:
-        asked["taskIds"] = [target.tasks[task] for task in wanted.tasks]
-    return asked
+    # That tools have changed is the gateway's own to tell too, so it is honoured whatever the server offers.
+    tasks = tuple(target.tasks[task] for task in wanted.tasks)
+    return notifications_of(wanted._replace(tasks=tasks, tools_list=target.wanted.tools_list))

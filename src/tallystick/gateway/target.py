@@ -176,7 +176,7 @@ def _session_stream(rooms: Rooms, identified: Identified, found: Route) -> Strea
     session_id = identified.received.headers.session or ""
     resources = rooms.sessions.resources_of(session_id)
     wanted = Wanted(prompts_list=True, resources_list=True, resources=resources, tools_list=True)
-    return StreamTarget(found.server, wanted, tools=True, tasks={})
+    return StreamTarget(found.server, wanted, {})
 
 
 class _Capabilities(msgspec.Struct):
@@ -221,7 +221,7 @@ def _listen(rooms: Rooms, identified: Identified, found: Route) -> StreamTarget 
         tuple(tasks),
         asked.tools_list_changed,
     )
-    return StreamTarget(found.server, wanted, asked.tools_list_changed, tasks)
+    return StreamTarget(found.server, wanted, tasks)
 
 
 def _unknown(method: str) -> Refusal:

@@ -76,7 +76,6 @@ class StreamTarget(NamedTuple):
 
     server: Server | None
     wanted: Wanted
-    tools: bool
     tasks: dict[str, str]
 
 

@@ -5,5 +5,6 @@ Must never ask a client on a stream that it shares with others, or tell it what 
 
 from tallystick.gateway.bridge.feeds.feed import Feed, Manners
 from tallystick.gateway.bridge.feeds.listener import Listener
+from tallystick.gateway.bridge.feeds.wanted import notifications_of
 
-__all__ = ["Feed", "Listener", "Manners"]
+__all__ = ["Feed", "Listener", "Manners", "notifications_of"]
