@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tallystick import audit
-from tallystick.audit.journal import Segment
-from tallystick.audit.log import Log, Row, Store, open_log
-from tallystick.audit.store import DirectoryStore, State
+from tallystick.audit.log.files import DirectoryStore, State
+from tallystick.audit.log.journal import Segment
+from tallystick.audit.log.log import Log, Row, Store, open_log
 from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TenantId, ToolId
 
 Result = TypeVar("Result")

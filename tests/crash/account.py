@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick import audit
 from tallystick.audit import offline
-from tallystick.audit.store import read_commitment_key
+from tallystick.audit.log.files import read_commitment_key
 from tests.crash.bank import Bank
 from tests.crash.load import Asked
 from tests.interaction.record import Leaf, leaves_of

@@ -6,7 +6,7 @@ import pytest
 from mcp import Client, MCPError
 
 from tallystick import audit
-from tallystick.audit.store import read_commitment_key
+from tallystick.audit.log.files import read_commitment_key
 from tests.interaction.record import leaves_of, log_of
 from tests.interaction.stage import Json, Stage
 from tests.interaction.ways import Way, every_way, every_way_at_once

@@ -7,7 +7,7 @@ Never in here: payloads (only keyed commitments to them), decisions about calls,
 """
 
 from tallystick.audit import offline
-from tallystick.audit.leaf import call_id, canonical, commit, encode
+from tallystick.audit.leaf.call import call_id, canonical, commit, encode
 from tallystick.audit.model import Denial, Intent, Outcome, Recorder, Status, Target, Unwritable
 
 __all__ = [

@@ -16,10 +16,10 @@ from typing import Final
 
 import anyio
 
-from tallystick.audit.leaf import SIZE_LIMIT
+from tallystick.audit.leaf.call import SIZE_LIMIT
 from tallystick.audit.model import Unwritable
-from tallystick.audit.sequence import ACKNOWLEDGED, ANSWER, FRAME, LEAVES, ONCE, PROTOCOL, READY, REFUSED
 from tallystick.audit.tlog.tiles import pack
+from tallystick.audit.writer.sequence import ACKNOWLEDGED, ANSWER, FRAME, LEAVES, ONCE, PROTOCOL, READY, REFUSED
 from tallystick.terms import TenantId
 
 PENDING_LIMIT = 32_768

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from tallystick.audit import Unwritable
 from tallystick.audit.client import WriterClient, join_writer, start_writer
-from tallystick.audit.leaf import configured
+from tallystick.audit.leaf.call import configured
 from tallystick.gateway import Rooms, Streams, record_left
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
 from tallystick.gateway.sealing import Keeper, Seal, Sessions, Store

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick.audit.journal import Segment, frame, read_tail
-from tallystick.audit.leaf import glance, in_doubt
+from tallystick.audit.leaf.call import glance, in_doubt
+from tallystick.audit.log.journal import Segment, frame, read_tail
 from tallystick.audit.model import Unwritable
 from tallystick.audit.tlog.merkle import tree_hash
 from tallystick.audit.tlog.note import Checkpoint, NoteError, open_checkpoint, sign_checkpoint, verifier_of

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tallystick.audit.journal import Segment
-from tallystick.audit.log import FIRST_SEGMENT_BYTES, Row
+from tallystick.audit.log.journal import Segment
+from tallystick.audit.log.log import FIRST_SEGMENT_BYTES, Row
 from tallystick.audit.model import Unwritable
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
 from tallystick.audit.tlog.note import Checkpoint, sign_checkpoint, verifier_of

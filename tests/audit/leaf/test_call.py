@@ -8,7 +8,7 @@ import pytest
 import rfc8785
 
 from tallystick import audit
-from tallystick.audit import leaf as leaves
+from tallystick.audit.leaf import call as leaves
 from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TenantId, ToolId
 from tests.audit.sample import BANK, CALLER, DECISION, NOON, TARGET, call_of, denial, intent, outcome
 

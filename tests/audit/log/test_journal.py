@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tallystick import audit
-from tallystick.audit import log as log_module
-from tallystick.audit.journal import Segment, Tail, frame, read_tail
-from tallystick.audit.store import DirectoryStore
+from tallystick.audit.log import log as log_module
+from tallystick.audit.log.files import DirectoryStore
+from tallystick.audit.log.journal import Segment, Tail, frame, read_tail
 from tests.audit.sample import (
     Ticking,
     denial,

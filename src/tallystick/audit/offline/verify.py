@@ -1,69 +1,19 @@
-"""Reading, proving and verifying a log from its files and public key alone (C2SP tlog-tiles, tlog-proof@v1).
-
-Needs no running Tallystick and no secret. Damage is returned as values that name the file and the index.
-"""
+"""Verifying a log from its files and public key alone. Damage is a value that names the file and the index."""
 
 import json
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeGuard
 
-from tallystick.audit.leaf import canonical, disclose
-from tallystick.audit.tlog.merkle import includes, inclusion, leaf_hash, root
+from tallystick.audit.leaf.call import canonical
+from tallystick.audit.offline.read import Damage, is_fields, reader, text
+from tallystick.audit.tlog.merkle import leaf_hash, root
 from tallystick.audit.tlog.note import Checkpoint, Verifier, open_checkpoint, parse_vkey
-from tallystick.audit.tlog.tiles import (
-    HASH_BYTES,
-    WIDTH,
-    Edge,
-    Read,
-    cut,
-    pack,
-    read_tile,
-    tile_node,
-    tile_path,
-    unpack,
-    widths,
-)
+from tallystick.audit.tlog.tiles import HASH_BYTES, WIDTH, Edge, Read, cut, pack, read_tile, tile_path, unpack, widths
 from tallystick.terms import TallyError
 
-__all__ = [
-    "Damage",
-    "Report",
-    "UnreadableError",
-    "check_proof",
-    "disclose",
-    "is_fields",
-    "prove",
-    "read_fields",
-    "read_leaves",
-    "read_vkey",
-    "size_of",
-    "verify_log",
-]
-
-PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 _KINDS = {"intent", "outcome", "denial", "in_doubt", "open", "config"}
 _CLOSING = {"outcome", "in_doubt"}
-
-
-class UnreadableError(TallyError):
-    """A log, or a part of it, that is not there or not in the form it must have."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("not_found", message)
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """One thing that is wrong: in which file, at which leaf (if one can be named), and what."""
-
-    file: str
-    index: int | None
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,73 +37,11 @@ class Report:
         return {"ok": self.ok, **asdict(self)}
 
 
-def read_vkey(directory: Path) -> str:
-    """The verifier key beside a log; raises UnreadableError. A key from beside the log proves consistency only."""
-    return _text(directory / "vkey").strip()
-
-
-def size_of(directory: Path) -> int:
-    """Number of leaves that the (unverified) checkpoint states; raises UnreadableError."""
-    _, size, *_ = [*_text(directory / "checkpoint").split("\n"), ""]
-    if not size.isdecimal():
-        message = f"{directory / 'checkpoint'} is not a checkpoint"
-        raise UnreadableError(message)
-    return int(size)
-
-
-def read_leaves(directory: Path, indices: range) -> Iterator[tuple[int, bytes]]:
-    """Yield (index, leaf) for indices in rising order; raises UnreadableError when a bundle is missing or damaged."""
-    size, read = size_of(directory), _reader(directory)
-    number, leaves = -1, list[bytes]()
-    for index in indices:
-        if index // WIDTH != number:
-            number = index // WIDTH
-            leaves = unpack(read_tile(read, None, number, size) or b"")[0] if 0 <= index < size else []
-        if not 0 <= index - number * WIDTH < len(leaves):
-            bundle = "" if index >= size else f", and {tile_path(None, number)} does not hold it; verify the log"
-            message = f"no leaf {index}: the log has {size} leaves{bundle}"
-            raise UnreadableError(message)
-        yield index, leaves[index % WIDTH]
-
-
-def prove(directory: Path, index: int) -> str:
-    """Proof that a leaf is in the log, as a C2SP tlog-proof with the checkpoint inside; raises UnreadableError."""
-    size = size_of(directory)
-    if not 0 <= index < size:
-        message = f"no leaf {index}: the log has {size} leaves"
-        raise UnreadableError(message)
-    try:
-        path = inclusion(index, size, tile_node(_reader(directory), size))
-    except LookupError as error:
-        message = f"{directory}: {error}; run `tally audit verify {directory}`"
-        raise UnreadableError(message) from error
-    hashes = "".join(f"{b64encode(digest).decode()}\n" for digest in path)
-    return f"{PROOF_HEADER}\nindex {index}\n{hashes}\n{_text(directory / 'checkpoint')}"
-
-
-def check_proof(text: str, vkey: str, leaf: bytes) -> Checkpoint | Damage:
-    """Check a proof against a key and the leaf's bytes; return the checkpoint that vouches for the leaf."""
-    head, found, note = text.partition("\n\n")
-    lines = head.split("\n")
-    if not found or lines[0] != PROOF_HEADER:
-        return Damage("proof", None, f"does not start with {PROOF_HEADER}")
-    lines = [line for line in lines[1:] if not line.startswith("extra ")]
-    try:
-        checkpoint = open_checkpoint(note, parse_vkey(vkey))
-        index = int(lines[0].removeprefix("index "))
-        path = [b64decode(line, validate=True) for line in lines[1:]]
-    except (TallyError, Base64Error, ValueError, IndexError) as error:
-        return Damage("proof", None, f"cannot be read: {error}")
-    if includes(leaf_hash(leaf), index, checkpoint.size, path) != checkpoint.root:
-        return Damage("proof", index, "the leaf is not the one that the log holds at this index")
-    return checkpoint
-
-
 def verify_log(directory: Path, vkey: str, *, opaque: bool = False) -> Report:
     """Re-derive everything: signature, leaf hashes, tiles, root; unless opaque, also read what the leaves say."""
     try:
         verifier = parse_vkey(vkey)
-        checkpoint = open_checkpoint(_text(directory / "checkpoint"), verifier)
+        checkpoint = open_checkpoint(text(directory / "checkpoint"), verifier)
     except TallyError as error:
         return Report("", 0, "", {}, (), (Damage("checkpoint", None, error.message),))
     check = _Verification(directory, checkpoint, opaque=opaque)
@@ -172,7 +60,7 @@ class _Verification:
         self.kinds: Counter[str] = Counter()
         self.opened: dict[int, str] = {}
         self._directory = directory
-        self._read: Read = _reader(directory)
+        self._read: Read = reader(directory)
         self._size = checkpoint.size
         self._root = checkpoint.root
         self._opaque = opaque
@@ -286,36 +174,3 @@ class _Verification:
 
     def _blame(self, file: str, index: int | None, text: str) -> None:
         self.damage.append(Damage(file, index, text))
-
-
-def is_fields(value: object) -> TypeGuard[dict[str, object]]:
-    """Tell whether a parsed JSON value is an object."""
-    return isinstance(value, dict)
-
-
-def read_fields(leaf: bytes) -> dict[str, object]:
-    """Fields of a leaf; of one that is no JSON object, its text."""
-    try:
-        fields: object = json.loads(leaf)
-    except ValueError:
-        fields = None
-    return fields if is_fields(fields) else {"kind": "unreadable", "text": leaf.decode(errors="replace")}
-
-
-def _reader(directory: Path) -> Read:
-    def read(path: str) -> bytes | None:
-        try:
-            return (directory / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    return read
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        message = f"{path} cannot be read: {why}. A log's directory is <state>/audit/<tenant>/<year>."
-        raise UnreadableError(message) from error

@@ -21,7 +21,7 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
-from tallystick.audit.leaf import SIZE_LIMIT
+from tallystick.audit.leaf.call import SIZE_LIMIT
 from tallystick.audit.model import Unwritable
 from tallystick.audit.tlog.tiles import unpack
 

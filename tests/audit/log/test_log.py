@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tallystick import audit
-from tallystick.audit import log as log_module
-from tallystick.audit.log import open_log
-from tallystick.audit.store import State
-from tallystick.audit.writer import Logs
+from tallystick.audit.log import log as log_module
+from tallystick.audit.log.files import State
+from tallystick.audit.log.log import open_log
+from tallystick.audit.writer.logs import Logs
 from tallystick.terms import TenantId
 from tests.audit.sample import (
     BANK,

@@ -11,11 +11,11 @@ import anyio
 import pytest
 
 from tallystick import audit
-from tallystick.audit import sequence
 from tallystick.audit.client import WriterClient, join_writer, start_writer
-from tallystick.audit.leaf import configured
-from tallystick.audit.sequence import ANSWER, FRAME, LEAVES, ONCE, PROTOCOL, READY, Run, Sequencer
+from tallystick.audit.leaf.call import configured
 from tallystick.audit.tlog.tiles import pack
+from tallystick.audit.writer import sequence
+from tallystick.audit.writer.sequence import ANSWER, FRAME, LEAVES, ONCE, PROTOCOL, READY, Run, Sequencer
 from tallystick.terms import TenantId
 from tests.audit.sample import BANK, NOON, denial, intent, outcome
 from tests.interaction.processes import kill, writers_of
