@@ -89,9 +89,9 @@ def packages(root: Path) -> Iterator[Violation]:
 
 
 def mirrors(root: Path) -> Iterator[Violation]:
-    """Every room has its folder of tests with at least one test file."""
+    """Every room has its folder of tests with at least one test file, in itself or below."""
     for room in rooms(root):
-        if not any((root / "tests" / room).glob("test_*.py")):
+        if not any((root / "tests" / room).rglob("test_*.py")):
             yield Violation(f"mirror {room}", f"no test_*.py in tests/{room}")
 
 

@@ -3,13 +3,72 @@
 Named tuples, not dataclasses: two are made for each call, and a frozen dataclass takes five times as long to make.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
 from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TallyError, TenantId, ToolId
 
 Status = Literal["success", "tool_error", "rpc_error", "limited", "upstream_failure", "timeout", "cancelled"]
 """How a call ended, from the caller's view; denials are leaves of their own."""
+
+
+Level = Literal["durable", "published", "cosigned"]
+"""How far a record must have come before a reply leaves: synced to disk, under a signed checkpoint, under one that a
+quorum of witnesses has cosigned."""
+
+EventKind = Literal[
+    "admin", "approval", "breakglass", "config", "erasure", "export", "heartbeat", "hold", "key", "login", "policy",
+    "registry", "token",
+]  # fmt: skip
+"""Kinds of leaves that are no part of a call."""
+
+
+class Content(NamedTuple):
+    """One payload in clear: `field` is args, result, prompt, intent, reason, before or after."""
+
+    field: str
+    content: bytes
+
+
+class Capture(NamedTuple):
+    """Payloads that are kept, encrypted, with a leaf.
+
+    `subject` is the reference (`leaf.subject_ref`) of the person whose data they are, `retention` the class that says
+    how long they are kept.
+    """
+
+    subject: str
+    retention: str
+    contents: tuple[Content, ...]
+
+
+class Sealed(NamedTuple):
+    """One encrypted payload: its retention class and the self-describing record (`payload.seal`)."""
+
+    retention: str
+    record: bytes
+
+
+class Context(NamedTuple):
+    """Why a call was made, as a commitment: `of` is prompt, intent or reason; `source` is meta, argument or hook."""
+
+    of: str
+    source: str
+    c: str
+
+
+class Event(NamedTuple):
+    """Anything that is recorded and is no call. `fields` are those of its kind in `leaf.kinds`, ready for JSON.
+
+    `caller` is who did it through a gateway; what an operator did on the machine names them in its fields.
+    """
+
+    kind: EventKind
+    id: str
+    at: float
+    tenant: TenantId
+    fields: Mapping[str, object]
+    caller: Caller | None = None
 
 
 class Target(NamedTuple):
@@ -90,6 +149,9 @@ class Unwritable(TallyError):
 class Recorder(Protocol):
     """Where leaves go."""
 
-    def append(self, tenant: TenantId, leaf: bytes) -> Awaitable[int]:
-        """Return the leaf's index in the tenant's log once it is durable; raises Unwritable, now or when awaited."""
+    def append(self, tenant: TenantId, leaf: bytes, capture: Capture | None = None) -> Awaitable[int]:
+        """Return the leaf's index in the tenant's log once it is durable, and what is captured with it.
+
+        Raises Unwritable, now or when awaited.
+        """
         ...
