@@ -1,19 +1,23 @@
 #!/usr/bin/env python
-"""Writes docs/reference from the code: reason codes, command line, settings. With --check it only compares.
+"""Writes docs/reference from the code: reason codes, command line, settings, leaves. With --check it only compares.
 
-Nothing in docs/reference/*.md is written by hand; the sentences come from reasons.toml, from the commands' own help
-and from the docstrings below the settings' fields.
+Nothing in docs/reference/*.md is written by hand; the sentences come from reasons.toml, from the commands' own help,
+from the docstrings below the settings' fields and from the table of kinds of leaves.
 """
 
 import argparse
 import ast
+import json
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
 import click
+
+from tallystick.audit.leaf.kinds import COMMON, KINDS, Field
+from tallystick.audit.leaf.schema import leaf_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "<!-- Written by `make docs`; changes by hand are lost. -->\n\n"
@@ -125,6 +129,30 @@ def settings_page(root: Path) -> str:
     return MARK + "\n".join(["# Settings\n", *setting_rows(ast.parse(text))])
 
 
+def leaves_page() -> str:
+    """Every kind of leaf with its fields."""
+    lines = [
+        "# Leaves\n",
+        "A leaf is canonical JSON (RFC 8785) of at most 8 KiB. Its JSON Schema: [leaf-schema.json](leaf-schema.json).",
+        "Fields that end in `_c` are keyed commitments to payloads; no payload is in a leaf.\n",
+        "## Every leaf\n",
+        *_fields_of(COMMON),
+    ]
+    for name, kind in sorted(KINDS.items()):
+        lines += [f"## `{name}`\n", f"{kind.says}\n", *_fields_of(kind.fields)]
+    return MARK + "\n".join(lines)
+
+
+def _fields_of(fields: Mapping[str, Field]) -> list[str]:
+    rows = [f"| `{name}` | {'always' if field.required else ''} | {field.says} |" for name, field in fields.items()]
+    return ["| field | | says |\n| --- | --- | --- |", *rows, ""]
+
+
+def schema_file() -> str:
+    """The JSON Schema of leaves."""
+    return json.dumps(leaf_schema(), indent=1) + "\n"
+
+
 def pages(root: Path) -> dict[str, str]:
     """Path below docs/reference -> text; a page whose room is not built yet is left out."""
     result = {"reasons.md": reasons_page(root)}
@@ -132,6 +160,9 @@ def pages(root: Path) -> dict[str, str]:
         result["cli.md"] = cli_page()
     if (root / "src/tallystick/settings/model.py").exists():
         result["settings.md"] = settings_page(root)
+    if (root / "src/tallystick/audit/leaf/kinds.py").exists():
+        result["leaves.md"] = leaves_page()
+        result["leaf-schema.json"] = schema_file()
     return result
 
 
