@@ -12,6 +12,7 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
+from tallystick.cli import search as _search  # noqa: F401 - adds `tally audit search`
 from tallystick.cli.audit import audit
 from tallystick.cli.demo import INTERRUPTED, demo, demo_bank, end_on_terminate
 from tallystick.cli.gateway import gateway, gateway_worker

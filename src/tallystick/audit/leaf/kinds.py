@@ -130,6 +130,8 @@ KINDS: Final[Mapping[str, Kind]] = {
             "decision": Field(_DECISION, "why it was allowed", required=True),
             "args_c": Field(_HEX, "commitment to the arguments", required=True),
             "request_bytes": Field(_COUNT, "size of the arguments in bytes", required=True),
+            "amount": Field({"type": "string", "pattern": "^-?[0-9]{1,30}(\\.[0-9]{1,12})?$"}, "sum of money it moves"),
+            "currency": Field({"type": "string", "pattern": "^[A-Z]{3}$"}, "currency of the amount (ISO 4217)"),
             "approval": Field(_ULID, "approval that cleared it"),
             "compensates": Field(_ULID, "call that this one undoes"),
         },
