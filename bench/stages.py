@@ -99,7 +99,7 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
     aim = audit.Target(_ROUTE, "tools/call", MODERN, scene.tool.server.name, scene.tool.tool.id, scene.tool.tool.digest)
     decision = policy.decide(scene.tool.part, caller, arguments, MODERN)
     canonical = audit.canonical(arguments)
-    call_id, key, now = audit.call_id(0.0, bytes(10)), rooms.commitment_key, rooms.clock()
+    call_id, key, now = audit.leaf.call_id(0.0, bytes(10)), rooms.commitment_key, rooms.clock()
     args_c = audit.commit(key, call_id, "args", bytes(str(canonical), "ascii"))
     intent = audit.Intent(call_id, now, _TENANT, caller, aim, decision, args_c, 300)
     outcome = audit.Outcome(call_id, now, _TENANT, 1, "success", 500, 300, args_c)
@@ -129,7 +129,7 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
         "decide, uncached, new caller": stranger,
         "decide, a policy reads the arguments": lambda: policy.decide(scene.reading.part, caller, arguments, MODERN),
         "bulkhead: in and out": bulkhead,
-        "call id": lambda: audit.call_id(now, b"0123456789"),
+        "call id": lambda: audit.leaf.call_id(now, b"0123456789"),
         "canonical arguments": lambda: audit.canonical(arguments),
         "commit to the arguments": lambda: audit.commit(key, call_id, "args", scene.body),
         "commit to the result": lambda: audit.commit(key, call_id, "result", result),
@@ -144,7 +144,7 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
 async def _writing(state: Path, scene: _Scene) -> dict[str, float]:
     shutil.rmtree(state, ignore_errors=True)
     leaf = audit.encode(
-        audit.Outcome(audit.call_id(0.0, bytes(10)), 0.0, _TENANT, None, "success", 500, 300, None, caller=scene.caller)
+        audit.Outcome(audit.leaf.call_id(0.0, bytes(10)), 0.0, _TENANT, None, "success", 500, 300, None, caller=scene.caller)
     )
     async with start_writer(state, "bench.invalid", initialize=True) as recorder:
         for _ in range(20):

@@ -44,7 +44,7 @@ TARGET = audit.Target(
 
 def call_of(number: int) -> str:
     """ULID of a numbered call."""
-    return audit.call_id(NOON, number.to_bytes(10, "big"))
+    return audit.leaf.call_id(NOON, number.to_bytes(10, "big"))
 
 
 def intent(number: int) -> bytes:
@@ -114,9 +114,9 @@ class Failing:
         """Write or fail."""
         self._write("settle", self._store.settle)
 
-    def show(self, body: str) -> None:
+    def show(self, body: str, name: str = "checkpoint") -> None:
         """Write or fail."""
-        self._write("show", lambda: self._store.show(body))
+        self._write(f"show {name}", lambda: self._store.show(body, name))
 
     def journal(self, batch: bytes) -> None:
         """Write or fail."""
@@ -157,7 +157,7 @@ def opened_state(directory: Path) -> Generator[State]:
 
 def opened_log(state: State, clock: Ticking | None = None) -> Log:
     """The log of `opened_state`."""
-    return open_log(stored(state), state.key, ORIGIN, BANK, clock or Ticking())
+    return open_log(stored(state), state.signing, ORIGIN, BANK, clock or Ticking())
 
 
 def stored(state: State) -> DirectoryStore:

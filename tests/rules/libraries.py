@@ -22,6 +22,7 @@ DOORS: dict[str, tuple[str, frozenset[str]]] = {
     "jwt": ("pyjwt", frozenset({"identity"})),
     "msgspec": ("msgspec", frozenset({"wire", "audit", "identity", "gateway"})),
     "rfc8785": ("rfc8785", frozenset({"audit"})),
+    "urllib3": ("urllib3", frozenset({"audit", "export"})),
     "uvicorn": ("uvicorn", frozenset({"wiring"})),
     "uvloop": ("uvloop", frozenset({"wiring"})),
     "yaml": ("pyyaml", frozenset({"settings"})),

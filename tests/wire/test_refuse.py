@@ -22,7 +22,7 @@ def _told(refusal: Refusal, version: str = MODERN, record: int | None = None) ->
     return status, message["error"]
 
 
-@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.ARGUMENTS_INVALID}))
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.ARGUMENTS_INVALID, Reason.CONTEXT_REQUIRED}))
 @pytest.mark.parametrize("code", CODES)
 def test_every_refusal_has_a_code_that_is_standard_or_outside_the_reserved_band(code: Code, reason: Reason) -> None:
     status, error = _told(Refusal(code, (reason,), "text"))
@@ -73,8 +73,9 @@ def test_a_request_without_a_readable_id_is_answered_with_null() -> None:
 
 
 @pytest.mark.parametrize("era", ERAS.values(), ids=ERAS)
-def test_arguments_that_do_not_fit_are_told_to_the_model_where_the_era_has_it(era: Era) -> None:
-    unfit = Refusal("invalid", (Reason.ARGUMENTS_INVALID,), "`amount` is no integer.")
+@pytest.mark.parametrize("reason", [Reason.ARGUMENTS_INVALID, Reason.CONTEXT_REQUIRED])
+def test_what_a_model_can_put_right_is_told_to_it_where_the_era_has_a_way(era: Era, reason: Reason) -> None:
+    unfit = Refusal("invalid", (reason,), "`amount` is no integer.")
     status, body = encode.refusal(unfit, 7, era, 41)
     message = msgspec.json.decode(body, type=dict[str, object])
     assert (status, message["id"]) == (200, 7)
@@ -86,5 +87,5 @@ def test_arguments_that_do_not_fit_are_told_to_the_model_where_the_era_has_it(er
         **({} if era.sessions else {"resultType": "complete"}),
         "content": [{"type": "text", "text": "`amount` is no integer."}],
         "isError": True,
-        "_meta": {"tallystick.dev/reasons": ["arguments_invalid"], "tallystick.dev/record": 41},
+        "_meta": {"tallystick.dev/reasons": [reason], "tallystick.dev/record": 41},
     }

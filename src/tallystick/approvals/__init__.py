@@ -1,6 +1,7 @@
-"""Approvals: a human says yes before a risky call runs.
+"""Approvals: whatever policy obliges to has happened before a call runs: it is explained, or a human said yes.
 
-So far no grant can be given, so every obliged call is refused, and the refusal says so: an obligation is never ignored.
+So far no grant can be given, so every call that needs one is refused, and the refusal says so: an obligation is never
+ignored.
 Must never contain a way around an obligation, nor decide which calls need one (policy does).
 """
 

@@ -1,26 +1,26 @@
 """The record: what happened, as leaves of a C2SP tlog-tiles log that a stranger can verify offline.
 
-`encode` turns an Intent, Outcome or Denial into a leaf; a `Recorder` makes it durable; `offline` reads, proves and
-verifies a log from its files and public key. Wiring starts the writer process through `tallystick.audit.client`.
+`encode` turns an Intent, Outcome or Denial into a leaf; a `model.Recorder` makes it durable; `offline` reads, proves
+and verifies a log from its files and public key. Wiring starts the writer process through `tallystick.audit.client`.
 
 Never in here: payloads (only keyed commitments to them), decisions about calls, or a way to change a written leaf.
 """
 
-from tallystick.audit import offline
-from tallystick.audit.leaf.call import call_id, canonical, commit, encode
-from tallystick.audit.model import Denial, Intent, Outcome, Recorder, Status, Target, Unwritable
+from tallystick.audit import leaf, model, offline, witness
+from tallystick.audit.leaf.call import canonical, commit, encode
+from tallystick.audit.model import Denial, Intent, Outcome, Target, Unwritable
 
 __all__ = [
     "Denial",
     "Intent",
     "Outcome",
-    "Recorder",
-    "Status",
     "Target",
     "Unwritable",
-    "call_id",
     "canonical",
     "commit",
     "encode",
+    "leaf",
+    "model",
     "offline",
+    "witness",
 ]

@@ -2,37 +2,94 @@
 
 Fail closed: when the writer refuses, dies or falls too far behind, pending and later appends raise Unwritable. A client
 that joined a writer by its socket joins again when there is one again; what was pending stays refused.
+
+`order` is for commands: it does one thing with the running writer, or with one that it starts for that.
 """
 
 import asyncio
 import socket
+import subprocess
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Final
 
 import anyio
 
+from tallystick.audit.desk import Fields
 from tallystick.audit.leaf.call import SIZE_LIMIT
-from tallystick.audit.model import Unwritable
+from tallystick.audit.model import Capture, Level, Unwritable
 from tallystick.audit.tlog.tiles import pack
-from tallystick.audit.writer.sequence import ACKNOWLEDGED, ANSWER, FRAME, LEAVES, ONCE, PROTOCOL, READY, REFUSED
-from tallystick.terms import TenantId
+from tallystick.audit.writer import socket_of
+from tallystick.audit.writer.frames import (
+    ACKNOWLEDGED,
+    HURRY,
+    ONCE,
+    PROGRESS,
+    PROTOCOL,
+    READY,
+    REFUSED,
+    TOLD,
+    Progress,
+    answers,
+    bundle_of,
+    check_capture,
+    framed,
+    order_frame,
+    place_of,
+    read_progress,
+)
+from tallystick.audit.writer.line import Line, read_told
+from tallystick.terms import TallyError, TenantId
 
 PENDING_LIMIT = 32_768
-"""Leaves that may wait for their acknowledgement; at 8 KiB each the buffers stay below 256 MiB."""
+"""Leaves that may wait for their acknowledgement."""
+PENDING_BYTES = 256 << 20
+"""Bytes of leaves and payloads that may wait for it. What the socket does not take at once is in memory twice."""
 JOIN_SECONDS: Final = 15
 """How long a writer may take to recover its logs before a worker gives up waiting for its greeting."""
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 """Between two tries to join again: soon at first, since a writer is usually back in a second; then never a storm."""
 _BUNDLE_LEAVES = 4096
+_BUNDLE_BYTES: Final = 8 << 20
+"""A frame ends with the leaf that reaches either: a writer takes in a frame as a whole."""
+_STRAYS_LIMIT: Final = 4096
 _STOP_SECONDS = 15
 _KEY_BYTES = 32
 _NOT_YET: Final = Unwritable("the audit writer has not answered yet")
+
+
+class _Frame:
+    """Leaves of one tenant that go in one frame, and who waits for each; `at` counts those that were answered."""
+
+    __slots__ = ("at", "captures", "futures", "leaves", "size", "tenant")
+
+    def __init__(self, tenant: TenantId) -> None:
+        self.tenant = tenant
+        self.leaves: list[bytes] = []
+        self.futures: list[asyncio.Future[int]] = []
+        self.captures: dict[int, bytes] = {}
+        self.size = 0
+        self.at = 0
+
+
+class _Reach:
+    """Somebody who waits until a leaf has come so far."""
+
+    __slots__ = ("future", "index", "level")
+
+    def __init__(self, level: Level, index: int, future: asyncio.Future[None]) -> None:
+        self.level = level
+        self.index = index
+        self.future = future
+
+    def reached(self, known: Progress) -> bool:
+        """Tell whether the leaf is there, or nobody waits any more."""
+        return self.future.done() or self.index < (known.cosigned if self.level == "cosigned" else known.published)
 
 
 class WriterClient(asyncio.Protocol):
@@ -41,41 +98,60 @@ class WriterClient(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._buffers: dict[TenantId, list[bytes]] = {}
-        self._futures: dict[TenantId, list[asyncio.Future[int]]] = {}
-        self._waiting: deque[asyncio.Future[int]] = deque()
-        self._pending = 0
-        self._scheduled = False
+        self._open: dict[TenantId, _Frame] = {}
+        self._full: list[_Frame] = []
+        self._waiting: deque[_Frame] = deque()
+        self._pending = self._pending_bytes = 0
+        self._scheduled = self._hurried = False
         self._rest = b""
         self._failure: Unwritable | None = _NOT_YET
+        # The newest log of each tenant, and which leaves went into the one before it.
+        self._years: dict[TenantId, int] = {}
+        self._strays: dict[tuple[TenantId, int], int] = {}
+        self._progress: dict[tuple[str, int], Progress] = {}
+        self._reaching: dict[tuple[str, int], list[_Reach]] = {}
+        self._orders: dict[int, asyncio.Future[Fields]] = {}
+        self._ordered = 0
         self.ready: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
         self.commitment_key = b""
         self.host = ""
 
-    def append(self, tenant: TenantId, leaf: bytes) -> asyncio.Future[int]:
-        """Send a leaf; the future holds its index once it is durable. Raises Unwritable, now or when awaited."""
+    def append(self, tenant: TenantId, leaf: bytes, capture: Capture | None = None) -> asyncio.Future[int]:
+        """Send a leaf and what is captured with it; the future holds its index once both are durable.
+
+        Raises Unwritable, now or when awaited; ValueError for a leaf or a capture that no writer takes.
+        """
         if self._failure is not None:
             raise self._failure
         size = len(leaf)
         if not 0 < size <= SIZE_LIMIT:
             message = f"a leaf has 1 to {SIZE_LIMIT} bytes, this one has {size}"
             raise ValueError(message)
-        if self._pending >= PENDING_LIMIT:
-            message = f"{self._pending} leaves wait for the audit writer; the disk is too slow for this load"
+        content = b""
+        if capture is not None:
+            content = check_capture(capture)
+            size += len(content)
+        if self._pending >= PENDING_LIMIT or self._pending_bytes + size > PENDING_BYTES:
+            message = (
+                f"{self._pending} leaves wait for the audit writer ({self._pending_bytes >> 20} MiB); "
+                "the disk is too slow for this load"
+            )
             raise Unwritable(message)
         self._pending += 1
+        self._pending_bytes += size
         future: asyncio.Future[int] = self._loop.create_future()
-        buffer = self._buffers.get(tenant)
-        if buffer is None:
-            buffer = self._buffers[tenant] = []
-            self._futures[tenant] = []
-        buffer.append(size.to_bytes(2, "big"))
-        buffer.append(leaf)
-        self._futures[tenant].append(future)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        frame = self._open.get(tenant)
+        if frame is None:
+            frame = self._open[tenant] = _Frame(tenant)
+        if content:
+            frame.captures[len(frame.leaves)] = content
+        frame.leaves.append(leaf)
+        frame.futures.append(future)
+        frame.size += size
+        if len(frame.leaves) >= _BUNDLE_LEAVES or frame.size >= _BUNDLE_BYTES:
+            self._full.append(self._open.pop(tenant))
+        self._schedule()
         return future
 
     def append_once(self, tenant: TenantId, topic: bytes, value: bytes, leaf: bytes) -> asyncio.Future[int]:
@@ -83,15 +159,55 @@ class WriterClient(asyncio.Protocol):
 
         The writer remembers topics for its own lifetime. Raises Unwritable, now or when awaited.
         """
-        if self._failure is not None or self._transport is None:
-            raise self._failure or Unwritable("the audit writer is not connected")
+        transport = self._connected()
         # Answers come in the order of frames, so what waits goes first.
         self._flush()
         future: asyncio.Future[int] = self._loop.create_future()
+        frame = _Frame(tenant)
+        frame.futures.append(future)
         self._pending += 1
-        self._waiting.append(future)
-        name, bundle = tenant.encode(), pack([topic, value, leaf])
-        self._transport.write(FRAME.pack(len(bundle), len(name), ONCE) + name + bundle)
+        self._waiting.append(frame)
+        transport.write(framed(tenant, ONCE, pack([topic, value, leaf])))
+        return future
+
+    def reach(self, tenant: TenantId, index: int, level: Level) -> asyncio.Future[None]:
+        """Wait until a leaf of this client has come as far as `level`; raises Unwritable, now or when awaited.
+
+        The writer publishes without a pause for it. How long to wait for witnesses is the caller's choice: cancel.
+        """
+        future: asyncio.Future[None] = self._loop.create_future()
+        if level == "durable":
+            future.set_result(None)
+            return future
+        self._connected()
+        place = (tenant, self._year_of(tenant, index))
+        wanted = _Reach(level, index, future)
+        known = self._progress.get(place)
+        if known is not None and wanted.reached(known):
+            future.set_result(None)
+            return future
+        self._reaching.setdefault(place, []).append(wanted)
+        self._hurried = True
+        self._schedule()
+        return future
+
+    async def prove(self, tenant: TenantId, index: int) -> str:
+        """Return the tlog-proof of a leaf of this client, once a checkpoint covers it; raises Unwritable."""
+        await self.reach(tenant, index, "published")
+        asked = {"order": "prove", "tenant": tenant, "index": index, "year": self._year_of(tenant, index)}
+        try:
+            return str((await self.order(asked))["proof"])
+        except TallyError as error:
+            raise Unwritable(error.message) from error
+
+    def order(self, fields: Fields) -> asyncio.Future[Fields]:
+        """Give the writer an order (`audit.desk`); raises Unwritable, and TallyError with what the writer said."""
+        transport = self._connected()
+        self._flush()
+        self._ordered += 1
+        future: asyncio.Future[Fields] = self._loop.create_future()
+        self._orders[self._ordered] = future
+        transport.write(order_frame(self._ordered, fields))
         return future
 
     def close(self) -> None:
@@ -115,23 +231,21 @@ class WriterClient(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the event loop: acknowledgements, in the order of the leaves."""
         stream = self._rest + data
-        at, end = 0, len(stream)
-        while end - at >= ANSWER.size:
-            kind, number, count = ANSWER.unpack_from(stream, at)
-            stop = at + ANSWER.size + (number if kind != ACKNOWLEDGED else 0)
-            if stop > end:
-                break
-            text = stream[at + ANSWER.size : stop]
-            at = stop
+        arrived, rest = answers(stream)
+        for kind, number, count, text in arrived:
             if kind == ACKNOWLEDGED:
                 self._acknowledge(number, count)
+            elif kind == PROGRESS:
+                self._move(read_progress(text))
             elif kind == REFUSED:
                 self._refuse(count, Unwritable(text.decode()))
+            elif kind == TOLD:
+                self._tell(count, text)
             elif kind == READY:
                 self._greet(text, count)
             else:
                 self._failure = Unwritable(text.decode())
-        self._rest = stream[at:]
+        self._rest = stream[rest:]
 
     def eof_received(self) -> bool:
         """Called by the event loop: the writer has gone, close."""
@@ -143,11 +257,17 @@ class WriterClient(asyncio.Protocol):
             self._failure = Unwritable(
                 f"the audit writer has gone{f': {exc}' if exc else ''}; unless it is back soon, restart Tallystick"
             )
-        for futures in self._futures.values():
-            self._waiting.extend(futures)
-        self._futures.clear()
-        self._buffers.clear()
-        self._refuse(len(self._waiting), self._failure)
+        self._waiting += (*self._full, *self._open.values())
+        self._full.clear()
+        self._open.clear()
+        self._refuse(sum(len(frame.futures) - frame.at for frame in self._waiting), self._failure)
+        for reaching in self._reaching.values():
+            for wanted in reaching:
+                _fail(wanted.future, self._failure)
+        for future in self._orders.values():
+            _fail(future, self._failure)
+        self._reaching.clear()
+        self._orders.clear()
         self._transport = None
         if not self.ready.done():
             self.ready.set_exception(self._failure)
@@ -190,37 +310,108 @@ class WriterClient(asyncio.Protocol):
             self._failure = Unwritable("the audit writer is another one than before; restart all of Tallystick")
             self._transport.abort()
 
+    def _connected(self) -> asyncio.Transport:
+        if self._failure is not None or self._transport is None:
+            raise self._failure or Unwritable("the audit writer is not connected")
+        return self._transport
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         self._scheduled = False
         if self._transport is None or self._failure is not None:
             return
-        frames: list[bytes] = []
-        for tenant, buffer in self._buffers.items():
-            name = tenant.encode()
-            for at in range(0, len(buffer), 2 * _BUNDLE_LEAVES):
-                bundle = b"".join(buffer[at : at + 2 * _BUNDLE_LEAVES])
-                frames += (FRAME.pack(len(bundle), len(name), LEAVES), name, bundle)
-            self._waiting.extend(self._futures[tenant])
-        self._buffers.clear()
-        self._futures.clear()
-        if frames:
-            self._transport.write(b"".join(frames))
+        frames = [*self._full, *self._open.values()]
+        self._full.clear()
+        self._open.clear()
+        parts: list[bytes] = []
+        for frame in frames:
+            parts.append(framed(frame.tenant, *bundle_of(frame.leaves, frame.captures)))
+            # They are on the line: only the answers are waited for.
+            frame.leaves, frame.captures = [], {}
+        self._waiting += frames
+        if self._hurried:
+            self._hurried = False
+            parts.append(framed("", HURRY, b""))
+        if parts:
+            self._transport.write(b"".join(parts))
 
-    def _acknowledge(self, first: int, count: int) -> None:
-        self._pending -= count
-        waiting = self._waiting
-        for index in range(first, first + count):
-            future = waiting.popleft()
-            if not future.done():
-                future.set_result(index)
+    def _acknowledge(self, number: int, count: int) -> None:
+        year, index = place_of(number)
+        for tenant, futures in self._answered(count):
+            if self._years.get(tenant) != year:
+                self._note(tenant, year, range(index, index + len(futures)))
+            for future in futures:
+                if not future.done():
+                    future.set_result(index)
+                index += 1
 
     def _refuse(self, count: int, failure: Unwritable) -> None:
+        for _, futures in self._answered(count):
+            for future in futures:
+                _fail(future, failure)
+
+    def _answered(self, count: int) -> Generator[tuple[TenantId, Sequence[asyncio.Future[int]]]]:
+        """Take the next `count` off what waits, frame by frame."""
         self._pending -= count
-        for _ in range(count):
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_exception(failure)
-                future.exception()  # a caller that was cancelled meanwhile will not fetch it; that is no warning
+        while count:
+            frame = self._waiting[0]
+            # Mostly one answer is for one whole frame.
+            whole = not frame.at and count >= len(frame.futures)
+            futures = frame.futures if whole else frame.futures[frame.at : frame.at + count]
+            frame.at += len(futures)
+            count -= len(futures)
+            if frame.at == len(frame.futures):
+                self._waiting.popleft()
+                self._pending_bytes -= frame.size
+            yield frame.tenant, futures
+
+    def _note(self, tenant: TenantId, year: int, indices: range) -> None:
+        """Note that a tenant's log has turned, or that leaves went into the log of the year before."""
+        if year > self._years.get(tenant, 0):
+            self._years[tenant] = year
+            return
+        for index in indices:
+            self._strays[tenant, index] = year
+        while len(self._strays) > _STRAYS_LIMIT:
+            del self._strays[next(iter(self._strays))]
+
+    def _year_of(self, tenant: TenantId, index: int) -> int:
+        return self._strays.get((tenant, index)) or self._years.get(tenant, 0)
+
+    def _move(self, found: Progress) -> None:
+        """Note how far a log has come, and let go whoever waits for no more."""
+        place = (found.tenant, found.year)
+        known = self._progress.get(place)
+        if known is not None and known.published > found.published:
+            found = Progress(found.tenant, found.year, known.published, found.cosigned)
+        self._progress[place] = found
+        left: list[_Reach] = []
+        for wanted in self._reaching.pop(place, ()):
+            if not wanted.reached(found):
+                left.append(wanted)
+            elif not wanted.future.done():
+                wanted.future.set_result(None)
+        if left:
+            self._reaching[place] = left
+
+    def _tell(self, number: int, text: bytes) -> None:
+        future = self._orders.pop(number, None)
+        if future is None or future.done():
+            return
+        try:
+            future.set_result(read_told(text))
+        except TallyError as error:
+            _fail(future, error)
+
+
+def _fail(future: "asyncio.Future[int] | asyncio.Future[None] | asyncio.Future[Fields]", failure: TallyError) -> None:
+    if not future.done():
+        future.set_exception(failure)
+        future.exception()  # a caller that was cancelled meanwhile will not fetch it; that is no warning
 
 
 async def connect(stream: socket.socket) -> WriterClient:
@@ -252,7 +443,7 @@ async def start_writer(
     """Run the writer process over a state directory and yield the client; at the end drain it and wait for it.
 
     `host` names new logs (`<host>/<tenant>/<year>`). Without `initialize` nothing is created but a next year's log.
-    With `listen` further processes of the same user may `join_writer` on that unix socket.
+    Further processes of the same user may `join_writer` at `listen`, by default `socket_of(state)`.
     """
     ours, theirs = socket.socketpair()
     with theirs:
@@ -281,3 +472,48 @@ async def start_writer(
             process.kill()
         with anyio.CancelScope(shield=True):
             await process.aclose()
+
+
+def order(state: Path, fields: Fields, flags: Sequence[str] = ()) -> Fields:
+    """Give an order (`audit.desk`) to the writer of a state directory and return its answer. Blocks.
+
+    Where none runs one is started, with `flags`, and ended again. Raises TallyError with what the writer said, and
+    Unwritable when there is no writer and none can be started.
+    """
+    with _line(state, flags) as line:
+        line.greet()
+        return line.order(fields)
+
+
+@contextmanager
+def _line(state: Path, flags: Sequence[str]) -> Generator[Line]:
+    stream = socket.socket(socket.AF_UNIX)
+    try:
+        stream.connect(str(socket_of(state)))
+    except OSError:
+        # Nobody listens, or nobody ever could: the name may be too long for a socket.
+        stream.close()
+        with _own_writer(state, flags) as line:
+            yield line
+        return
+    with stream:
+        yield Line(stream)
+
+
+@contextmanager
+def _own_writer(state: Path, flags: Sequence[str]) -> Generator[Line]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        words = ["--fd", str(theirs.fileno()), "--state", str(state), *flags]
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "tallystick.audit.writer", *words],
+            stdin=DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    try:
+        with ours:
+            yield Line(ours)
+    finally:
+        # It commits what it has, publishes, says that it stops, and ends.
+        process.wait()

@@ -3,7 +3,7 @@
 Named tuples, not dataclasses: two are made for each call, and a frozen dataclass takes five times as long to make.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
 from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TallyError, TenantId, ToolId
@@ -57,6 +57,26 @@ class Context(NamedTuple):
     c: str
 
 
+class Whose(NamedTuple):
+    """What a leaf says of the payloads that go with it: whose they are, how long they are kept, and which are.
+
+    `subject` and `retention` are those of the `Capture`; `unkept` names payloads that were too large to be kept.
+    """
+
+    subject: str
+    retention: str
+    kept: tuple[str, ...]
+    unkept: tuple[str, ...] = ()
+
+
+class Why(NamedTuple):
+    """What a client told of a call beside its arguments: commitments to its context, and what may stand in clear."""
+
+    context: tuple[Context, ...] = ()
+    model: str | None = None
+    prompt_set: str | None = None
+
+
 class Event(NamedTuple):
     """Anything that is recorded and is no call. `fields` are those of its kind in `leaf.kinds`, ready for JSON.
 
@@ -74,8 +94,9 @@ class Event(NamedTuple):
 class Target(NamedTuple):
     """What a request was aimed at. Build one per route and tool: it does not change between calls.
 
-    `era` is the protocol version; `definition` the digest of the pinned tool; `snapshot` the control state in force.
-    Parts that were not known yet when a request was refused are None.
+    `era` is the protocol version; `definition` the digest of the pinned tool; `snapshot` the control state in force;
+    `operation` and `risk` are the tool's, as its owner classified it. Parts that were not known yet when a request was
+    refused are None.
     """
 
     route: str
@@ -85,10 +106,16 @@ class Target(NamedTuple):
     tool: ToolId | None = None
     definition: Digest | None = None
     snapshot: Digest | None = None
+    operation: str | None = None
+    risk: str | None = None
 
 
 class Intent(NamedTuple):
-    """A call that is about to be forwarded. `at` is in seconds since the epoch, `id` a ULID, `args_c` a commitment."""
+    """A call that is about to be forwarded. `at` is in seconds since the epoch, `id` a ULID, `args_c` a commitment.
+
+    `trace` is a trace id in hex (W3C Trace Context). `amount` (a decimal text) and `currency` (ISO 4217) are the sum of
+    money that it moves, where its tool is classified as moving one.
+    """
 
     id: str
     at: float
@@ -99,6 +126,11 @@ class Intent(NamedTuple):
     args_c: str
     request_bytes: int
     session: str | None = None
+    whose: Whose | None = None
+    trace: str | None = None
+    why: Why | None = None
+    amount: str | None = None
+    currency: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -121,6 +153,8 @@ class Outcome(NamedTuple):
     target: Target | None = None
     caller: Caller | None = None
     decision: Decision | None = None
+    whose: Whose | None = None
+    trace: str | None = None
 
 
 class Denial(NamedTuple):
@@ -137,6 +171,9 @@ class Denial(NamedTuple):
     args_c: str | None = None
     session: str | None = None
     requests: int = 1
+    whose: Whose | None = None
+    trace: str | None = None
+    why: Why | None = None
 
 
 class Unwritable(TallyError):
@@ -153,5 +190,38 @@ class Recorder(Protocol):
         """Return the leaf's index in the tenant's log once it is durable, and what is captured with it.
 
         Raises Unwritable, now or when awaited.
+        """
+        ...
+
+    def reach(self, tenant: TenantId, index: int, level: Level) -> Awaitable[None]:
+        """Wait until a leaf that this recorder has appended has come as far as `level`.
+
+        Raises Unwritable when the record cannot be written any more; how long to wait is the caller's choice.
+        """
+        ...
+
+    def prove(self, tenant: TenantId, index: int) -> Awaitable[str]:
+        """Return a C2SP tlog-proof of a leaf that this recorder has appended, once a checkpoint covers it.
+
+        Raises Unwritable.
+        """
+        ...
+
+
+class Cosigned(NamedTuple):
+    """What witnesses answered: verified signature lines (C2SP signed-note, without newlines), and whether they do."""
+
+    lines: tuple[str, ...]
+    quorum: bool
+
+
+class Cosigner(Protocol):
+    """Who asks the witnesses. Called in a thread of its own, for one checkpoint after the other."""
+
+    def cosign(self, origin: str, checkpoint: str, prove: Callable[[int], list[bytes]]) -> Cosigned:
+        """Ask for cosignatures of a signed checkpoint; returns what came within the cosigner's own time limit.
+
+        `prove` gives the consistency proof (RFC 6962, 2.1.2) from an older size to that of the checkpoint. It raises
+        LookupError for a size that it cannot prove from.
         """
         ...

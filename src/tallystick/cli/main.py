@@ -12,12 +12,15 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from tallystick.cli import search as _search  # noqa: F401 - adds `tally audit search`
 from tallystick.cli.audit import audit
 from tallystick.cli.demo import INTERRUPTED, demo, demo_bank, end_on_terminate
+from tallystick.cli.export import export_events, follow
 from tallystick.cli.gateway import gateway, gateway_worker
 from tallystick.cli.health import show_health
+from tallystick.cli.keeping import COMMANDS
 from tallystick.cli.places import config_option, state_option
+from tallystick.cli.search import search
+from tallystick.cli.witness import witness
 from tallystick.terms import TallyError
 
 WRONG: Final = 2
@@ -136,10 +139,15 @@ def check_config(config: Path) -> None:
 
 
 tally.add_command(audit)
+for command in (search, *COMMANDS):
+    audit.add_command(command)
 tally.add_command(demo)
+tally.add_command(export_events)
+tally.add_command(follow)
 tally.add_command(gateway)
 tally.add_command(gateway_worker)
 tally.add_command(show_health)
+tally.add_command(witness)
 
 
 def main() -> None:

@@ -1,10 +1,15 @@
 """Step 8 of the corridor: every exit is recorded, and then told."""
 
 import os
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
 
 from tallystick import audit
+from tallystick.audit import model
 from tallystick.gateway import local
+from tallystick.gateway.context import NOTHING, Given, person_of, trace_of, with_receipt
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import (
     Answer,
@@ -21,6 +26,9 @@ from tallystick.guard import Unrecorded
 from tallystick.identity import challenge, metadata_url
 from tallystick.terms import Caller, Reason, Refusal, TenantId, ToolId
 from tallystick.wire import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 INTERNAL: Final = Refusal(
     "internal",
@@ -42,6 +50,12 @@ EXECUTED_UNRECORDED: Final = Refusal(
     (Reason.RECORD_UNWRITABLE,),
     "The call was made but its outcome could not be recorded, so it is withheld. Do not repeat it; tell the operator.",
 )
+UNWITNESSED: Final = Refusal(
+    "unavailable",
+    (Reason.RECORD_NOT_WITNESSED,),
+    "The call was made and is on record, but the record is not vouched for as this tool's risk demands, so the outcome "
+    "is withheld. Do not repeat it; quote the record number to the operator.",
+)
 
 
 async def answer(rooms: Rooms, answered: Answered) -> Answer:
@@ -51,15 +65,21 @@ async def answer(rooms: Rooms, answered: Answered) -> Answer:
     received = routed.identified.received
     if received.message.id is None and intended.leaf is None:
         return Answer(204 if received.message.method == local.END else 202, b"")
+    tenant, index = routed.identified.caller.tenant, None
+    outcome, capture = _outcome(rooms, answered)
+    leaf = audit.encode(outcome)
     try:
-        index = await rooms.recorder.append(routed.identified.caller.tenant, audit.encode(_outcome(rooms, answered)))
+        index = await rooms.recorder.append(tenant, leaf, capture)
+        reply = await _unwitnessed(rooms, routed, index) or reply
     except audit.Unwritable as failure:
         withheld = EXECUTED_UNRECORDED if intended.leaf is not None else UNWRITABLE
         reply = Refusal(withheld.code, withheld.reasons, withheld.public_text, failure.message)
-        index = None
     if isinstance(reply, Refusal):
         status, body = encode.refusal(reply, received.message.id, received.era, index)
         return Answer(status, body)
+    if routed.given.receipt and index is not None:
+        prove = partial(rooms.recorder.prove, tenant, index)
+        reply = await with_receipt(reply, leaf, index, prove, rooms.recording.patience_s)
     if received.message.id is None or received.message.kind != "request":
         if received.message.kind == "response":
             local.deliver(rooms, routed, reply)
@@ -70,13 +90,37 @@ async def answer(rooms: Rooms, answered: Answered) -> Answer:
     return Answer(200, encode.message(received.message.id, "result", reply.payload), local.headers_of(rooms, routed))
 
 
-def _outcome(rooms: Rooms, answered: Answered) -> audit.Outcome:
+async def _unwitnessed(rooms: Rooms, routed: Routed, index: int) -> Refusal | None:
+    """Wait until the outcome's record has come as far as its tool's risk demands; return the refusal if it does not."""
+    levels, target = rooms.recording.levels, routed.target
+    if not levels or not isinstance(target, ToolTarget | TaskTarget):
+        return None
+    level = levels.get(target.routed.tool.risk)
+    if level is None:
+        return None
+    detail = f"leaf {index} was not {level} within {rooms.recording.patience_s} s"
+    try:
+        with anyio.fail_after(rooms.recording.patience_s):
+            await rooms.recorder.reach(routed.identified.caller.tenant, index, level)
+    except audit.Unwritable as failure:
+        detail = failure.message
+    except TimeoutError:
+        pass  # as said above
+    else:
+        return None
+    return Refusal(UNWITNESSED.code, UNWITNESSED.reasons, UNWITNESSED.public_text, detail)
+
+
+def _outcome(rooms: Rooms, answered: Answered) -> tuple[audit.Outcome, model.Capture | None]:
     intended, reply = answered.intended, answered.reply
     authorized = intended.cleared.authorized
     identified, now = authorized.routed.identified, rooms.clock()
     outside = intended.leaf is None
     told = None if isinstance(reply, Refusal) else reply.payload
-    return audit.Outcome(
+    # What the gateway answers itself follows from the snapshot; but a client's answer to a server's question does not.
+    lasts = not outside or identified.received.message.kind == "response"
+    kept, capture = whose(rooms, authorized.routed, "result", told) if told is not None and lasts else (None, None)
+    outcome = audit.Outcome(
         intended.call_id,
         now,
         identified.caller.tenant,
@@ -90,7 +134,10 @@ def _outcome(rooms: Rooms, answered: Answered) -> audit.Outcome:
         aim(identified.received, authorized.routed) if outside else None,
         identified.caller if outside else None,
         authorized.decision if outside else None,
+        kept,
+        trace_of(identified.received.message, identified.received.headers) if outside else None,
     )
+    return outcome, capture
 
 
 async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: Refusal) -> Answer:
@@ -99,11 +146,12 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
     now = rooms.clock()
     if caller is None and (enough := await turn_away(rooms, received.address)) is not None:
         return enough
-    call_id = audit.call_id(now, os.urandom(10))
+    call_id = audit.leaf.call_id(now, os.urandom(10))
     # Only a known caller's arguments are worth a commitment: nobody else makes the gateway work for them.
     arguments = audit.canonical(given(received)) if caller is not None else None
     body = arguments if isinstance(arguments, bytes) else None
     session = routed.identified.session if routed is not None else None
+    kept, capture = (None, None) if body is None or caller is None else _whose(rooms, caller, routed, "args", body)
     denial = audit.Denial(
         call_id,
         now,
@@ -115,9 +163,15 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
         refusal.decision,
         None if body is None else audit.commit(rooms.commitment_key, call_id, "args", body),
         session.key if session is not None else None,
+        whose=kept,
+        trace=trace_of(received.message, received.headers),
+        why=None if routed is None else why(rooms, call_id, routed.given),
     )
-    index = await record_denial(rooms, denial)
-    status, told = encode.refusal(refusal, received.message.id, received.era, index)
+    index = await record_denial(rooms, denial, capture)
+    # Only a tool can fail in a way that a model sees; what else lacks an explanation is answered by an error.
+    is_tool = routed is not None and isinstance(routed.target, ToolTarget)
+    era = received.era if is_tool or Reason.CONTEXT_REQUIRED not in refusal.reasons else None
+    status, told = encode.refusal(refusal, received.message.id, era, index)
     if refusal.code == "unauthenticated":
         where = metadata_url(rooms.resource(received.route))
         return Answer(status, told, ((b"www-authenticate", challenge(where, refusal).encode("latin-1", "replace")),))
@@ -149,14 +203,14 @@ async def turn_away(rooms: Rooms, address: str) -> Answer | None:
 async def record_left(rooms: Rooms, left: Unrecorded) -> None:
     """Record in one leaf of the platform's log how many refusals had none of their own."""
     now = rooms.clock()
-    call_id, nothing = audit.call_id(now, os.urandom(10)), audit.Target("")
+    call_id, nothing = audit.leaf.call_id(now, os.urandom(10)), audit.Target("")
     await record_denial(rooms, audit.Denial(call_id, now, rooms.platform, nothing, FLOODED, 0, requests=left.requests))
 
 
-async def record_denial(rooms: Rooms, denial: audit.Denial) -> int | None:
+async def record_denial(rooms: Rooms, denial: audit.Denial, capture: model.Capture | None = None) -> int | None:
     """Record a refusal; return its index, or None where it cannot be written (nothing was done, so nothing is lost)."""
     try:
-        return await rooms.recorder.append(denial.tenant, audit.encode(denial))
+        return await rooms.recorder.append(denial.tenant, audit.encode(denial), capture)
     except audit.Unwritable:
         return None
 
@@ -166,6 +220,40 @@ def owner_of(rooms: Rooms, route_key: str) -> TenantId:
     snapshot = rooms.holder.current
     found = snapshot.routes.get(route_key) if snapshot is not None else None
     return rooms.platform if found is None else found.tenant
+
+
+def why(rooms: Rooms, call_id: str, told: Given) -> model.Why | None:
+    """Return what a leaf says of what a client told: commitments to its context, and names in clear."""
+    if told == NOTHING:
+        return None
+    key = rooms.commitment_key
+    context = [
+        model.Context(part, source, audit.commit(key, call_id, part, content)) for part, source, content in told.context
+    ]
+    return model.Why(tuple(context), told.model, told.prompt_set)
+
+
+def whose(rooms: Rooms, routed: Routed, field: str, content: bytes) -> tuple[model.Whose | None, model.Capture | None]:
+    """Return what a leaf of a call says of its payload, and the payload that goes with it."""
+    return _whose(rooms, routed.identified.caller, routed, field, content)
+
+
+def _whose(
+    rooms: Rooms, caller: Caller, routed: Routed | None, field: str, content: bytes
+) -> tuple[model.Whose | None, model.Capture | None]:
+    if not rooms.recording.payloads:
+        return None, None
+    contents, tool = (model.Content(field, content),), None
+    arguments: Mapping[str, object] = {}
+    if routed is not None:
+        if field == "args" and routed.given.context:
+            contents += tuple([model.Content(part, told) for part, _, told in routed.given.context])
+        target = routed.target
+        if isinstance(target, ToolTarget | TaskTarget):
+            tool = target.routed.tool
+            arguments = target.arguments if isinstance(target, ToolTarget) else arguments
+    subject = person_of(rooms.commitment_key, caller, tool, arguments)
+    return rooms.recording.keep(subject, None if tool is None else tool.retention, contents)
 
 
 def given(received: Received) -> dict[str, object]:
@@ -185,7 +273,8 @@ def aim(received: Received, routed: Routed | None) -> audit.Target:
     target, digest = routed.target, routed.snapshot.digest
     if isinstance(target, ToolTarget | TaskTarget):
         tool, server = target.routed.tool, target.routed.server
-        return audit.Target(received.route, method, era, server.name, tool.id, tool.digest, digest)
+        known = server.name, tool.id, tool.digest, digest, tool.operation, tool.risk
+        return audit.Target(received.route, method, era, *known)
     server = target.server if isinstance(target, ServerTarget | StreamTarget) else None
     server_name = None if server is None else server.name
     return audit.Target(received.route, method, era, server_name, snapshot=digest)

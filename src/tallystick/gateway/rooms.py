@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
-from tallystick.audit import Recorder
+from tallystick.audit import model
 from tallystick.gateway.client import Questions
+from tallystick.gateway.context import Recording
 from tallystick.gateway.sealing import Keeper, Sessions
 from tallystick.gateway.upstream import Cancellation, Upstream
 from tallystick.guard import Bulkhead, Flood
 from tallystick.identity import Authenticator
 from tallystick.snapshot import Holder
-from tallystick.terms import Clock, ServerId, TenantId
+from tallystick.terms import Clock, Refusal, ServerId, TenantId
 
 
 class Stirred(Protocol):
@@ -51,7 +52,7 @@ class Rooms:
     holder: Holder
     authenticator: Callable[[], Authenticator]
     upstreams: Callable[[], Mapping[ServerId, Upstream]]
-    recorder: Recorder
+    recorder: model.Recorder
     commitment_key: bytes
     sessions: Sessions
     keeper: Keeper
@@ -59,7 +60,10 @@ class Rooms:
     streams: Streams
     public_url: str
     platform: TenantId
+    recording: Recording = field(default_factory=Recording)
     flood: Flood = field(default_factory=Flood)
+    unsent: Callable[[TenantId], Refusal | None] = lambda _: None
+    """Why a tenant's calls must wait for a system outside that has to have the record."""
     questions: Questions = field(default_factory=Questions)
     under_way: dict[tuple[str, int | str], Cancellation] = field(
         default_factory=dict[tuple[str, int | str], Cancellation]

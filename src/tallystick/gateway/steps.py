@@ -4,9 +4,9 @@ import os
 from typing import Final
 
 from tallystick import approvals, audit, policy
-from tallystick.gateway import local, streams
+from tallystick.gateway import context, local, streams
 from tallystick.gateway.amend import amend
-from tallystick.gateway.answer import INTERNAL, UNWRITABLE, aim, given
+from tallystick.gateway.answer import INTERNAL, UNWRITABLE, aim, given, whose, why
 from tallystick.gateway.client import Side
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing import Session, about, binding_of
@@ -28,11 +28,14 @@ from tallystick.gateway.tickets import (
 )
 from tallystick.gateway.upstream import Client, Outbound
 from tallystick.guard import Admission, check_arguments
+from tallystick.snapshot import LONGEST_REASON, fits_reason
 from tallystick.terms import Caller, Decision, Reason, Refusal, ServerId
 from tallystick.wire import ERAS, Reply, bridge, encode, envelope
 
 _STREAMS: Final = ServerId("streams")
 """What the bulkhead of streams counts them under; they are not calls."""
+
+_EXPLAINED: Final = frozenset({"reason", "intent", "prompt"})
 
 _SUBSCRIBING: Final = frozenset({"resources/subscribe", "resources/unsubscribe"})
 
@@ -97,8 +100,19 @@ def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
             (Reason.UPSTREAM_UNREACHABLE,),
             "The server behind this route was never pinned, so nothing is known of it. Ask the operator.",
         )
+    given = context.read(received.told)
+    if isinstance(given, Refusal):
+        return given
     target = find(rooms, entered, found)
-    return target if isinstance(target, Refusal) else Routed(entered, snapshot, found, target)
+    if isinstance(target, Refusal):
+        return target
+    return Routed(
+        entered,
+        snapshot,
+        found,
+        target,
+        given.with_argument(target.reason) if isinstance(target, ToolTarget) and target.reason is not None else given,
+    )
 
 
 def authorize(rooms: Rooms, routed: Routed) -> Authorized | Refusal:
@@ -128,6 +142,9 @@ def authorize(rooms: Rooms, routed: Routed) -> Authorized | Refusal:
 
 
 def _unfit(received: Received, target: ToolTarget) -> Refusal | None:
+    if target.reason is not None and not fits_reason(target.reason):
+        said = f"`{target.routed.reason}` is a text of 1 to {LONGEST_REASON} characters: why you chose this tool."
+        return Refusal("invalid", (Reason.ARGUMENTS_INVALID,), said)
     unfit = check_arguments(target.routed.validator, target.arguments)
     if unfit is None and received.era.mirrored and (target.routed.mirrored or received.headers.params):
         return envelope.check_params(target.routed.mirrored, target.arguments, received.headers.params)
@@ -166,20 +183,30 @@ def _admit(rooms: Rooms, target: Target, caller: Caller) -> Admission | Refusal 
 
 def clear(authorized: Authorized) -> Cleared | Refusal:
     """5, approvals: whatever policy obliged must have happened."""
-    return approvals.clear(authorized.decision) or Cleared(authorized)
+    routed, decision = authorized.routed, authorized.decision
+    if not decision.obligations:
+        return Cleared(authorized)
+    # What asks how a task is doing goes with the call that began it, which was explained.
+    told = _EXPLAINED if isinstance(routed.target, TaskTarget) else routed.given.parts
+    argument = routed.target.routed.reason if isinstance(routed.target, ToolTarget) else None
+    return approvals.clear(decision, told, argument) or Cleared(authorized)
 
 
 async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
     """6, audit: the intent is durable before anything is forwarded."""
     authorized = cleared.authorized
     routed, now = authorized.routed, rooms.clock()
-    call_id = audit.call_id(now, os.urandom(10))
+    call_id = audit.leaf.call_id(now, os.urandom(10))
     if isinstance(routed.target, Local):
         return Intended(cleared, call_id, None)
     identified = routed.identified
+    unsent = rooms.unsent(identified.caller.tenant)
+    if unsent is not None:
+        return unsent
     arguments = audit.canonical(given(identified.received))
     if isinstance(arguments, Refusal):
         return arguments
+    kept, capture = whose(rooms, routed, "args", arguments)
     intent = audit.Intent(
         call_id,
         now,
@@ -190,10 +217,18 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
         audit.commit(rooms.commitment_key, call_id, "args", arguments),
         len(arguments),
         identified.session.key if identified.session else None,
+        kept,
+        context.trace_of(identified.received.message, identified.received.headers),
+        why(rooms, call_id, routed.given),
+        *(
+            context.money_of(routed.target.routed.tool, routed.target.arguments)
+            if isinstance(routed.target, ToolTarget)
+            else ()
+        ),
     )
     try:
         # INVARIANT: no durable intent, no call.
-        index = await rooms.recorder.append(intent.tenant, audit.encode(intent))
+        index = await rooms.recorder.append(intent.tenant, audit.encode(intent), capture)
     except audit.Unwritable as failure:
         return Refusal(UNWRITABLE.code, UNWRITABLE.reasons, UNWRITABLE.public_text, failure.message)
     return Intended(cleared, call_id, index)
@@ -281,14 +316,14 @@ async def _keep(rooms: Rooms, routed: Routed, reply: Reply) -> None:
         await rooms.sessions.subscribe(session_id, uri, on=message.method == "resources/subscribe")
 
 
-_STATUS_BY_REASON: Final[dict[Reason, audit.Status]] = {
+_STATUS_BY_REASON: Final[dict[Reason, audit.model.Status]] = {
     Reason.UPSTREAM_TIMEOUT: "timeout",
     Reason.CANCELLED: "cancelled",
     Reason.UPSTREAM_TOO_LARGE: "limited",
 }
 
 
-def _status(reply: Reply | Refusal) -> audit.Status:
+def _status(reply: Reply | Refusal) -> audit.model.Status:
     if isinstance(reply, Refusal):
         return _STATUS_BY_REASON.get(reply.reasons[0], "upstream_failure")
     return "success" if reply.kind == "result" else "tool_error" if reply.kind == "tool_error" else "rpc_error"

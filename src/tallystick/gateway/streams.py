@@ -72,7 +72,8 @@ class _Stream:
         if allowed.effect == "deny":
             return None
         return tuple(
-            (tool.name, tool.tool.digest) for tool in listed(found, identified.caller, identified.received.era)
+            (tool.name, tool.tool.digest, tool.reason)
+            for tool in listed(found, identified.caller, identified.received.era)
         )
 
 

@@ -97,8 +97,11 @@ def _tool(rooms: Rooms, identified: Identified, found: Route) -> ToolTarget | Re
     routed = rooms.holder.resolve(found.key, name, identified.caller.tenant)
     if isinstance(routed, Refusal):
         return routed
+    # INVARIANT: taken out before anything is made of the arguments: their commitment, what a retry's state is about and
+    # what the server is sent are all without it, and so is a retry that gives another reason.
+    reason = None if routed.reason is None else message.arguments.pop(routed.reason, None)
     params = _with_state(rooms, identified, name, {**message.params, "name": routed.tool.id})
-    return params if isinstance(params, Refusal) else ToolTarget(routed, message.arguments, params)
+    return params if isinstance(params, Refusal) else ToolTarget(routed, message.arguments, params, reason)
 
 
 def _server(rooms: Rooms, identified: Identified, found: Route) -> ServerTarget | Refusal:

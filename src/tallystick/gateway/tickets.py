@@ -3,10 +3,12 @@
 A step takes exactly the ticket before it, so none can be skipped.
 """
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tallystick.audit import Status
+from tallystick.audit import model
 from tallystick.gateway.client import Channel
+from tallystick.gateway.context import NOTHING, Given
 from tallystick.gateway.sealing import Session
 from tallystick.gateway.upstream import Cancellation, Wanted
 from tallystick.guard import Admission
@@ -20,7 +22,8 @@ from tallystick.wire import Era, Headers, Message, Reply
 class Received(NamedTuple):
     """1, wire: one message whose envelope agrees with it. `route` is `servers/<name>` or `toolsets/<name>`.
 
-    `address` is where it came from, as the listener saw it: good for counting, and for nothing else.
+    `address` is where it came from, as the listener saw it: good for counting, and for nothing else. `told` is what was
+    under our own prefix in the message's `_meta`, unread.
     """
 
     message: Message
@@ -31,6 +34,7 @@ class Received(NamedTuple):
     cancellation: Cancellation
     started: float
     address: str
+    told: Mapping[str, object] = {}
 
 
 class Identified(NamedTuple):
@@ -48,11 +52,15 @@ class Local(NamedTuple):
 
 
 class ToolTarget(NamedTuple):
-    """A tool call: the pinned tool, the caller's own arguments, and the parameters as they leave."""
+    """A tool call: the pinned tool, the caller's own arguments, and the parameters as they leave.
+
+    `reason` is what was in the argument that the gateway adds to the tool's schema; it is in neither of the others.
+    """
 
     routed: RoutedTool
     arguments: dict[str, object]
     params: dict[str, object]
+    reason: object = None
 
 
 class TaskTarget(NamedTuple):
@@ -83,12 +91,13 @@ Target = Local | ToolTarget | TaskTarget | ServerTarget | StreamTarget
 
 
 class Routed(NamedTuple):
-    """3, snapshot: where it goes, under which snapshot."""
+    """3, snapshot: where it goes, under which snapshot; and what its client told with it."""
 
     identified: Identified
     snapshot: Snapshot
     route: SnapshotRoute
     target: Target
+    given: Given = NOTHING
 
 
 class Authorized(NamedTuple):
@@ -117,7 +126,7 @@ class Answered(NamedTuple):
     """7, upstream: how it ended. `reply` is a refusal where no answer came."""
 
     intended: Intended
-    status: Status
+    status: model.Status
     reply: Reply | Refusal
 
 

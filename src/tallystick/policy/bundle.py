@@ -9,11 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from tallystick.policy.argument_types import Record, arguments_kind, mapping
+from tallystick.policy.argument_types import Record, arguments_kind
 from tallystick.policy.cedar import Entities, PolicySet, Schema, evaluate
 from tallystick.policy.decide import Memo, Slice
 from tallystick.policy.expression import EVERYTHING, read_arguments, variables, weakened
-from tallystick.policy.model import OPERATIONS, RISKS, Facts, Policy, ToolFacts, Uid, method_action, tool_action
+from tallystick.policy.model import (
+    OPERATIONS,
+    RISKS,
+    Facts,
+    Policy,
+    ToolFacts,
+    Uid,
+    duties_of,
+    method_action,
+    tool_action,
+)
 from tallystick.policy.schema import (
     METHOD_ACTIONS,
     METHOD_ARGUMENTS,
@@ -123,7 +133,7 @@ class _Cutter:
             resource=target.resource,
             tenant=target.tenant,
             policy_ids=names,
-            obliging=frozenset(name for name in names if self._obliges(name)),
+            obliging={name: duties for name in names if (duties := duties_of(self._bodies[name]))},
             policies=policies,
             listing=listing,
             entities=Entities.of(target.entities),
@@ -131,9 +141,6 @@ class _Cutter:
             bundle=self.digest,
             memo=self._memo,
         )
-
-    def _obliges(self, name: str) -> bool:
-        return "obligation" in mapping(self._bodies[name].get("annotations"))
 
     def _parse(self, names: tuple[str, ...]) -> tuple[PolicySet, PolicySet | None]:
         handle = PolicySet({name: self._bodies[name] for name in names})

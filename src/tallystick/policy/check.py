@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tallystick.policy.argument_types import mapping, sequence
 from tallystick.policy.cedar import Schema, validate
 from tallystick.policy.expression import named_entities
-from tallystick.policy.model import Policy
+from tallystick.policy.model import DUTIES, Policy, obligation_words
 from tallystick.settings import Problem
 
 NEVER = "can never match"
@@ -20,10 +20,10 @@ _ATTRIBUTE = re.compile(r"attribute `([^`]+)`")
 def check_annotations(policy: Policy) -> Iterator[Problem]:
     """Yield problems of @obligation and of templates."""
     annotations = mapping(policy.body.get("annotations"))
-    obligation = annotations.get("obligation")
-    if "obligation" in annotations and obligation != "approve":
-        yield Problem.unknown(policy.place, "obligation", str(obligation), ["approve"])
-    elif "obligation" in annotations and policy.body.get("effect") == "forbid":
+    for word in obligation_words(policy.body):
+        if word not in DUTIES:
+            yield Problem.unknown(policy.place, "obligation", word, DUTIES)
+    if "obligation" in annotations and policy.body.get("effect") == "forbid":
         yield Problem(*policy.place, "an obligation on a forbid has no effect", "put it on the permit")
     for name in annotations:
         if name not in {"id", "obligation", "description", "reason"}:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tallystick.policy.argument_types import Record, project_members
 from tallystick.policy.cedar import Entities, PolicySet, Verdict, evaluate
-from tallystick.policy.model import Uid
+from tallystick.policy.model import Duty, Uid
 from tallystick.policy.schema import entity
 from tallystick.terms import Caller, Decision, Digest, Obligation, Reason, TenantId
 
@@ -48,7 +48,7 @@ class Slice:
     resource: Uid
     tenant: TenantId
     policy_ids: tuple[str, ...]
-    obliging: frozenset[str]
+    obliging: Mapping[str, tuple[Duty, ...]]
     policies: PolicySet
     listing: PolicySet | None
     entities: Entities
@@ -60,6 +60,10 @@ class Slice:
     def reads_arguments(self) -> bool:
         """Return whether the answer can depend on the arguments; if not, it is cached per caller authority and era."""
         return self.listing is not None
+
+    def may_oblige(self, duty: Duty) -> bool:
+        """Return whether some policy of the slice has this obligation, for whomever it may be."""
+        return any(duty in duties for duties in self.obliging.values())
 
 
 def decide(part: Slice, caller: Caller, arguments: Mapping[str, object] | None, era: str) -> Decision:
@@ -108,7 +112,7 @@ def _explain(part: Slice, verdict: Verdict) -> Decision:
     if verdict.effect == "deny":
         reason = Reason.POLICY_FORBIDS if verdict.policy_ids else Reason.NO_POLICY_ALLOWS
         return Decision("deny", (reason,), verdict.policy_ids, part.bundle)
-    obligations = tuple(Obligation("approve", name) for name in verdict.policy_ids if name in part.obliging)
+    obligations = tuple(Obligation(duty, name) for name in verdict.policy_ids for duty in part.obliging.get(name, ()))
     return Decision("allow", (Reason.POLICY_ALLOWS,), verdict.policy_ids, part.bundle, obligations)
 
 

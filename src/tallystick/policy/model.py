@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tallystick.terms import ServerId, TenantId, ToolId
 
 OPERATIONS = ("read", "write", "delete", "execute")
 RISKS = ("low", "medium", "high", "critical")
 """In rising order; the rank of a risk is its position, from 1."""
+
+Duty = Literal["approve", "reason", "intent", "prompt"]
+DUTIES: tuple[Duty, ...] = ("approve", "reason", "intent", "prompt")
+"""What @obligation may hold, one or several with commas between."""
 
 CONNECTING = frozenset({"initialize", "ping", "server/discover", "tools/list"})
 """Methods that only need Action::"connect": what they show is decided tool by tool."""
@@ -99,6 +104,20 @@ class Policy:
     def place(self) -> tuple[str, str]:
         """Return where problems of this policy are: file and quoted id."""
         return self.file, f'@id("{self.id}")'
+
+
+def obligation_words(body: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the words of a policy's @obligation; nothing where it has none."""
+    annotations = body.get("annotations")
+    if not isinstance(annotations, Mapping) or "obligation" not in annotations:
+        return ()
+    return tuple(word.strip() for word in str(annotations["obligation"]).split(","))  # pyright: ignore[reportUnknownArgumentType] - parsed JSON
+
+
+def duties_of(body: Mapping[str, object]) -> tuple[Duty, ...]:
+    """Return what a policy that was checked obliges to."""
+    words = obligation_words(body)
+    return tuple(duty for duty in DUTIES if duty in words)
 
 
 def tool_action(server: ServerId, tool: ToolId) -> str:

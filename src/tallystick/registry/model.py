@@ -75,7 +75,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A known tool: classified in the server's file and pinned. `definition` is the pinned MCP tool object."""
+    """A known tool: classified in the server's file and pinned. `definition` is the pinned MCP tool object.
+
+    `subject` is the argument that names whose data a call is about (None: its caller's), `retention` the class that
+    its payloads are kept under (None: the usual one). `amount` is the argument with a sum of money that it moves,
+    `currency` the one with its currency, or the currency itself.
+    """
 
     id: ToolId
     operation: Operation
@@ -83,6 +88,10 @@ class Tool:
     labels: tuple[str, ...]
     definition: Mapping[str, object]
     digest: Digest
+    subject: str | None = None
+    retention: str | None = None
+    amount: str | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

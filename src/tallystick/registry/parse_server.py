@@ -1,6 +1,8 @@
 """Reads `servers/<name>.yaml` and joins it with its pin: a tool is known only if it is both classified and pinned."""
 
+import re
 from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tallystick.registry.digest import digest_definition
@@ -22,6 +24,8 @@ from tallystick.terms import Refusal, ServerId, TenantId, ToolId
 
 EVERY_OTHER = "*"
 """The entry whose classification every pinned tool takes that has none of its own."""
+CURRENCY = "[A-Z]{3}"
+"""A currency's code (ISO 4217) as a regular expression."""
 _MIB = 1024 * 1024
 _NO_TOOLS: Mapping[ToolId, Mapping[str, object]] = {}
 
@@ -107,14 +111,41 @@ def _tools(section: Section, pin: Pin | None, notices: list[Problem]) -> dict[To
             what = f'the pinned tool "{name}" has no canonical form ({digest.detail})'
             section.fault("tools", what, "have the server's owner correct its definition, or remove it from the pin")
             continue
-        operation, risk, labels = known
-        tools[name] = Tool(name, operation, risk, labels, definition, digest)
+        tools[name] = Tool(name, known.operation, known.risk, known.labels, definition, digest, *known[3:])
+    for name in listed:
+        if ToolId(name) in tools:
+            _check_arguments(section, tools[ToolId(name)])
     return tools
 
 
-def _classify(section: Section) -> tuple[Operation, Risk, tuple[str, ...]]:
+class _Classified(NamedTuple):
+    operation: Operation
+    risk: Risk
+    labels: tuple[str, ...]
+    subject: str | None
+    retention: str | None
+    amount: str | None
+    currency: str | None
+
+
+def _check_arguments(section: Section, tool: Tool) -> None:
+    schema = tool.definition.get("inputSchema")
+    properties: object = schema.get("properties") if isinstance(schema, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - JSON
+    known = [str(name) for name in properties] if isinstance(properties, Mapping) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+    is_code = tool.currency is not None and re.fullmatch(CURRENCY, tool.currency) is not None
+    named = {"subject": tool.subject, "amount": tool.amount, "currency": None if is_code else tool.currency}
+    for member, argument in named.items():
+        if argument is not None and argument not in known:
+            place = section.file, f"tools.{tool.id}.{member}"
+            section.problems.append(Problem.unknown(place, "argument", argument, known))
+
+
+def _classify(section: Section) -> _Classified:
     operation: Operation = section.choice("operation", OPERATIONS, "execute")
     risk: Risk = section.choice("risk", RISKS, "critical")
     labels = section.texts("labels")
+    subject, retention = section.text("subject", ""), section.text("retention", "", pattern=NAME)
+    amount, currency = section.text("amount", ""), section.text("currency", "")
     section.close()
-    return operation, risk, tuple(sorted(set(labels)))
+    rest = (subject or None, retention or None, amount or None, currency or None)
+    return _Classified(operation, risk, tuple(sorted(set(labels))), *rest)

@@ -1,6 +1,11 @@
 """Process settings, one small frozen value per room. Every field works when absent."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+Level = Literal["durable", "published", "cosigned"]
+KeyProviderName = Literal["file", "transit", "pkcs11", "aws-kms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,95 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelSettings:
+    """How far the record of an outcome must have come before its reply leaves, by the risk of the tool.
+
+    `durable`: on disk. `published`: under a signed checkpoint too. `cosigned`: under one that a quorum of witnesses has
+    cosigned. A reply whose record does not come so far in `level_timeout_s` is withheld.
+    """
+
+    low: Level = "durable"
+    """Tools of low risk."""
+    medium: Level = "durable"
+    """Tools of medium risk."""
+    high: Level = "durable"
+    """Tools of high risk."""
+    critical: Level = "durable"
+    """Tools of critical risk. Durable by default, as all: the others cost each call a wait for the publisher."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """Who keeps the master key of payloads. Paths are of the machine that the record is written on."""
+
+    provider: KeyProviderName = "file"
+    """`file` (in the state directory), `transit` (HashiCorp Vault or OpenBao), `pkcs11` (a hardware token) or
+    `aws-kms`. The file needs nobody else; the others keep the key where no copy of this machine's disk has it."""
+    key: str = ""
+    """Name of the key: of transit, of the token's secret keys (label), or id, alias or ARN in KMS."""
+    url: str = ""
+    """Address of transit, https except on loopback; of KMS only for an endpoint of your own."""
+    mount: str = "transit"
+    """Path at which the transit engine is mounted; the engine's own default."""
+    token_file: str = ""
+    """File with the token for transit, read at each use, so that an agent may renew it. Not readable by everybody."""
+    ca_file: str = ""
+    """Certificates (PEM) that transit's is checked with. Default: those of the system."""
+    module: str = ""
+    """Library (.so) of the PKCS#11 token."""
+    token: str = ""
+    """Label of the PKCS#11 token."""
+    pin_file: str = ""
+    """File with the PIN of the PKCS#11 token's user."""
+    region: str = ""
+    """Region of KMS. Default: what the machine's AWS configuration says."""
+
+    def to_json(self) -> str:
+        """The settings as the writer process takes them; nothing in them is secret."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionClassSettings:
+    """A retention class, `audit.classes.<name>`; it replaces a built-in one of its name."""
+
+    name: str
+    """Its name, which is the key."""
+    years: float
+    """How long payloads of the class are kept, in years: 0.002 (most of a day) to 100."""
+    law: str
+    """The law or rule that says so, as it is shown to whoever asks why something is not erased."""
+    statutory: bool = False
+    """Whether younger payloads are not erased on demand (GDPR Art. 17(3)(b))."""
+    tier_after_days: int | None = None
+    """Days after which `tally audit cost` says that payloads may move to a cheaper directory."""
+    budget_bytes: int | None = None
+    """Bytes that the class may take on disk. More is reported by `tally audit cost`; nothing is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """How the record is named."""
+    """How the record is named, what is kept beside it, and how far it must have come before a reply leaves."""
 
     origin_host: str = ""
     """First part of each log's origin, `<host>/<tenant>/<year>`. Default: the host of `gateway.public_url`."""
+    capture: Literal["all", "none"] = "all"
+    """Which payloads are kept, encrypted, beside the record: `all` (arguments, results, and what clients told of
+    prompt, intent and reason) or `none`. Either way the record commits to each of them."""
+    capture_bytes: int = 1024 * 1024
+    """Largest payload in bytes that is kept; the record says which were larger. Fits most results without images."""
+    retention: str = "standard"
+    """Retention class of payloads, where the classification of a tool names no other."""
+    levels: LevelSettings = field(default_factory=LevelSettings)
+    """How far a record must have come before a reply leaves, by risk: see LevelSettings."""
+    keys: KeySettings = field(default_factory=KeySettings)
+    """Who keeps the master key of payloads: see KeySettings."""
+    level_timeout_s: float = 10.0
+    """Seconds that a record gets to come so far, and a receipt to be made: several times a publisher's usual 0.2 s."""
+    witness_policy: str = ""
+    """File with the witnesses and their quorum (C2SP tlog-policy). Without one nothing is ever cosigned."""
+    classes: tuple[RetentionClassSettings, ...] = ()
+    """Retention classes of your own, by name; the built-in ones are there without them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,37 @@
 """Parses `tally.yaml` into `Settings`."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
 from tallystick.settings.document import parse_document
-from tallystick.settings.model import AuditSettings, GatewaySettings, IdentitySettings, RuntimeSettings, Settings
+from tallystick.settings.model import (
+    AuditSettings,
+    GatewaySettings,
+    IdentitySettings,
+    KeyProviderName,
+    KeySettings,
+    Level,
+    LevelSettings,
+    RetentionClassSettings,
+    RuntimeSettings,
+    Settings,
+)
 from tallystick.settings.problem import Problem
 from tallystick.settings.section import Section
 
 FILE = "tally.yaml"
 MIB = 1024 * 1024
+_LEVELS: tuple[Level, ...] = ("durable", "published", "cosigned")
+_CLASS_NAME: Final = r"[a-z0-9][a-z0-9-]{0,62}"
+_LEAST_YEARS, _MOST_YEARS = 0.002, 100.0
+_NEEDED: Final[Mapping[KeyProviderName, tuple[str, ...]]] = {
+    "file": (),
+    "transit": ("url", "key", "token_file"),
+    "pkcs11": ("module", "token", "key", "pin_file"),
+    "aws-kms": ("key",),
+}
 
 
 def parse_settings(files: Mapping[str, bytes]) -> Settings | tuple[Problem, ...]:
@@ -66,12 +88,67 @@ def _public_url(section: Section, default: str) -> str:
 
 
 def _audit(section: Section, gateway: GatewaySettings) -> AuditSettings:
-    host = urlsplit(gateway.public_url).hostname or "localhost"
+    host, usual = urlsplit(gateway.public_url).hostname or "localhost", AuditSettings()
     settings = AuditSettings(
         origin_host=section.text("origin_host", host, pattern=r"[A-Za-z0-9.:\[\]-]{1,253}"),
+        capture=section.choice("capture", ("all", "none"), "all") if section.has("capture") else usual.capture,
+        capture_bytes=section.integer("capture_bytes", usual.capture_bytes, 0, 64 * MIB),
+        retention=section.text("retention", usual.retention, pattern=_CLASS_NAME),
+        levels=_levels(section.section("levels")),
+        keys=_keys(section.section("keys")),
+        classes=tuple(_class(name, said) for name, said in section.sections("classes").items()),
+        level_timeout_s=section.seconds("level_timeout_s", usual.level_timeout_s, 0.1, 600),
+        witness_policy=section.text("witness_policy", usual.witness_policy),
+    )
+    if "cosigned" in _each(settings.levels) and not settings.witness_policy:
+        remedy = "name the file with your witnesses and their quorum, or choose `published`"
+        section.fault("witness_policy", "is missing, and without witnesses nothing is ever cosigned", remedy)
+    section.close()
+    return settings
+
+
+def _class(name: str, section: Section) -> RetentionClassSettings:
+    if re.fullmatch(_CLASS_NAME, name) is None:
+        section.fault("", f'"{name}" is no name of a retention class', "use small letters, digits and dashes")
+    settings = RetentionClassSettings(
+        name,
+        section.number("years", _LEAST_YEARS, _MOST_YEARS),
+        section.text("law"),
+        section.flag("statutory", default=False),
+        section.integer("tier_after_days", 0, 0, 36_500) or None,
+        section.integer("budget_bytes", 0, 0, 2**53 - 1) or None,
     )
     section.close()
     return settings
+
+
+def _keys(section: Section) -> KeySettings:
+    usual = KeySettings()
+    names = ("key", "url", "token_file", "ca_file", "module", "token", "pin_file", "region")
+    text = {name: section.text(name, "") for name in names}
+    settings = KeySettings(
+        provider=section.choice("provider", tuple(_NEEDED), "file") if section.has("provider") else usual.provider,
+        mount=section.text("mount", usual.mount),
+        **text,
+    )
+    for name in _NEEDED[settings.provider]:
+        if not text[name]:
+            section.fault(name, f"is missing, and the key provider {settings.provider} needs it", f"add `{name}`")
+    section.close()
+    return settings
+
+
+def _levels(section: Section) -> LevelSettings:
+    def level(risk: str) -> Level:
+        return section.choice(risk, _LEVELS, "durable") if section.has(risk) else "durable"
+
+    settings = LevelSettings(level("low"), level("medium"), level("high"), level("critical"))
+    section.close()
+    return settings
+
+
+def _each(levels: LevelSettings) -> tuple[Level, ...]:
+    return levels.low, levels.medium, levels.high, levels.critical
 
 
 def _identity(section: Section) -> IdentitySettings:

@@ -99,6 +99,13 @@ class Section:
             return self._wrong(key, value, "a number of seconds", default)
         return float(value) if self._within(key, value, low, high) else default
 
+    def number(self, key: str, low: float, high: float) -> float:
+        """Return a number between `low` and `high`, both included; the key is required."""
+        value = self._take(key, None)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self._wrong(key, value, "a number", low)
+        return float(value) if self._within(key, value, low, high) else low
+
     def flag(self, key: str, *, default: bool) -> bool:
         """Return true or false."""
         value = self._take(key, default)

@@ -7,6 +7,18 @@ after it was built.
 from tallystick.snapshot.compile import compile_snapshot
 from tallystick.snapshot.holder import Holder
 from tallystick.snapshot.model import Route, RoutedTool, Snapshot
+from tallystick.snapshot.reason import LONGEST as LONGEST_REASON
+from tallystick.snapshot.reason import fits as fits_reason
 from tallystick.snapshot.resolve import find_route, resolve
 
-__all__ = ["Holder", "Route", "RoutedTool", "Snapshot", "compile_snapshot", "find_route", "resolve"]
+__all__ = [
+    "LONGEST_REASON",
+    "Holder",
+    "Route",
+    "RoutedTool",
+    "Snapshot",
+    "compile_snapshot",
+    "find_route",
+    "fits_reason",
+    "resolve",
+]

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from tallystick import guard, policy, registry, toolsets
+from tallystick import export, guard, policy, registry, toolsets
 from tallystick.settings import Problem, parse_document
 from tallystick.snapshot.model import Route, RoutedTool, Snapshot
+from tallystick.snapshot.reason import with_reason
 from tallystick.terms import Digest, ServerId, ToolId
 from tallystick.wire import MODERN, envelope
 
@@ -23,7 +24,7 @@ def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ..
     problems = [entry for entry in (*documents.values(), *sources.values()) if isinstance(entry, Problem)]
     if problems:
         return tuple(problems)
-    known = registry.parse({name: entry for name, entry in documents.items() if not isinstance(entry, Problem)})
+    known = _registered(files, {name: entry for name, entry in documents.items() if not isinstance(entry, Problem)})
     if isinstance(known, tuple):
         return known
     published = toolsets.publish(known)
@@ -38,6 +39,24 @@ def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ..
     routes = {key: _route(entry, known, bundle, sound) for key, entry in published.items()}
     left_out = tuple(entry for entry in judged.values() if isinstance(entry, Problem))
     return Snapshot(_digest(files), known, bundle, routes, known.notices + left_out)
+
+
+def _registered(
+    files: Mapping[str, bytes], documents: Mapping[str, Mapping[str, object]]
+) -> registry.Registry | tuple[Problem, ...]:
+    """Return the registry, or every problem with it or with the sinks, which live apart from it."""
+    folder = f"{export.FOLDER}/"
+    sinks = export.read_sinks(files)
+    known = registry.parse({name: entry for name, entry in documents.items() if not name.startswith(folder)})
+    if isinstance(known, tuple) or isinstance(sinks, tuple):
+        return (known if isinstance(known, tuple) else ()) + (sinks if isinstance(sinks, tuple) else ())
+    unknown = tuple(
+        Problem.unknown((f"{folder}{sink.name}.yaml", "tenants"), "tenant", tenant, known.tenants)
+        for sink in sinks.values()
+        for tenant in sink.tenants
+        if tenant not in known.tenants
+    )
+    return unknown or known
 
 
 def facts(known: registry.Registry) -> policy.Facts:
@@ -124,15 +143,7 @@ def _route(
 ) -> Route:
     is_server = entry.kind == "server"
     tools = {
-        tool.name: RoutedTool(
-            name=tool.name,
-            definition=tool.definition,
-            server=known.servers[tool.server],
-            tool=known.servers[tool.server].tools[tool.tool],
-            validator=judged.validator,
-            part=bundle.tool(tool.server, tool.tool),
-            mirrored=judged.headers,
-        )
+        tool.name: _routed(tool, known, bundle, judged)
         for tool in entry.tools
         if (judged := sound.get((tool.server, tool.tool))) is not None
     }
@@ -147,6 +158,24 @@ def _route(
         connect=bundle.connect_server(ServerId(entry.name)) if is_server else bundle.connect_toolset(entry.name),
         server=known.servers[ServerId(entry.name)] if is_server else None,
         bundle=bundle,
+    )
+
+
+def _routed(
+    tool: toolsets.PublishedTool, known: registry.Registry, bundle: policy.PolicyBundle, judged: _Sound
+) -> RoutedTool:
+    part = bundle.tool(tool.server, tool.tool)
+    # INVARIANT: what a list asks for is what a call is asked for: both know the argument by the one name.
+    definition, reason = with_reason(tool.definition) if part.may_oblige("reason") else (tool.definition, None)
+    return RoutedTool(
+        name=tool.name,
+        definition=definition,
+        server=known.servers[tool.server],
+        tool=known.servers[tool.server].tools[tool.tool],
+        validator=judged.validator,
+        part=part,
+        mirrored=judged.headers,
+        reason=reason,
     )
 
 

@@ -15,7 +15,8 @@ from tallystick.terms import Digest, TenantId
 class RoutedTool:
     """A tool as one route offers it. `definition` is the pinned MCP tool object under its published name.
 
-    `mirrored` are the arguments that travel as headers too: (header name, path of the argument).
+    `mirrored` are the arguments that travel as headers too: (header name, path of the argument). Where policy may
+    oblige to give a reason, `definition` has one argument more than the pinned one, and `reason` is its name.
     """
 
     name: str
@@ -25,6 +26,7 @@ class RoutedTool:
     validator: Validator
     part: Slice
     mirrored: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,13 @@ from tallystick.terms.reason import Reason
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """Something that must happen before (or while) an allowed call runs."""
+    """Something that must happen before an allowed call runs.
 
-    kind: Literal["approve"]
+    A human's approval; or a part of the call's context must be on record: the reason for choosing this tool, the
+    intent that the agent states, the user's prompt.
+    """
+
+    kind: Literal["approve", "reason", "intent", "prompt"]
     policy_id: str
 
 

@@ -46,8 +46,11 @@ class Reason(StrEnum):
     POLICY_FAILED = "policy_failed"
     # approvals
     APPROVAL_REQUIRED = "approval_required"
+    CONTEXT_REQUIRED = "context_required"
     # audit
     RECORD_UNWRITABLE = "record_unwritable"
+    SINK_UNAVAILABLE = "sink_unavailable"
+    RECORD_NOT_WITNESSED = "record_not_witnessed"
     # upstream
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_BROKEN = "upstream_broken"

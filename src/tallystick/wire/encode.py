@@ -12,6 +12,9 @@ from tallystick.wire.refuse import STATUSES, tell
 REQUESTED: Final = 64
 """Characters of a version that is repeated to whoever asked for it."""
 
+_CORRECTABLE: Final = frozenset({Reason.ARGUMENTS_INVALID, Reason.CONTEXT_REQUIRED})
+"""What a model can put right by itself, once it sees what was wrong (SEP-1303)."""
+
 value: Final = msgspec.json.Encoder().encode
 """Encode a parsed JSON value; never writes a raw line break."""
 
@@ -51,7 +54,7 @@ def refusal(
     if Reason.METHOD_UNKNOWN in refused.reasons and era is not None and era.sessions:
         status = 200
     told = _told(refused, record)
-    if request_id is not None and era is not None and era.corrects and Reason.ARGUMENTS_INVALID in refused.reasons:
+    if request_id is not None and era is not None and era.corrects and not _CORRECTABLE.isdisjoint(refused.reasons):
         return 200, message(request_id, "result", value(_failed(refused, told, era)))
     if Reason.VERSION_UNSUPPORTED in refused.reasons:
         told |= {"supported": list(ERAS), "requested": (requested or "")[:REQUESTED]}

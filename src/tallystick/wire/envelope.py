@@ -20,6 +20,7 @@ class Headers:
     """The request headers that the gateway reads; every other one is dropped and never reaches a server.
 
     `params` are `Mcp-Param-*` headers by lower-case name. `duplicated` names a routing header that came twice.
+    `trace` is the `traceparent` of W3C Trace Context.
     """
 
     authorization: bytes | None = None
@@ -32,6 +33,7 @@ class Headers:
     session: str | None = None
     params: dict[str, str] = field(default_factory=dict[str, str])
     duplicated: str | None = None
+    trace: str | None = None
 
 
 def admit(message: Message, headers: Headers) -> Era | Refusal:

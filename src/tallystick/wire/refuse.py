@@ -23,6 +23,7 @@ _BY_REASON: Final[dict[Reason, tuple[int, int]]] = {
     Reason.FLOODED: (-31029, 429),
     Reason.TOOL_UNKNOWN: (-32602, 200),
     Reason.ARGUMENTS_INVALID: (-32602, 200),
+    Reason.CONTEXT_REQUIRED: (-32602, 200),
 }
 """Reasons that MCP or HTTP has an own word for."""
 

@@ -4,18 +4,18 @@ Must never contain a decision, a rule or a format: if something here could be wr
 a room.
 """
 
-from tallystick.wiring import health
+from tallystick.wiring import followers, health
 from tallystick.wiring.compose import Gateway
 from tallystick.wiring.configure import Places, check, token_for
 from tallystick.wiring.pin import pin
-from tallystick.wiring.serve import Served, run, serve, settle_memory
+from tallystick.wiring.serve import run, serve, settle_memory
 from tallystick.wiring.workers import supervise, work
 
 __all__ = [
     "Gateway",
     "Places",
-    "Served",
     "check",
+    "followers",
     "health",
     "pin",
     "run",

@@ -13,9 +13,11 @@ from anyio.abc import TaskGroup
 
 from tallystick.audit import Unwritable
 from tallystick.audit.client import WriterClient, join_writer, start_writer
-from tallystick.audit.leaf.call import configured
+from tallystick.audit.leaf.call import call_id, configured
+from tallystick.export import Gate, read_sinks
 from tallystick.gateway import Rooms, Streams, record_left
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
+from tallystick.gateway.context import Recording
 from tallystick.gateway.sealing import Keeper, Seal, Sessions, Store
 from tallystick.gateway.upstream import Connector, Fetcher, HttpTransport, StdioTransport
 from tallystick.gateway.upstream.stdio import supervision
@@ -28,9 +30,11 @@ from tallystick.settings import Problem, Settings
 from tallystick.snapshot import Holder, Snapshot, compile_snapshot
 from tallystick.terms import Refusal, ServerId, TallyError, TenantId
 from tallystick.wiring.keys import secret
+from tallystick.wiring.record import changed
 from tallystick.wiring.worker import SharedBulkhead, Worker, writer_socket
 
 if TYPE_CHECKING:
+    from tallystick.audit.model import Level
     from tallystick.identity.issuer_dev import DevelopmentIssuer
 
 PLATFORM: Final = TenantId("platform")
@@ -47,6 +51,11 @@ _CONFIGURED: Final = b"configuration"
 """The topic under which a configuration is recorded once, however many workers put it in force."""
 
 clock = time.time  # noqa: TID251 - the one place where the real clock enters
+
+
+def new_id() -> str:
+    """Return a fresh ULID for a leaf."""
+    return call_id(clock(), os.urandom(10))
 
 
 class Gateway:
@@ -71,6 +80,7 @@ class Gateway:
         self._near: frozenset[str | None] = frozenset()
         self.development: DevelopmentIssuer | None = None
         self._rooms: Rooms | None = None
+        self.gate: Gate | None = None
 
     @property
     def rooms(self) -> Rooms:
@@ -115,6 +125,9 @@ class Gateway:
         refused = await self._record(compiled)
         if refused is not None:
             return (refused,)
+        sinks = read_sinks(files)
+        if isinstance(sinks, tuple):
+            return sinks
         # INVARIANT: from here on nothing fails and nothing waits, so every call sees the old world or the new one.
         self.trusted, self._authenticator = trusted, authenticator
         self._near = frozenset(urlsplit(entry.issuer).hostname for entry in entries if entry.allow_special_addresses)
@@ -129,17 +142,22 @@ class Gateway:
             if self.upstreams.get(name) is not upstream:
                 upstream.close()
         self._servers, self._pins = compiled.registry.servers, compiled.registry.pins
+        if self.gate is not None:
+            self.gate.require(sinks.values())
         accepted = self.holder.accept(compiled)
         self.rooms.streams.stir()
         return accepted
 
     async def _record(self, compiled: Snapshot) -> Problem | None:
         """Record the change in every tenant's log, once for all workers; one that cannot be recorded is not made."""
-        replaced = self.holder.current.digest if self.holder.current is not None else None
+        before, value = self.holder.current, compiled.digest.encode()
+        replaced = before.digest if before is not None else None
         try:
             for tenant in compiled.registry.tenants:
                 leaf = configured(tenant, compiled.digest, replaced, clock())
-                await self._recorder.append_once(tenant, _CONFIGURED, compiled.digest.encode(), leaf)
+                await self._recorder.append_once(tenant, _CONFIGURED, value, leaf)
+                for topic, told in changed(before, compiled, tenant, clock, new_id) if before is not None else ():
+                    await self._recorder.append_once(tenant, topic, value, told)
         except Unwritable as failure:
             return Problem("the record", "", failure.message, "repair the record and start again")
         return None
@@ -149,6 +167,12 @@ class Gateway:
         if self.development is not None and url.startswith(self.development.issuer_url + "/"):
             return await self.development.fetch(url)
         return await Fetcher(Connector(allow_special=urlsplit(url).hostname in self._near))(url)
+
+    def tenant_of_issuer(self, url: str) -> TenantId:
+        """Return the tenant whose log tells about an issuer's sign-ins: the one that trusts it, else the platform."""
+        snapshot = self.holder.current
+        entries = snapshot.registry.issuers.values() if snapshot is not None else ()
+        return next((entry.tenant for entry in entries if entry.issuer == url and entry.tenant), PLATFORM)
 
     def authenticator(self) -> Authenticator:
         """Return the authenticator of the configuration in force."""
@@ -205,6 +229,24 @@ def origin_host(settings: Settings, public_url: str) -> str:
     return settings.audit.origin_host or urlsplit(public_url).netloc
 
 
+def recording_of(settings: Settings) -> Recording:
+    """Return how much of calls is kept, and how far their records must have come."""
+    audit, levels = settings.audit, settings.audit.levels
+    by_risk: dict[str, Level] = {
+        "low": levels.low,
+        "medium": levels.medium,
+        "high": levels.high,
+        "critical": levels.critical,
+    }
+    return Recording(
+        audit.capture == "all",
+        audit.capture_bytes,
+        audit.retention,
+        {risk: level for risk, level in by_risk.items() if level != "durable"},
+        audit.level_timeout_s,
+    )
+
+
 def _limits(settings: Settings) -> Limits:
     identity = settings.identity
     return Limits(
@@ -259,6 +301,7 @@ async def assemble(
         if alone is None:
             supervising.start_soon(recorder.stay, path)
         gateway = Gateway(settings, public_url, supervising, recorder, worker)
+        gateway.gate = gate = Gate(state, clock)
         refused = settings.identity.refused_per_minute
         seal = Seal(secret(state / "keys" / "session.key"))
         gateway.rooms = Rooms(
@@ -274,7 +317,9 @@ async def assemble(
             Streams(Bulkhead(worker.share(settings.gateway.streams_per_caller)), STREAMS),
             public_url,
             PLATFORM,
+            recording_of(settings),
             Flood(worker.share(refused), worker.share(10 * refused)),
+            unsent=gate,
         )
         try:
             yield gateway

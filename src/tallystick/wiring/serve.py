@@ -23,10 +23,12 @@ from tallystick.settings import GatewaySettings, Settings
 from tallystick.snapshot import Snapshot
 from tallystick.terms import TallyError
 from tallystick.wiring.app import App, route_at
-from tallystick.wiring.compose import Gateway, assemble
+from tallystick.wiring.compose import Gateway, assemble, clock, new_id
 from tallystick.wiring.configure import Places, development_issuer, look, read, settings_of, told
+from tallystick.wiring.followers.keep import keep_following
 from tallystick.wiring.health import tell_health
 from tallystick.wiring.listener import Bounds, Config, Taker
+from tallystick.wiring.record import record_sign_ins
 from tallystick.wiring.worker import Worker, peer_socket
 
 WATCH_S: Final = 0.25
@@ -65,6 +67,10 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
         url = settings.gateway.public_url if at else url_of(host, listener)
         async with assemble(settings, url, places.state, worker) as gateway:
             gateway.development = development_issuer(places, url)
+            if gateway.development is not None:
+                record_sign_ins(
+                    gateway.development, gateway.rooms.recorder.append, gateway.tenant_of_issuer, clock, new_id
+                )
             offered = await gateway.offer(files)
             if not isinstance(offered, Snapshot):
                 raise TallyError(code="invalid", message=told(offered))
@@ -75,6 +81,8 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
                 running.start_soon(_listen, server, [listener, *from_peers], ended)
                 running.start_soon(_watch, gateway, places.config, seen)
                 running.start_soon(tell_health, gateway, places.state)
+                if worker is None:
+                    running.start_soon(keep_following, places.config, places.state, _say)
                 try:
                     yield Served(url, gateway, gateway.development is not None, ended)
                 finally:

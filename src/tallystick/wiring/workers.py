@@ -23,6 +23,7 @@ from tallystick.settings import Settings
 from tallystick.terms import TallyError
 from tallystick.wiring.compose import clock, origin_host
 from tallystick.wiring.configure import PEOPLE, Places, check, read, settings_of
+from tallystick.wiring.followers.keep import keep_following
 from tallystick.wiring.serve import STOP_S, bind, serve, settle_memory, url_of
 from tallystick.wiring.worker import Worker, writer_socket
 
@@ -54,6 +55,7 @@ async def supervise(places: Places, count: int, say: Say) -> None:
                 for keeper in crew:
                     await keeper.listening.wait()
                 say(f"Tallystick listens at {url} with {count} workers")
+                running.start_soon(keep_following, places.config, places.state, say)
                 if (places.config / PEOPLE).exists():
                     say(f"DEVELOPMENT ISSUER: anybody on this machine can sign in as anybody in {PEOPLE}.")
         except BaseExceptionGroup as errors:

@@ -225,7 +225,7 @@ def test_a_leaf_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monke
 
 def test_an_outcome_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(32)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
-    statuses: list[audit.Status] = ["success", "tool_error", "rpc_error", "timeout"]
+    statuses: list[audit.model.Status] = ["success", "tool_error", "rpc_error", "timeout"]
     for _ in range(3000):
         each = audit.Outcome(
             random.choice([call_of(1), random.choice(HOSTILE)]),
@@ -246,8 +246,8 @@ def test_an_outcome_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(m
 
 
 def test_call_ids_sort_by_time() -> None:
-    assert audit.call_id(NOON, bytes(10)) < audit.call_id(NOON + 0.001, bytes(10))
-    assert len(audit.call_id(NOON, b"\xff" * 10)) == 26
+    assert audit.leaf.call_id(NOON, bytes(10)) < audit.leaf.call_id(NOON + 0.001, bytes(10))
+    assert len(audit.leaf.call_id(NOON, b"\xff" * 10)) == 26
 
 
 def test_a_call_id_is_a_ulid_digit_for_digit() -> None:
@@ -256,7 +256,7 @@ def test_a_call_id_is_a_ulid_digit_for_digit() -> None:
     for _ in range(500):
         at, entropy = random.random() * 4e9, random.randbytes(10)
         number = sum(
-            letters.index(letter) << 5 * place for place, letter in enumerate(reversed(audit.call_id(at, entropy)))
+            letters.index(letter) << 5 * place for place, letter in enumerate(reversed(audit.leaf.call_id(at, entropy)))
         )
         assert number == int(at * 1000) << 80 | int.from_bytes(entropy, "big")
 

@@ -57,7 +57,7 @@ def _writes_of_a_round(directory: Path) -> list[str]:
     _filled(directory)
     with opened_state(directory) as state:
         store = Failing(stored(state))
-        log = open_log(store, state.key, ORIGIN, BANK, Ticking())
+        log = open_log(store, state.signing, ORIGIN, BANK, Ticking())
         log.append([denial(number) for number in range(START, START + 10)])
         log.publish(Ticking())
         return store.writes
@@ -66,7 +66,7 @@ def _writes_of_a_round(directory: Path) -> list[str]:
 def test_each_write_may_fail_stored_or_not_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     writes = _writes_of_a_round(tmp_path / "whole")
     assert writes[:2] == ["rotate", "journal"]
-    assert writes[-4:] == ["settle", "swap", "show", "forget"]
+    assert writes[-4:] == ["settle", "swap", "show checkpoint", "forget"]
     assert {"put tile/0/000", "put tile/entries/000", "put tile/1/000.p/1", "put tile/0/001.p/4"} <= set(writes)
     _filled(tmp_path / "start")
     for at, name in enumerate(writes):
@@ -92,7 +92,7 @@ def _round_with_a_failure(directory: Path, at: int, *, stored_anyway: bool) -> i
     with opened_state(directory) as state:
         store = Failing(stored(state), at, stored=stored_anyway)
         try:
-            log = open_log(store, state.key, ORIGIN, BANK, Ticking())
+            log = open_log(store, state.signing, ORIGIN, BANK, Ticking())
         except audit.Unwritable:
             return acknowledged
         with pytest.raises(audit.Unwritable):  # noqa: PT012 - either of the two writes fails, by the table

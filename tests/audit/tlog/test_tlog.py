@@ -42,7 +42,6 @@ class Vectors(msgspec.Struct):
     """The file of the foreign writer."""
 
     log_vkey: str
-    w2_vkey: str
     cps: list[SignedTree]
     inclusion: list[Inclusion]
     consistency: list[Consistency]
@@ -132,11 +131,6 @@ def test_every_leaf_of_a_tree_is_proven_and_no_other(size: int) -> None:
 )
 def test_tile_paths_are_grouped_by_three_digits(number: int, width: int, path: str) -> None:
     assert tiles.tile_path(0, number, width) == path
-
-
-def test_a_key_of_another_kind_is_refused(vectors: Vectors) -> None:
-    with pytest.raises(NoteError, match="Ed25519"):
-        parse_vkey(vectors.w2_vkey)
 
 
 def test_a_checkpoint_of_another_key_is_refused(vectors: Vectors) -> None:

@@ -45,10 +45,11 @@ async def test_leaves_are_numbered_in_order_and_readable_afterwards(tmp_path: Pa
         assert await recorder.append(TenantId("other"), denial(0)) == 0
         assert len(recorder.commitment_key) == 32
     report = _verified(_log_of(tmp_path))
-    assert (report.size, report.damage) == (600, ())
-    assert _verified(_log_of(tmp_path, "other")).size == 1
+    # At the end the writer says of each log that it stops, and at its next start that it goes on.
+    assert (report.size, report.kinds, report.damage) == (601, {"denial": 600, "heartbeat": 1}, ())
+    assert _verified(_log_of(tmp_path, "other")).kinds == {"denial": 1, "heartbeat": 1}
     async with start_writer(tmp_path, HOST) as recorder:
-        assert await recorder.append(BANK, denial(600)) == 600
+        assert await recorder.append(BANK, denial(600)) == 602
 
 
 def test_the_client_works_on_uvloop(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ async def test_a_tenant_without_a_log_is_refused_and_the_others_go_on(tmp_path: 
     async with start_writer(tmp_path, HOST) as recorder:
         with pytest.raises(audit.Unwritable, match="'other' has no log"):
             await recorder.append(TenantId("other"), denial(0))
-        assert await recorder.append(BANK, denial(1)) == 1
+        assert await recorder.append(BANK, denial(1)) == 3, "after the two heartbeats in between"
 
 
 async def test_a_record_that_was_never_initialised_does_not_start(tmp_path: Path) -> None:

@@ -14,8 +14,20 @@ from tallystick import audit
 from tallystick.audit.client import WriterClient, join_writer, start_writer
 from tallystick.audit.leaf.call import configured
 from tallystick.audit.tlog.tiles import pack
-from tallystick.audit.writer import sequence
-from tallystick.audit.writer.sequence import ANSWER, FRAME, LEAVES, ONCE, PROTOCOL, READY, Run, Sequencer
+from tallystick.audit.writer import frames
+from tallystick.audit.writer.frames import (
+    ANSWER,
+    CAPTURED,
+    FRAME,
+    HURRY,
+    LEAVES,
+    ONCE,
+    ORDER,
+    PROTOCOL,
+    READY,
+    Progress,
+)
+from tallystick.audit.writer.sequence import Run, Sequencer
 from tallystick.terms import TenantId
 from tests.audit.sample import BANK, NOON, denial, intent, outcome
 from tests.interaction.processes import kill, writers_of
@@ -68,7 +80,7 @@ async def test_clients_share_one_order_and_each_learns_its_own_indices(
     owner.close()
     await owner.closed
     await until(lambda: not writers_of(os.getpid()))
-    assert len(_fields(tmp_path)) == 120
+    assert len([each for each in _fields(tmp_path) if each["kind"] == "denial"]) == 120
 
 
 async def test_a_client_that_goes_leaves_its_open_intents_in_doubt_and_nobody_elses(
@@ -137,8 +149,12 @@ _BUNDLE = pack([denial(0)])
     [
         b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
         b"\xff" * 100,
-        FRAME.pack(sequence.BUNDLE_LIMIT + 1, 4, LEAVES),
+        FRAME.pack(frames.BUNDLE_LIMIT + 1, 4, LEAVES),
         FRAME.pack(len(_BUNDLE), 4, 7) + b"bank" + _BUNDLE,
+        FRAME.pack(len(_BUNDLE), 4, CAPTURED) + b"bank" + _BUNDLE,
+        FRAME.pack(len(_BUNDLE) + 6, 4, CAPTURED) + b"bank" + _BUNDLE + b"\0\0\0\2no",
+        FRAME.pack(2, 0, ORDER) + b"{}",
+        FRAME.pack(1, 0, HURRY) + b"x",
         FRAME.pack(len(_BUNDLE) - 1, 4, LEAVES) + b"bank" + _BUNDLE[:-1],
         FRAME.pack(0, 4, LEAVES) + b"bank",
         FRAME.pack(2, 4, LEAVES) + b"bank\0\0",
@@ -194,10 +210,16 @@ async def test_a_client_joins_again_when_the_writer_is_back_and_nothing_acknowle
             await until(lambda: client.connected)
             with pytest.raises(audit.Unwritable, match="comes too late"):
                 await client.append(BANK, outcome(0, first))
-            assert await client.append(BANK, denial(2)) == 2
+            assert await client.append(BANK, denial(2)) == 3
             group.cancel_scope.cancel()
             client.close()
-    assert [each["kind"] for each in _fields(tmp_path)] == ["intent", "in_doubt", "denial"]
+    assert [each["kind"] for each in _fields(tmp_path)] == [
+        "intent",
+        "in_doubt",
+        "heartbeat",
+        "denial",
+        "heartbeat",
+    ]
 
 
 async def test_a_client_stays_away_from_the_writer_of_another_record(tmp_path: Path) -> None:
@@ -225,9 +247,9 @@ class _Paper:
         self.commits: list[tuple[str, int]] = []
         self.orphaned: list[int] = []
 
-    def append(self, tenant: str, leaves: list[bytes] | object, owners: object) -> list[Run]:
+    def append(self, tenant: str, leaves: list[bytes] | object, owners: object, captures: object) -> list[Run]:
         """Number the leaves."""
-        del owners
+        del owners, captures
         assert isinstance(leaves, list)
         first = sum(size for name, size in self.commits if name == tenant)
         self.commits.append((tenant, len(leaves)))  # pyright: ignore[reportUnknownArgumentType] - only counted
@@ -236,6 +258,13 @@ class _Paper:
     def orphan(self, owner: int) -> None:
         """Note who has gone."""
         self.orphaned.append(owner)
+
+    def progress(self) -> list[Progress]:
+        """Tell nothing."""
+        return []
+
+    def hurry(self) -> None:
+        """Never do."""
 
 
 @contextmanager

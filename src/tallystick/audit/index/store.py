@@ -11,7 +11,8 @@ from typing import Final
 from tallystick.audit.index.rows import Row, row_of
 from tallystick.audit.index.search import COLUMNS, Query, sql
 from tallystick.audit.offline import read_fields, read_leaves, size_of
-from tallystick.audit.offline.read import text
+from tallystick.audit.offline.read import reader, text
+from tallystick.audit.offline.verify import MINIMUM_FILE
 from tallystick.terms import TallyError
 
 LogFiles = Iterable[Path]
@@ -79,7 +80,8 @@ class Index:
         for directory, (log, size) in sizes.items():
             if size < known[log]:
                 raise IndexError_(self._name, f"{log} has {size} leaves and had {known[log]}: it was restored or cut")
-            for start in range(known[log], size, _BATCH):
+            # What was pruned is known from before, or from nowhere any more.
+            for start in range(max(known[log], _minimum(directory)), size, _BATCH):
                 stop = min(size, start + _BATCH)
                 self._take(directory, log, range(start, stop))
                 done += stop - start
@@ -99,6 +101,12 @@ class Index:
         with self._told():
             found: tuple[int] = self._database.execute(f"SELECT COUNT(*) FROM ({statement})", values).fetchone()  # noqa: S608 - made of constants
         return found[0]
+
+    def span(self, subject: str) -> list[tuple[str, int, int]]:
+        """Log, first and last leaf that name a subject reference."""
+        statement = "SELECT log, MIN(number), MAX(number) FROM record WHERE subject = ? GROUP BY log ORDER BY log"
+        with self._told():
+            return self._database.execute(statement, (subject,)).fetchall()
 
     def _make(self) -> None:
         self._database.execute("BEGIN IMMEDIATE")
@@ -160,6 +168,11 @@ class Index:
 
 
 _TOLD: Final = ("person", "agent", "client", "server", "tool", "method", "route", "decision")
+
+
+def _minimum(directory: Path) -> int:
+    stated = reader(directory)(MINIMUM_FILE)
+    return int(stated) if stated is not None and stated.strip().isdigit() else 0
 
 
 def _origin(directory: Path) -> str:

@@ -3,6 +3,6 @@
 Never in here: arguments, results or prompts in clear, I/O, or a clock.
 """
 
-from tallystick.audit.leaf.call import call_id, canonical, commit, disclose, encode, glance, timestamp
+from tallystick.audit.leaf.call import call_id, canonical, commit, disclose, encode, glance, subject_ref, timestamp
 
-__all__ = ["call_id", "canonical", "commit", "disclose", "encode", "glance", "timestamp"]
+__all__ = ["call_id", "canonical", "commit", "disclose", "encode", "glance", "subject_ref", "timestamp"]

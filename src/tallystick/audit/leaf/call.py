@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeGuard
 import msgspec
 import rfc8785
 
-from tallystick.audit.model import Denial, Intent, Outcome, Target
+from tallystick.audit.model import Denial, Intent, Outcome, Target, Whose, Why
 from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
 
 SIZE_LIMIT = 8192
@@ -42,32 +42,44 @@ _TIGHT = _Bounds(88, 8)
 class _Leaf(msgspec.Struct, kw_only=True):
     """Every field of every kind. INVARIANT: declared in the order that RFC 8785 sorts them; absent ones stay UNSET."""
 
+    amount: str | msgspec.UnsetType = _UNSET
     args_c: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     caller: msgspec.Raw | msgspec.UnsetType | None = _UNSET
+    context: list[dict[str, str]] | msgspec.UnsetType = _UNSET
+    currency: str | msgspec.UnsetType = _UNSET
     decision: msgspec.Raw | msgspec.UnsetType | None = _UNSET
     definition: str | msgspec.UnsetType = _UNSET
     elapsed_us: int | msgspec.Raw | msgspec.UnsetType = _UNSET
     era: str | msgspec.UnsetType = _UNSET
     id: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     intent: int | msgspec.Raw | msgspec.UnsetType | None = _UNSET
+    kept: list[str] | msgspec.UnsetType = _UNSET
     kind: str
     method: str | msgspec.UnsetType = _UNSET
+    model: str | msgspec.UnsetType = _UNSET
+    operation: str | msgspec.UnsetType = _UNSET
     previous: dict[str, str | int] | msgspec.UnsetType = _UNSET
+    prompt_set: str | msgspec.UnsetType = _UNSET
     reasons: list[str] | msgspec.UnsetType = _UNSET
     refusal: msgspec.Raw | msgspec.UnsetType = _UNSET
     request_bytes: int | msgspec.Raw | msgspec.UnsetType = _UNSET
     requests: int | msgspec.UnsetType = _UNSET
     result_bytes: int | msgspec.Raw | msgspec.UnsetType = _UNSET
     result_c: str | msgspec.Raw | msgspec.UnsetType = _UNSET
+    retention: str | msgspec.UnsetType = _UNSET
+    risk: str | msgspec.UnsetType = _UNSET
     route: str | msgspec.UnsetType = _UNSET
     rpc_code: int | msgspec.UnsetType = _UNSET
     server: str | msgspec.UnsetType = _UNSET
     session: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     snapshot: str | msgspec.UnsetType = _UNSET
     status: str | msgspec.UnsetType = _UNSET
+    subject: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     tenant: str
     tool: str | msgspec.UnsetType = _UNSET
+    trace: str | msgspec.Raw | msgspec.UnsetType = _UNSET
     ts: str | msgspec.Raw
+    unkept: list[str] | msgspec.UnsetType = _UNSET
     v: int = 1
 
 
@@ -137,6 +149,21 @@ def disclose(key: bytes, call_id: str, field: str) -> bytes:
     return sha256(outer + sha256(inner + (call_id + field).encode()).digest()).digest()
 
 
+_SUBJECT = b"tallystick.dev/subject/v1\0"
+"""Sets these references apart from record keys, whose input begins with the capital letters and digits of a ULID."""
+
+
+@lru_cache(maxsize=_MEMO_LIMIT)
+def subject_ref(key: bytes, tenant: TenantId, name: str) -> str:
+    """Reference (hex) under which a person's payloads are kept: HMAC-SHA-256(key, domain || tenant || 0 || name).
+
+    `name` is a caller's subject, or `argument=value` where a tool names the person by an argument.
+    """
+    inner, outer = _pads(key)
+    named = _SUBJECT + tenant.encode() + b"\0" + name.encode("utf-8", "surrogatepass")
+    return sha256(outer + sha256(inner + named).digest()).hexdigest()
+
+
 _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
 
 
@@ -170,7 +197,7 @@ def glance(leaf: bytes) -> tuple[str, int | None, bytes]:
     kind = rest[: rest.find(b'"')].decode()
     head = leaf[: -len(rest) - len(found)]
     call_id = head.partition(b'"id":"')[2][:_ULID_LENGTH]
-    index = head.rpartition(b',"intent":')[2] if kind != "intent" else b""
+    index = head.rpartition(b',"intent":')[2].partition(b",")[0] if kind != "intent" else b""
     return kind, int(index) if index.isdigit() else None, call_id
 
 
@@ -187,7 +214,10 @@ def _build(record: Intent | Outcome | Denial, bounds: _Bounds) -> _Leaf:
                 decision=_decision(record.decision, bounds),
                 request_bytes=record.request_bytes,
             )
-            _aim(leaf, record.target, bounds)
+            if record.amount is not None:
+                leaf.amount = record.amount
+            if record.currency is not None:
+                leaf.currency = record.currency
         case Outcome():
             return _outcome(record, bounds)
         case Denial():
@@ -203,10 +233,33 @@ def _build(record: Intent | Outcome | Denial, bounds: _Bounds) -> _Leaf:
                 requests=record.requests if record.requests > 1 else _UNSET,
                 request_bytes=record.request_bytes,
             )
-            _aim(leaf, record.target, bounds)
+    _aim(leaf, record.target, bounds)
+    _tell(leaf, record.whose, record.trace, bounds)
+    if record.why is not None:
+        _explain(leaf, record.why, bounds)
     if record.session is not None:
         leaf.session = _clip(record.session, bounds)
     return leaf
+
+
+def _tell(leaf: _Leaf, whose: Whose | None, trace: str | None, bounds: _Bounds) -> None:
+    if whose is not None:
+        leaf.subject, leaf.retention = whose.subject, _clip(whose.retention, bounds)
+        if whose.kept:
+            leaf.kept = list(whose.kept)
+        if whose.unkept:
+            leaf.unkept = list(whose.unkept)
+    if trace is not None:
+        leaf.trace = trace
+
+
+def _explain(leaf: _Leaf, why: Why, bounds: _Bounds) -> None:
+    if why.context:
+        leaf.context = [{"c": entry.c, "of": entry.of, "source": entry.source} for entry in why.context]
+    if why.model is not None:
+        leaf.model = _clip(why.model, bounds)
+    if why.prompt_set is not None:
+        leaf.prompt_set = _clip(why.prompt_set, bounds)
 
 
 def _outcome(record: Outcome, bounds: _Bounds) -> _Leaf:
@@ -222,6 +275,7 @@ def _outcome(record: Outcome, bounds: _Bounds) -> _Leaf:
         result_c=_UNSET if record.result_c is None else record.result_c,
         reasons=_clip_all(record.reasons, bounds),
     )
+    _tell(leaf, record.whose, record.trace, bounds)
     if record.rpc_code is not None:
         leaf.rpc_code = max(-_SAFE_INTEGER, min(_SAFE_INTEGER, record.rpc_code))
     if record.target is not None:
@@ -247,6 +301,10 @@ def _aim(leaf: _Leaf, target: Target, bounds: _Bounds) -> None:
         leaf.definition = target.definition
     if target.snapshot is not None:
         leaf.snapshot = target.snapshot
+    if target.operation is not None:
+        leaf.operation = target.operation
+    if target.risk is not None:
+        leaf.risk = target.risk
 
 
 # Keyed by identity: identity hands out the same Caller object for the same token, and hashing one would cost more than
@@ -304,28 +362,39 @@ def _refusal(refusal: Refusal, bounds: _Bounds) -> msgspec.Raw:
 _GAP = msgspec.Raw(b"\0")
 """Stands for a value that is filled in later. INVARIANT: JSON never holds this byte, because strings escape it."""
 
-_IntentKey = tuple[int, int, Target, TenantId, bool]
+_Kept = tuple[object, ...] | None
+"""What a leaf says of its payloads but whose they are: the subject differs from call to call, the rest does not."""
+_IntentKey = tuple[int, int, Target, TenantId, bool, bool, _Kept]
 _intents: dict[_IntentKey, tuple[Caller, Decision, bytes]] = {}
+_NOTHING_RARE: list[object] = [None, None, None]
+"""What most intents say of why, amount and currency."""
 _USUAL: list[object] = [None, (), None, None, None]
 """What most outcomes say of code, reasons, target, caller and decision."""
-_outcomes: dict[tuple[TenantId, str], bytes] = {}
+_outcomes: dict[tuple[TenantId, str, _Kept], bytes] = {}
 
 
 def _filled_intent(record: Intent) -> bytes | None:
-    """The leaf out of its template; None where there is none (yet)."""
+    """The leaf out of its template; None where there is none (yet), where its client told why or where money moves."""
     # All fields at once: fetching one by its name costs four times as much.
-    call_id, at, tenant, caller, target, decision, args_c, request_bytes, session = record
-    key = (id(caller), id(decision), target, tenant, session is None)
+    call_id, at, tenant, caller, target, decision, args_c, request_bytes, session, whose, trace, *rare = record
+    if rare != _NOTHING_RARE:
+        return None
+    kept = None if whose is None else whose[1:]
+    key = (id(caller), id(decision), target, tenant, session is None, trace is None, kept)
     known = _intents.get(key)
     if known is None or known[0] is not caller or known[1] is not decision:
         # Only a decision that was seen before is one that will come again; others would fill the memory for nothing.
         if (id(decision), _ROOMY) in _memo:
             _remember_intent(key, record)
         return None
-    first, ts = (_encode(args_c), _encode(call_id), request_bytes), _encode(timestamp(at))
-    if session is None:
-        return known[2] % (*first, ts)
-    return known[2] % (*first, _encode(_clip(session, _ROOMY)), ts)
+    values: list[object] = [_encode(args_c), _encode(call_id), request_bytes]
+    if session is not None:
+        values.append(_encode(_clip(session, _ROOMY)))
+    if whose is not None:
+        values.append(_encode(whose[0]))
+    if trace is not None:
+        values.append(_encode(trace))
+    return known[2] % (*values, _encode(timestamp(at)))
 
 
 def _remember_intent(key: _IntentKey, record: Intent) -> None:
@@ -337,24 +406,40 @@ def _remember_intent(key: _IntentKey, record: Intent) -> None:
     if record.session is not None:
         leaf.session = _GAP
         marks.append(b"%b")
+    if record.whose is not None:
+        leaf.subject = _GAP
+        marks.append(b"%b")
+    if record.trace is not None:
+        leaf.trace = _GAP
+        marks.append(b"%b")
     _intents[key] = (record.caller, record.decision, _template(leaf, marks))
 
 
 def _filled_outcome(record: Outcome) -> bytes | None:
     """The leaf of an outcome that has nothing to tell but the usual; None for any other."""
-    call_id, at, tenant, intent, status, elapsed_us, result_bytes, result_c, *rare = record
-    if intent is None or result_c is None or rare != _USUAL:
+    call_id, at, tenant, intent, status, elapsed_us, result_bytes, result_c, *rare, whose, trace = record
+    if intent is None or result_c is None or trace is not None or rare != _USUAL:
         return None
-    key = (tenant, status)
+    key = (tenant, status, None if whose is None else whose[1:])
     known = _outcomes.get(key)
     if known is None:
-        if len(_outcomes) >= _MEMO_LIMIT:
-            _outcomes.clear()
-        leaf = _outcome(record, _ROOMY)
-        leaf.elapsed_us = leaf.id = leaf.intent = leaf.result_bytes = leaf.result_c = leaf.ts = _GAP
-        known = _outcomes[key] = _template(leaf, [b"%d", b"%b", b"%d", b"%d", b"%b", b"%b"])
+        known = _remember_outcome(key, record)
     ts = _encode(timestamp(at))
-    return known % (elapsed_us, _encode(call_id), intent, result_bytes, _encode(result_c), ts)
+    first = elapsed_us, _encode(call_id), intent, result_bytes, _encode(result_c)
+    return known % ((*first, ts) if whose is None else (*first, _encode(whose[0]), ts))
+
+
+def _remember_outcome(key: tuple[TenantId, str, _Kept], record: Outcome) -> bytes:
+    if len(_outcomes) >= _MEMO_LIMIT:
+        _outcomes.clear()
+    leaf = _outcome(record, _ROOMY)
+    leaf.elapsed_us = leaf.id = leaf.intent = leaf.result_bytes = leaf.result_c = leaf.ts = _GAP
+    marks = [b"%d", b"%b", b"%d", b"%d", b"%b", b"%b"]
+    if record.whose is not None:
+        leaf.subject = _GAP
+        marks.append(b"%b")
+    template = _outcomes[key] = _template(leaf, marks)
+    return template
 
 
 def _template(leaf: _Leaf, marks: Sequence[bytes]) -> bytes:

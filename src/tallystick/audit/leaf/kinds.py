@@ -94,6 +94,8 @@ _CALLED: Final = {
     "tool": Field(_text(), "the server's own name of the tool"),
     "definition": Field(_DIGEST, "digest of the pinned definition of the tool"),
     "snapshot": Field(_DIGEST, "digest of the control state in force"),
+    "operation": Field(_one_of("read", "write", "delete", "execute"), "what the tool does, as its owner says"),
+    "risk": Field(_one_of("low", "medium", "high", "critical"), "risk of the tool, as its owner says"),
 }
 _WHOSE: Final = {
     "subject": Field(_HEX, "keyed reference of the person whose data the payloads are"),

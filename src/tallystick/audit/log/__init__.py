@@ -3,6 +3,6 @@
 Never in here: who sends leaves, or what they say beyond which intents are open.
 """
 
-from tallystick.audit.log.log import Log, Row, Store, open_log
+from tallystick.audit.log.log import Keep, Log, Row, Signing, Store, keep_nothing, open_log
 
-__all__ = ["Log", "Row", "Store", "open_log"]
+__all__ = ["Keep", "Log", "Row", "Signing", "Store", "keep_nothing", "open_log"]

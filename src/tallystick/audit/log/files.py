@@ -14,13 +14,13 @@ from errno import EIO, ENOSPC
 from itertools import pairwise
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from tallystick.audit.disk import make_directory, sync_directory, write_durably
 from tallystick.audit.log.journal import Segment
 from tallystick.audit.log.log import FIRST_SEGMENT_BYTES, Row
 from tallystick.audit.model import Unwritable
+from tallystick.audit.signing import Signers, load_signers
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
-from tallystick.audit.tlog.note import Checkpoint, sign_checkpoint, verifier_of
+from tallystick.audit.tlog.note import Checkpoint
 from tallystick.audit.tlog.tiles import tile_path, widths
 
 _KEY_BYTES = 32
@@ -45,27 +45,6 @@ def _as_os_error() -> Generator[None]:
         raise OSError(EIO, f"database: {error}") from error
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_durably(path: Path, content: bytes, mode: int) -> None:
-    """Write beside, sync, rename: the file is whole or absent. Its name is durable after `sync_directory`."""
-    beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)
-
-
 def _fill(path: Path, size: int) -> int:
     """Make a file of zeros, durably, and return its descriptor. Writing them is the point: holes would be no faster."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -79,14 +58,6 @@ def _fill(path: Path, size: int) -> int:
         os.close(descriptor)
         raise OSError(ENOSPC, f"short write to {path}: {written} of {size} bytes")
     return descriptor
-
-
-def make_directory(path: Path) -> None:
-    """Create a directory and its parents, durably."""
-    if not path.is_dir():
-        make_directory(path.parent)
-        path.mkdir(mode=0o750)
-        sync_directory(path.parent)
 
 
 class DirectoryStore:
@@ -126,9 +97,9 @@ class DirectoryStore:
             sync_directory(directory)
         self._unsettled.clear()
 
-    def show(self, body: str) -> None:
-        """Replace the `checkpoint` file."""
-        write_durably(self._root / "checkpoint", body.encode(), 0o644)
+    def show(self, body: str, name: str = "checkpoint") -> None:
+        """Replace a file that changes."""
+        write_durably(self._root / name, body.encode(), 0o644)
         sync_directory(self._root)
 
     def journal(self, batch: bytes) -> None:
@@ -223,23 +194,42 @@ class DirectoryStore:
             directory.rmdir()
 
 
+def lock_directory(directory: Path) -> int:
+    """Keep other writers off a state directory while the descriptor that is returned is open; raises Unwritable."""
+    make_directory(directory)
+    lock = os.open(directory / "audit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        message = f"another process writes the record in {directory}; stop it first"
+        raise Unwritable(message) from error
+    return lock
+
+
+def open_signing(directory: Path, *, initialize: bool) -> Signers:
+    """Keys of a state directory, made with `initialize` where there are none; raises OSError or ValueError."""
+    commitment = directory / "keys" / "audit-commitment"
+    if initialize:
+        make_directory(commitment.parent)
+        commitment.parent.chmod(0o700)
+        if not commitment.exists():
+            write_durably(commitment, os.urandom(_KEY_BYTES), 0o600)
+            sync_directory(commitment.parent)
+    read_commitment_key(directory)
+    return load_signers(directory, initialize=initialize)
+
+
 class State:
     """An open state directory: lock, database and keys. One process at a time."""
 
     def __init__(self, directory: Path, *, initialize: bool) -> None:
         self._directory = directory
-        make_directory(directory)
-        self._lock = os.open(directory / "audit.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            message = f"another process writes the record in {directory}; stop it first"
-            raise Unwritable(message) from error
+        self._lock = lock_directory(directory)
         try:
             with _as_os_error():
                 self._database = _connect(directory / "audit.sqlite", initialize=initialize)
-            self.key = self._signing_key(initialize=initialize and not self.logs())
+            self.signing = open_signing(directory, initialize=initialize and not self.logs())
         except (OSError, ValueError) as error:
             os.close(self._lock)
             message = f"{directory}: {error}"
@@ -269,7 +259,7 @@ class State:
         if (self._directory / "audit" / name).exists():
             message = f"{origin}: its directory exists but the database does not know it; restore the database"
             raise Unwritable(message)
-        body = sign_checkpoint(Checkpoint(origin, 0, EMPTY_ROOT), self.key)
+        body = self.signing.sign(Checkpoint(origin, 0, EMPTY_ROOT), time_us / 1_000_000)
         # The row goes first: a crash before the directory is complete leaves `ready` at 0, and the next start goes on.
         with _as_os_error():
             self._database.execute("INSERT INTO log VALUES (?, ?, ?, ?, '{}', 0)", (name, origin, body, time_us))
@@ -283,25 +273,12 @@ class State:
     def _furnish(self, store: DirectoryStore, name: str, origin: str, body: str) -> None:
         root = self._directory / "audit" / name
         make_directory(root / "journal")
-        write_durably(root / "vkey", (verifier_of(origin, self.key).vkey + "\n").encode(), 0o644)
+        write_durably(root / "vkey", self.signing.vkeys(origin).encode(), 0o644)
         store.rotate(0, FIRST_SEGMENT_BYTES)
         store.close()
         store.show(body)
         with _as_os_error():
             self._database.execute("UPDATE log SET ready = 1 WHERE log = ?", (name,))
-
-    def _signing_key(self, *, initialize: bool) -> Ed25519PrivateKey:
-        signing, commitment = self._directory / "keys" / "audit-ed25519", self._directory / "keys" / "audit-commitment"
-        if initialize:
-            make_directory(signing.parent)
-            signing.parent.chmod(0o700)
-            if not commitment.exists():
-                write_durably(commitment, os.urandom(_KEY_BYTES), 0o600)
-            if not signing.exists():
-                write_durably(signing, Ed25519PrivateKey.generate().private_bytes_raw(), 0o600)
-            sync_directory(signing.parent)
-        read_commitment_key(self._directory)
-        return Ed25519PrivateKey.from_private_bytes(signing.read_bytes())
 
 
 def read_commitment_key(directory: Path) -> bytes:

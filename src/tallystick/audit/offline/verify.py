@@ -1,176 +1,216 @@
-"""Verifying a log from its files and public key alone. Damage is a value that names the file and the index."""
+"""Verifying a log from its files and public keys alone. Damage is a value that names the file and the index.
 
-import json
-from collections import Counter
-from dataclasses import asdict, dataclass
+Three verdicts, never mixed: the log is whole; something is wrong with it; or what was given is not enough to tell.
+"""
+
+import re
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from tallystick.audit.leaf.call import canonical
-from tallystick.audit.offline.read import Damage, is_fields, reader, text
-from tallystick.audit.tlog.merkle import leaf_hash, root
-from tallystick.audit.tlog.note import Checkpoint, Verifier, open_checkpoint, parse_vkey
-from tallystick.audit.tlog.tiles import HASH_BYTES, WIDTH, Edge, Read, cut, pack, read_tile, tile_path, unpack, widths
-from tallystick.terms import TallyError
+from tallystick.audit.offline.content import Kept, Story, check_kept, check_told, ended, forgotten
+from tallystick.audit.offline.follow import Followed, UntrustedError
+from tallystick.audit.offline.others import hear
+from tallystick.audit.offline.read import Damage, DirectoryFiles, Files, UnreadableError, read_fields
+from tallystick.audit.offline.report import Report, Wanted, refused
+from tallystick.audit.offline.tree import Extent, check_tree, genuine_leaves
+from tallystick.audit.tlog.note import (
+    Checkpoint,
+    NoteError,
+    NotSignedError,
+    Verifier,
+    open_checkpoint,
+    parse_vkeys,
+    read_note,
+    signed_by,
+)
 
-_KINDS = {"intent", "outcome", "denial", "in_doubt", "open", "config"}
-_CLOSING = {"outcome", "in_doubt"}
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What `verify_log` found. `opened` are the indices of intents that have no outcome (yet)."""
-
-    origin: str
-    size: int
-    root: str
-    kinds: dict[str, int]
-    opened: tuple[int, ...]
-    damage: tuple[Damage, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether nothing is wrong."""
-        return not self.damage
-
-    def to_json(self) -> dict[str, object]:
-        """The report as a JSON object."""
-        return {"ok": self.ok, **asdict(self)}
+MINIMUM_FILE: Final = "minimum-index"
+"""File of a pruned log: leaves below the number it states may be gone (C2SP tlog-tiles, pruning)."""
+ALONE: Final = 1 << 17
+"""A log of fewer leaves is checked before other processes have started."""
+EVERYTHING: Final = Wanted()
+_INDEX = re.compile(rb"(0|[1-9][0-9]{0,18})\n")
+_ERASURE: Final = b'"kind":"erasure"'
 
 
-def verify_log(directory: Path, vkey: str, *, opaque: bool = False) -> Report:
-    """Re-derive everything: signature, leaf hashes, tiles, root; unless opaque, also read what the leaves say."""
-    try:
-        verifier = parse_vkey(vkey)
-        checkpoint = open_checkpoint(text(directory / "checkpoint"), verifier)
-    except TallyError as error:
-        return Report("", 0, "", {}, (), (Damage("checkpoint", None, error.message),))
-    check = _Verification(directory, checkpoint, opaque=opaque)
-    check.run(verifier)
-    opened = tuple(check.opened)
+class _Opened(NamedTuple):
+    """A log whose checkpoint is signed by one of the keys."""
+
+    files: Files
+    keys: tuple[Verifier, ...]
+    text: str
+    checkpoint: Checkpoint
+
+
+def _nobody(_: int) -> None:
+    """Tell nobody about progress."""
+
+
+def verify_log(
+    log: Path | Files,
+    vkey: str | None,
+    wanted: Wanted = EVERYTHING,
+    *,
+    opaque: bool = False,
+    progress: Callable[[int], None] = _nobody,
+) -> Report:
+    """Re-derive everything: signatures, leaf hashes, tiles, root; unless opaque, also read what the leaves say.
+
+    `vkey` holds the keys that are trusted, one per line, of which one must have signed; None: those beside the log,
+    which proves only that it agrees with itself. `progress` is told how many leaves were checked since the last time.
+    Raises NoteError for a text that holds no keys, OSError for files that cannot be read.
+    """
+    files = DirectoryFiles(log) if isinstance(log, Path) else log
+    opened = _open(files, vkey, every=wanted.every_key)
+    if isinstance(opened, Report):
+        return opened
+    size = opened.checkpoint.size
+    start = min(wanted.part[0], size)
+    stop = size if wanted.part[1] is None else max(start, min(wanted.part[1], size))
+    minimum = _minimum(files)
+    extent = Extent(size, range(start, stop), minimum if minimum <= size else 0, opaque)
+    with _pool(wanted.processes, stop - start) as pool:
+        story = check_tree(files, extent, opened.checkpoint.root, pool, progress)
+    if minimum > size:
+        story.blame(MINIMUM_FILE, None, f"is no number of leaves up to {size}")
+    elif minimum:
+        story.find("pruned", minimum, f"leaves before this one may be gone, as {MINIMUM_FILE} states")
+    for wrong in _vkey_file(files):
+        story.blame("vkey", None, wrong)
+    return _conclude(opened, wanted, extent, story)
+
+
+def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> Report:
+    """Hold the log against what lies beside it, and report."""
+    files, keys, text, checkpoint = opened
+    heard = hear(files, (text, checkpoint), keys, (wanted.others, wanted.policy), story)
+    kept = Kept({}, ())
+    if not extent.opaque:
+        check_told(files, keys, story)
+        for finding in ended(story):
+            story.find(finding.kind, finding.index, finding.text)
+        if wanted.payloads is not None:
+            kept = _payloads(opened, extent, wanted.payloads, story)
     return Report(
-        checkpoint.origin, checkpoint.size, checkpoint.root.hex(), dict(check.kinds), opened, tuple(check.damage)
+        checkpoint.origin,
+        checkpoint.size,
+        checkpoint.root.hex(),
+        dict(story.kinds),
+        tuple(sorted(story.opened)),
+        tuple(story.damage),
+        story.damages,
+        findings=tuple(story.findings),
+        found=story.found,
+        unverified=heard.untold,
+        signed_by=tuple(signed.verifier.vkey for signed in signed_by(read_note(text), keys)),
+        cosigned=heard.cosigned,
+        part=(extent.part.start, extent.part.stop),
+        minimum=extent.minimum,
+        first=story.first,
+        last=story.last,
+        payloads=kept.counted,
+        payloads_gone=kept.gone,
     )
 
 
-class _Verification:
-    """One pass, from the top tiles down: what the checkpoint vouches for is known before it is used to blame."""
-
-    def __init__(self, directory: Path, checkpoint: Checkpoint, *, opaque: bool) -> None:
-        self.damage: list[Damage] = []
-        self.kinds: Counter[str] = Counter()
-        self.opened: dict[int, str] = {}
-        self._directory = directory
-        self._read: Read = reader(directory)
-        self._size = checkpoint.size
-        self._root = checkpoint.root
-        self._opaque = opaque
-
-    def run(self, verifier: Verifier) -> None:
-        stated = self._read("vkey")
-        if stated is not None and stated != (verifier.vkey + "\n").encode():
-            self._blame("vkey", None, "is not the key that signed the checkpoint")
-        levels = len(widths(self._size))
-        edges = [self._stored(level, self._size >> 8 * (level + 1)) or [] for level in range(levels)]
-        sound = Edge(self._size, edges).root() == self._root
-        above: list[bytes] = []
-        above_genuine = True
-        for level in reversed(range(levels)):
-            row: list[bytes] = []
-            row_genuine = True
-            for number in range(-(-(self._size >> 8 * level) // WIDTH)):
-                hashes = self._stored(level, number)
-                full = self._width(level, number) == WIDTH
-                genuine = hashes is not None and (root(hashes) == above[number] if full else sound)
-                self._tile(level, number, hashes, vouched=genuine, from_above=above_genuine if full else False)
-                row += hashes or [b""] * self._width(level, number)
-                row_genuine = row_genuine and genuine
-            above, above_genuine = row, row_genuine
-        if not sound and not self.damage:
-            self._blame("checkpoint", None, "the tiles do not lead to its root")
-
-    def _tile(self, level: int, number: int, hashes: list[bytes] | None, *, vouched: bool, from_above: bool) -> None:
-        """Check one tile against what lies below it; on level 0 that is the bundle and its leaves."""
-        width = self._width(level, number)
-        path = tile_path(level, number, width)
-        leaves = self._leaves(number) if level == 0 else []
-        if hashes is None:
-            self._blame(path, number * WIDTH << 8 * level, "is missing or has the wrong length")
-        below = [leaf_hash(leaf) for leaf in leaves] if level == 0 else self._roots_below(level, number)
-        differing = [at for at, digest in enumerate(hashes or []) if at >= len(below) or below[at] != digest]
-        if level == 0 and (vouched or hashes is None):
-            self._bundle(number, leaves, differing)
-        elif not vouched and hashes is not None:
-            if differing:
-                self._blame(
-                    path,
-                    number * WIDTH + differing[0] << 8 * level,
-                    f"hash {differing[0]} is not that of what lies below",
-                )
-            elif from_above:
-                self._blame(path, number * WIDTH << 8 * level, "is not what the checkpoint commits to")
-        if hashes is not None and not differing and vouched:
-            self._forerunners(level, number, b"".join(hashes), HASH_BYTES)
-
-    def _bundle(self, number: int, leaves: list[bytes], differing: list[int]) -> None:
-        path = tile_path(None, number, self._width(0, number))
-        wrong = set(differing)
-        for at in differing[:1]:
-            found = "the leaf is not the one that was logged" if at < len(leaves) else "the leaf is missing"
-            self._blame(path, number * WIDTH + at, found)
-        content = read_tile(self._read, None, number, self._size) or b""
-        if not wrong and content != pack(leaves[: self._width(0, number)]):
-            self._blame(path, number * WIDTH + len(leaves) - 1, "bytes follow the last leaf")
-        for at, leaf in enumerate(leaves[: self._width(0, number)]):
-            if at not in wrong and not self._opaque:
-                self._leaf(path, number * WIDTH + at, leaf)
-        if not wrong:
-            self._forerunners(None, number, content, 0)
-
-    def _forerunners(self, level: int | None, number: int, content: bytes, step: int) -> None:
-        """Older, narrower versions of a tile must be its beginnings."""
-        directory = self._directory / (tile_path(level, number) + ".p")
-        for file in sorted(directory.iterdir()) if directory.is_dir() else ():
-            width = int(file.name) if file.name.isdecimal() else 0
-            if 0 < width < self._width(level or 0, number):
-                expected = content[: width * step] if step else pack(unpack(content)[0][:width])
-                if file.read_bytes() != expected:
-                    self._blame(
-                        f"{tile_path(level, number, width)}", None, "is not a beginning of the tile that follows it"
-                    )
-
-    def _leaf(self, path: str, index: int, leaf: bytes) -> None:
-        """What a leaf says must be readable, canonical, and agree with the leaf that it closes."""
+def _open(files: Files, vkey: str | None, *, every: bool) -> _Opened | Report:
+    if vkey is not None:
+        keys = parse_vkeys(vkey)
+    else:
         try:
-            fields = json.loads(leaf)
-        except ValueError:
-            fields = None
-        if not is_fields(fields) or canonical(fields) != leaf:
-            self._blame(path, index, "the leaf is not canonical JSON")
-            return
-        kind = str(fields.get("kind"))
-        self.kinds[kind] += 1
-        intent = fields.get("intent")
-        if kind not in _KINDS or not isinstance(fields.get("ts"), str) or fields.get("v") != 1:
-            self._blame(path, index, "the leaf has no known kind, time or version")
-        elif kind == "intent":
-            self.opened[index] = str(fields.get("id"))
-        elif kind in _CLOSING and isinstance(intent, int) and self.opened.pop(intent, None) != fields.get("id"):
-            self._blame(path, index, f"closes leaf {intent}, which is no open intent of the same call")
+            keys = parse_vkeys((files.read("vkey") or b"").decode(errors="replace"))
+        except NoteError as error:
+            return refused(Damage("vkey", None, error.message))
+    raw = files.read("checkpoint")
+    if raw is None:
+        return refused(Damage("checkpoint", None, "is missing"))
+    try:
+        text = raw.decode()
+        return _Opened(files, keys, text, open_checkpoint(text, keys, every=every))
+    except UnicodeDecodeError:
+        return refused(Damage("checkpoint", None, "is not text"))
+    except NotSignedError as error:
+        return _not_signed(files, keys, error)
+    except NoteError as error:
+        return refused(Damage("checkpoint", None, error.message))
 
-    def _leaves(self, number: int) -> list[bytes]:
-        return unpack(read_tile(self._read, None, number, self._size) or b"")[0]
 
-    def _width(self, level: int, number: int) -> int:
-        return min(WIDTH, (self._size >> 8 * level) - number * WIDTH)
+def _not_signed(files: Files, keys: Sequence[Verifier], error: NotSignedError) -> Report:
+    # The key that the log itself names did not sign: then it is the checkpoint that was changed, not the key.
+    if _listed(files) & {key.vkey for key in keys}:
+        return refused(Damage("checkpoint", None, error.message))
+    which = "this key" if len(keys) == 1 else "these keys"
+    who = ", ".join(key.label for key in keys)
+    return Report("", 0, "", {}, (), (), unverified=(f"{which} did not sign this log: {who}",))
 
-    def _stored(self, level: int, number: int) -> list[bytes] | None:
-        width = self._width(level, number)
-        tile = read_tile(self._read, level, number, self._size) if width else b""
-        return cut(tile) if tile is not None and len(tile) == width * HASH_BYTES else None
 
-    def _roots_below(self, level: int, number: int) -> list[bytes]:
-        children = range(number * WIDTH, number * WIDTH + self._width(level, number))
-        return [root(self._stored(level - 1, child) or []) for child in children]
+def _listed(files: Files) -> set[str]:
+    return set((files.read("vkey") or b"").decode(errors="replace").splitlines())
 
-    def _blame(self, file: str, index: int | None, text: str) -> None:
-        self.damage.append(Damage(file, index, text))
+
+def _vkey_file(files: Files) -> Generator[str]:
+    """What is wrong with the list of keys beside the log: each of them must be a key, and have signed."""
+    stated = files.read("vkey")
+    if stated is None:
+        return
+    try:
+        listed = parse_vkeys(stated.decode())
+        if "".join(key.vkey + "\n" for key in listed).encode() != stated:
+            yield "is not a list of keys, one on each line"
+        open_checkpoint((files.read("checkpoint") or b"").decode(), listed, every=True)
+    except (NoteError, UnicodeDecodeError):
+        yield "is not the key that signed the checkpoint"
+
+
+def _payloads(opened: _Opened, extent: Extent, root: Path, story: Story) -> Kept:
+    """Look for the payloads. What was erased may be on record behind the part, or in a later year's log."""
+    prefix, _, year = opened.checkpoint.origin.rpartition("/")
+    this = int(year) if year.isdecimal() else 0
+    whole = len(extent.part) == extent.size
+    erasures = forgotten(story.told, this) if whole else []
+    for name in opened.files.names("..") if year.isdecimal() else ():
+        if name.isdecimal() and int(name) > this - (not whole):
+            vkeys = [Verifier(f"{prefix}/{name}", key.key, key.kind).vkey for key in opened.keys]
+            try:
+                erasures += forgotten(_erasures(Followed(_Shard(opened.files, name).read, vkeys)), int(name))
+            except (UntrustedError, UnreadableError) as error:
+                story.find("chain", None, f"erasures on record in {prefix}/{name} are left out: {error.message}")
+    return check_kept(genuine_leaves(opened.files, extent, story), this, erasures, root, story)
+
+
+class _Shard(NamedTuple):
+    """The log of another year, beside this one."""
+
+    files: Files
+    name: str
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file of it."""
+        return self.files.read(f"../{self.name}/{path}")
+
+
+def _erasures(log: Followed) -> list[tuple[int, dict[str, object]]]:
+    log.refresh()
+    return [(index, read_fields(leaf)) for index, leaf in log.leaves(0) if _ERASURE in leaf]
+
+
+def _minimum(files: Files) -> int:
+    stated = files.read(MINIMUM_FILE)
+    if stated is None:
+        return 0
+    found = _INDEX.fullmatch(stated)
+    return int(found[1]) if found else 1 << 64
+
+
+@contextmanager
+def _pool(processes: int, leaves: int) -> Generator[tuple[Executor, int] | None]:
+    if processes == 1 or leaves < ALONE:
+        yield None
+        return
+    # Spawned, not forked: who calls may run threads.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield pool, processes

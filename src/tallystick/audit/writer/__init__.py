@@ -3,6 +3,6 @@
 Never in here: what a leaf says, how a tree is hashed, or a second process on one state directory.
 """
 
-from tallystick.audit.writer.process import listen, main
+from tallystick.audit.writer.process import listen, main, socket_of
 
-__all__ = ["listen", "main"]
+__all__ = ["listen", "main", "socket_of"]

@@ -3,53 +3,115 @@
 import re
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import Final, Protocol
 
+from tallystick.audit.desk import Standing
 from tallystick.audit.leaf.call import glance, in_doubt, opening
-from tallystick.audit.log.files import State
-from tallystick.audit.log.log import Log, open_log
-from tallystick.audit.model import Unwritable
+from tallystick.audit.log import Log, Store, keep_nothing, open_log
+from tallystick.audit.model import Capture, Sealed, Unwritable
+from tallystick.audit.signing import Signers
+from tallystick.audit.tlog.merkle import EMPTY_ROOT
+from tallystick.audit.tlog.note import Checkpoint
+from tallystick.audit.writer.frames import Progress
 from tallystick.audit.writer.sequence import Refused, Run
-from tallystick.terms import Clock, TenantId
+from tallystick.terms import Clock, TallyError, TenantId
 
-_BACKLOG_LIMIT = 100_000
-_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes a directory
+_BACKLOG_LIMIT: Final = 100_000
+_BACKLOG_BYTES: Final = 64 << 20
+"""Leaves, and bytes with their payloads, that may wait to be published: past that, whoever appends publishes first."""
+_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes a directory
+_NO_CAPTURES: Final[Mapping[int, Capture]] = {}
+
+
+class Shelf(Protocol):
+    """Where the logs of one record are kept: a state directory, or a store that several machines reach."""
+
+    @property
+    def signing(self) -> Signers:
+        """The keys that sign checkpoints."""
+        ...
+
+    def logs(self) -> dict[tuple[str, int], str]:
+        """Origin of every log by tenant and year."""
+        ...
+
+    def store(self, tenant: str, year: int) -> Store:
+        """Store of a log that exists."""
+        ...
+
+    def create(self, tenant: str, year: int, origin: str, time_us: int) -> None:
+        """Create an empty log; raises Unwritable, or OSError."""
+        ...
+
+    def close(self) -> None:
+        """Let the next process in."""
+        ...
+
+
+class Safe(Protocol):
+    """Seals and keeps the payloads of one tenant."""
+
+    def prepare(self, captures: Iterable[Capture], at: float) -> None:
+        """Make the keys that a round of captures needs, at once; raises Unwritable."""
+        ...
+
+    def seal(self, leaf: bytes, capture: Capture, at: float) -> list[Sealed]:
+        """Encrypt what is captured with a leaf; raises Unwritable, or another TallyError for what cannot be sealed."""
+        ...
+
+    def keep(self, sealed: Sequence[Sealed]) -> None:
+        """Make sealed payloads durable; may repeat. Raises OSError."""
+        ...
+
+
+Safes = Callable[[TenantId], Safe]
 
 
 class Logs:
-    """Every open log of one state directory, by tenant; turns to a new log with the year."""
+    """Every open log of one record, by tenant; turns to a new log with the year."""
 
-    def __init__(self, state: State, host: str, clock: Clock, *, initialize: bool) -> None:
-        self._state = state
+    def __init__(self, shelf: Shelf, host: str, clock: Clock, *, initialize: bool, safes: Safes | None = None) -> None:
+        self._shelf = shelf
         self._host = host
         self._clock = clock
         self._initialize = initialize
+        self._safes = safes
         self._current: dict[str, tuple[int, Log]] = {}
         self._last_year: dict[str, Log] = {}
         # Guards the database connection and publishing; appends need no lock.
         self._lock = threading.Lock()
         self.fresh = threading.Event()
+        self.hurried = threading.Event()
         newest: dict[str, int] = {}
-        for tenant, year in state.logs():
+        for tenant, year in shelf.logs():
             newest[tenant] = max(year, newest.get(tenant, year))
-        for tenant, year in state.logs():
-            row = state.store(tenant, year).row()
+        for tenant, year in shelf.logs():
+            row = shelf.store(tenant, year).row()
             if year == newest[tenant]:
                 self._current[tenant] = (year, self._open(tenant, year))
             elif row is not None and row.opened:
                 self._open(tenant, year)
 
-    def append(self, tenant: str, leaves: Sequence[bytes], owners: Sequence[int] = ()) -> list[Run]:
-        """Make leaves durable; `owners` tells for each which client sent it. Raises Unwritable."""
+    def append(
+        self,
+        tenant: str,
+        leaves: Sequence[bytes],
+        owners: Sequence[int] = (),
+        captures: Mapping[int, Capture] = _NO_CAPTURES,
+    ) -> list[Run]:
+        """Make leaves and their captures durable; `owners` tells for each which client sent it. Raises Unwritable."""
         log = self._log(tenant)
+        sealed = self._seal(tenant, leaves, captures) if captures else {}
         old = self._last_year.get(tenant)
         if old is None and not log.late:
-            runs = [Run(log.append(leaves, owners), len(leaves))]
+            records = [record for records in sealed.values() for record in records]
+            runs = [Run(log.append(leaves, owners, records), len(leaves), log.year)]
         else:
-            runs = [*_sort(log, old, leaves, owners)]
-        if log.size - log.published > _BACKLOG_LIMIT:
+            runs = [*_sort(log, old, leaves, owners, sealed)]
+        if log.size - log.published > _BACKLOG_LIMIT or log.backlog > _BACKLOG_BYTES:
             self.publish()
         # The publisher may be waiting for leaves.
         self.fresh.set()
@@ -67,16 +129,68 @@ class Logs:
                     log.late.update(left.values())
                     self.fresh.set()
 
-    def publish(self) -> None:
-        """Bring the files of all logs up to date."""
+    def publish(self) -> list[Progress]:
+        """Bring the files of all logs up to date; return how far those have come that moved."""
         with self._lock:
-            self._publish()
+            return self._publish()
 
-    def _publish(self) -> None:
-        for log, _ in self._open_logs():
-            log.publish(self._clock)
+    def hurry(self) -> None:
+        """Have the publisher go on without a pause."""
+        self.hurried.set()
+
+    def progress(self) -> list[Progress]:
+        """Tell how far each log has come."""
+        return [_progress(log, tenant) for log, tenant in self._open_logs()]
+
+    def open_logs(self) -> list[Log]:
+        """Return the logs that take leaves."""
+        return [log for log, _ in self._open_logs()]
+
+    def cosign(self, log: Log, body: str, lines: Sequence[str]) -> Progress:
+        """Show a checkpoint with the cosignatures of a quorum; return how far the log has come. Raises Unwritable."""
+        with self._lock:
+            log.cosign(body, lines)
+        return _progress(log, log.origin.split("/")[-2])
+
+    def tenants(self) -> list[TenantId]:
+        """Return who has a log."""
+        return [TenantId(tenant) for tenant in sorted(self._current)]
+
+    def standing(self, tenant: TenantId, year: int | None = None) -> Standing:
+        """Return how a log of a tenant stands, the newest or that of a year; raises TallyError where it is not open."""
+        found = [log for log, name in self._open_logs() if name == tenant and year in {None, log.year}]
+        if not found:
+            message = f"tenant {tenant!r} has no open log" + ("" if year is None else f" of {year}")
+            raise TallyError(code="not_found", message=message)
+        log = found[0]
+        # The lesser first: what the publisher adds meanwhile never makes it look larger than what it is a part of.
+        cosigned, published, opened = log.cosigned, log.published, len(log.opened)
+        return Standing(log.year, log.origin, log.size, published, cosigned, opened, log.read)
+
+    @property
+    def signing(self) -> Signers:
+        """The keys that sign checkpoints."""
+        return self._shelf.signing
+
+    def settle_keys(self) -> None:
+        """Change the signing keys between two checkpoints, once their leaves are published. Raises Unwritable."""
+        with self._lock:
+            try:
+                self._shelf.signing.settle()
+            except (OSError, ValueError) as error:
+                message = f"the signing keys cannot be changed: {error}; restart Tallystick to recover"
+                raise Unwritable(message) from error
+            for log, _ in self._open_logs():
+                log.renew(self._clock)
+
+    def _publish(self) -> list[Progress]:
+        moved: list[Progress] = []
+        for log, tenant in self._open_logs():
+            if log.publish(self._clock):
+                moved.append(_progress(log, tenant))
             if log.clock_went_back:
                 _say(f"{log.origin}: the clock went back; the checkpoint keeps the last time")
+        return moved
 
     def _open_logs(self) -> list[tuple[Log, str]]:
         current = [(log, tenant) for tenant, (_, log) in list(self._current.items())]
@@ -97,12 +211,17 @@ class Logs:
         if not _TENANT.fullmatch(tenant):
             message = f"{tenant!r} is no name of a tenant"
             raise Refused(message)
+        if self._safes is not None:
+            try:
+                self._safes(TenantId(tenant))
+            except TallyError as error:
+                raise Refused(error.message) from error
         with self._lock:
             if old is not None:
                 old.publish(self._clock)
             origin = f"{self._host}/{tenant}/{year}"
             try:
-                self._state.create(tenant, year, origin, int(now * 1_000_000))
+                self._shelf.create(tenant, year, origin, int(now * 1_000_000))
             except OSError as error:
                 message = f"{origin}: cannot be created: {error}"
                 raise Unwritable(message) from error
@@ -115,28 +234,53 @@ class Logs:
         return log
 
     def _open(self, tenant: str, year: int) -> Log:
-        logs = self._state.logs()
-        log = open_log(
-            self._state.store(tenant, year), self._state.key, logs[tenant, year], TenantId(tenant), self._clock
-        )
+        logs, shelf = self._shelf.logs(), self._shelf
+        keep = keep_nothing if self._safes is None else self._safes(TenantId(tenant)).keep
+        origin = logs[tenant, year]
+        log = open_log(shelf.store(tenant, year), shelf.signing, origin, TenantId(tenant), self._clock, keep)
         earlier = [past for name, past in logs if name == tenant and past < year]
         if log.size == 0 and earlier:
             origin = logs[tenant, max(earlier)]
-            row = self._state.store(tenant, max(earlier)).row()
-            size, root = row.body.split("\n")[1:3] if row is not None else ("0", "")
-            log.append([opening(TenantId(tenant), (origin, int(size), root), self._clock())])
+            row = self._shelf.store(tenant, max(earlier)).row()
+            last = Checkpoint(origin, 0, EMPTY_ROOT) if row is None else self._shelf.signing.open(row.body, origin)
+            log.append([opening(TenantId(tenant), (origin, last.size, last.root.hex()), self._clock())])
         return log
 
+    def _seal(self, tenant: str, leaves: Sequence[bytes], captures: Mapping[int, Capture]) -> dict[int, list[Sealed]]:
+        """Encrypt what goes with the leaves; raises Refused for what cannot be, Unwritable for a broken key store."""
+        if self._safes is None:
+            message = "this writer keeps no payloads"
+            raise Refused(message)
+        try:
+            safe, now = self._safes(TenantId(tenant)), self._clock()
+            safe.prepare(captures.values(), now)
+            return {place: safe.seal(leaves[place], capture, now) for place, capture in captures.items()}
+        except OSError as error:
+            message = f"the payloads of {tenant} cannot be sealed: {error}; the writer has stopped"
+            raise Unwritable(message) from error
+        except TallyError as error:
+            if isinstance(error, Unwritable):
+                raise
+            raise Refused(error.message) from error
 
-def _sort(log: Log, old: Log | None, leaves: Sequence[bytes], owners: Sequence[int]) -> Iterator[Run]:
+
+def _progress(log: Log, tenant: str) -> Progress:
+    return Progress(tenant, log.year, log.published, log.cosigned)
+
+
+def _sort(
+    log: Log, old: Log | None, leaves: Sequence[bytes], owners: Sequence[int], sealed: Mapping[int, Sequence[Sealed]]
+) -> Iterator[Run]:
     """Append each leaf where it belongs: outcomes beside their intents, and those of calls in doubt nowhere."""
     late = log.late if old is None else log.late | old.late
     at = 0
     for target, run in groupby(leaves, key=lambda leaf: _target(log, old, late, leaf)):
         batch = list(run)
         whose = owners[at : at + len(batch)]
+        records = [record for place in range(at, at + len(batch)) for record in sealed.get(place, ())]
         at += len(batch)
-        yield Run(None if target is None else target.append(batch, whose), len(batch))
+        first = None if target is None else target.append(batch, whose, records)
+        yield Run(first, len(batch), 0 if target is None else target.year)
 
 
 def _target(log: Log, old: Log | None, late: set[str], leaf: bytes) -> Log | None:

@@ -1,35 +1,69 @@
 """The writer process: the only one that holds the signing key and the logs. `python -m tallystick.audit.writer`.
 
-It serves the sockets it inherits and, told to listen, the workers that connect (`sequence`); a thread publishes tiles
-and checkpoints behind the commits. It ends when every client has gone, after draining them, or with the first failed
-write (exit status 1).
+It serves the sockets it inherits, and the workers and commands that connect (`sequence`). Threads publish tiles and
+checkpoints behind the commits, have them cosigned (`publish`), beat and carry out orders (`clerk`). It ends when every
+client has gone, after draining them, or with the first failed write (exit status 1).
 """
 
 import argparse
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from time import CLOCK_REALTIME, clock_gettime
 
-from tallystick.audit.log.files import State, make_directory, read_commitment_key
-from tallystick.audit.model import Unwritable
+from tallystick.audit.disk import make_directory
+from tallystick.audit.log.files import State, read_commitment_key
+from tallystick.audit.model import Cosigner, Unwritable
+from tallystick.audit.writer.clerk import Beats, Bench, Clerk, Heart
+from tallystick.audit.writer.frames import FATAL, Progress, answer
 from tallystick.audit.writer.logs import Logs
-from tallystick.audit.writer.publish import Publisher
-from tallystick.audit.writer.sequence import ANSWER, FATAL, Sequencer
+from tallystick.audit.writer.orders import ORDERS
+from tallystick.audit.writer.publish import Publisher, Witnessing
+from tallystick.audit.writer.sequence import Sequencer
 from tallystick.terms import TallyError
 
 _PATH_LIMIT = 107
 """Bytes of a unix socket's path (unix(7))."""
 
 
-def serve(logs: Logs, sequencer: Sequencer, streams: Iterable[socket.socket]) -> None:
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Everything that runs in the writer process."""
+
+    logs: Logs
+    sequencer: Sequencer
+    clerk: Clerk
+    heart: Heart
+    cosigner: Cosigner | None = None
+
+
+def serve(office: Office, streams: Iterable[socket.socket]) -> None:
     """Answer the clients until all have gone; raises Unwritable."""
-    publisher = Publisher(logs)
-    publisher.start()
+    sequencer, clerk, heart = office.sequencer, office.clerk, office.heart
+    witnessing = None if office.cosigner is None else Witnessing(office.logs, office.cosigner, clerk.tell)
+
+    def tell(moved: Iterable[Progress]) -> None:
+        clerk.tell(moved)
+        if witnessing is not None:
+            witnessing.fresh.set()
+
+    def close() -> None:
+        clerk.take(None)
+        heart.close()
+
+    sequencer.on_order, sequencer.on_idle = clerk.take, close
+    publisher = Publisher(office.logs, tell)
+    threads = [publisher, clerk, heart, *([] if witnessing is None else [witnessing])]
+    for thread in threads:
+        thread.start()
     try:
-        sequencer.serve(streams, publisher.broken)
+        sequencer.serve(streams, publisher.broken, [clerk.stream, heart.stream])
+        if witnessing is not None:
+            witnessing.close()
         publisher.close()
     except Unwritable as error:
         sequencer.tell_all(error.message)
@@ -58,18 +92,12 @@ def _say(text: str) -> None:
 
 
 def _realtime() -> float:
-    return clock_gettime(CLOCK_REALTIME)
+    return time.clock_gettime(time.CLOCK_REALTIME)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="tallystick.audit.writer")
-    parser.add_argument("--fd", type=int, action="append", required=True, help="inherited stream socket of a client")
-    parser.add_argument("--listen", type=Path, help="unix socket on which further clients are served")
-    parser.add_argument("--state", type=Path, required=True, help="state directory")
-    parser.add_argument("--host", required=True, help="host part of the origins of new logs")
-    parser.add_argument("--initialize", action="store_true", help="create what does not exist yet")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     # A signal to the whole process group must not stop the record before the gateway has written its last outcomes: the
     # end of the sockets does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -77,28 +105,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The publisher hashes; the committing thread must get the interpreter back soon after each sync.
     sys.setswitchinterval(0.0005)
     streams = [socket.socket(fileno=descriptor) for descriptor in options.fd]
-    try:
-        state = State(options.state, initialize=options.initialize)
-        logs = Logs(state, options.host, _realtime, initialize=options.initialize)
-        greeting = read_commitment_key(options.state) + options.host.encode()
-        sequencer = Sequencer(logs, greeting, listen(options.listen) if options.listen else None)
-    except (OSError, TallyError) as error:
-        text = error.message if isinstance(error, TallyError) else str(error)
-        _say(text)
-        for stream in streams:
-            _tell(stream, text.encode())
-        return 1
-    try:
-        serve(logs, sequencer, streams)
-    except Unwritable as error:
-        _say(error.message)
-        return 1
-    state.close()
+    with ExitStack() as opened:
+        try:
+            office = _open(options, opened)
+        except (OSError, ValueError, TallyError) as error:
+            text = error.message if isinstance(error, TallyError) else str(error)
+            _say(text)
+            for stream in streams:
+                _tell(stream, text.encode())
+            return 1
+        try:
+            serve(office, streams)
+        except Unwritable as error:
+            _say(error.message)
+            return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tallystick.audit.writer")
+    parser.add_argument("--fd", type=int, action="append", required=True, help="inherited stream socket of a client")
+    parser.add_argument("--listen", type=Path, help="unix socket on which further clients are served")
+    parser.add_argument("--state", type=Path, required=True, help="state directory")
+    parser.add_argument("--host", default="", help="host part of the origins of new logs; default: that of the newest")
+    parser.add_argument("--initialize", action="store_true", help="create what does not exist yet")
+    return parser
+
+
+def _open(options: argparse.Namespace, opened: ExitStack) -> Office:
+    """Open the record and everything that works on it; raises OSError, ValueError or TallyError."""
+    directory: Path = options.state
+    state = State(directory, initialize=options.initialize)
+    opened.callback(state.close)
+    host = options.host or _known_host(state)
+    logs = Logs(state, host, _realtime, initialize=options.initialize)
+    key = read_commitment_key(directory)
+    beats = Beats(logs, _realtime, time.monotonic)
+    # What the last life left is closed; this one begins with a beat in every log, before anybody else's leaf.
+    beats.beat(lambda tenant, leaf: logs.append(tenant, [leaf])[0].first or 0)
+    sequencer = Sequencer(logs, key + host.encode(), _listener(options.listen, directory))
+    bench = Bench(directory, key, logs, beats, _realtime, time.monotonic)
+    return Office(logs, sequencer, Clerk(bench, ORDERS, sequencer), Heart(beats, time.monotonic))
+
+
+def _known_host(state: State) -> str:
+    """Host part of the newest log's origin; raises Unwritable where there is none."""
+    origins = [origin for _, origin in sorted(state.logs().items(), key=lambda log: log[0][1])]
+    if not origins:
+        message = "the state directory holds no record yet; start Tallystick first"
+        raise Unwritable(message)
+    return origins[-1].rsplit("/", 2)[0]
+
+
+def _listener(path: Path | None, state: Path) -> socket.socket | None:
+    """Listen where we are told to, else in the state directory, if a socket can have so long a name there."""
+    if path is None and len(bytes(socket_of(state))) > _PATH_LIMIT:
+        _say(f"{socket_of(state)} is too long for a socket: orders to this writer cannot be given from outside")
+        return None
+    return listen(path or socket_of(state))
+
+
+def socket_of(state: Path) -> Path:
+    """Where the writer of a state directory takes in further clients."""
+    return state / "run" / "audit.sock"
 
 
 def _tell(stream: socket.socket, text: bytes) -> None:
     try:
-        stream.sendall(ANSWER.pack(FATAL, len(text), 0) + text)
+        stream.sendall(answer(FATAL, text, 0))
     except OSError:
         _say("a client had gone")

@@ -1,20 +1,36 @@
-"""The thread that publishes tiles and checkpoints behind the commits."""
+"""The threads behind the commits: one publishes tiles and checkpoints, one has witnesses cosign them."""
 
 import socket
+import sys
 import threading
+from collections.abc import Callable, Iterable
+from typing import Final
 
-from tallystick.audit.model import Unwritable
+from tallystick.audit.log import Log
+from tallystick.audit.model import Cosigner, Unwritable
+from tallystick.audit.tlog.merkle import consistency
+from tallystick.audit.tlog.tiles import tile_node
+from tallystick.audit.writer.frames import Progress
 from tallystick.audit.writer.logs import Logs
 
-PUBLISH_SECONDS = 0.2
+PUBLISH_SECONDS: Final = 0.2
+AGAIN_SECONDS: Final = 1.0
+"""After a round without a quorum: witnesses have back-offs of their own."""
+
+Tell = Callable[[Iterable[Progress]], None]
+"""Told how far logs have come, from any thread."""
 
 
 class Publisher(threading.Thread):
-    """Publishes behind the commits, at most every 200 ms; tells the main loop through `broken` when it cannot."""
+    """Publishes behind the commits, at most every 200 ms unless somebody waits for it.
 
-    def __init__(self, logs: Logs) -> None:
-        super().__init__(daemon=True)
+    Tells the main loop through `broken` when it cannot.
+    """
+
+    def __init__(self, logs: Logs, tell: Tell) -> None:
+        super().__init__(daemon=True, name="publisher")
         self._logs = logs
+        self._tell = tell
         self._closing = threading.Event()
         self.broken, self._alarm = socket.socketpair()
         self.failure: Unwritable | None = None
@@ -26,9 +42,11 @@ class Publisher(threading.Thread):
         try:
             while not self._closing.is_set():
                 self._logs.fresh.wait()
+                # Cleared before publishing: whoever hurries after this has leaves that the next turn publishes.
+                self._logs.hurried.clear()
                 self._logs.fresh.clear()
-                self._logs.publish()
-                self._closing.wait(PUBLISH_SECONDS)
+                self._tell(self._logs.publish())
+                self._logs.hurried.wait(PUBLISH_SECONDS)
             self.failure = None
         except Unwritable as error:
             self.failure = error
@@ -39,7 +57,52 @@ class Publisher(threading.Thread):
         """Publish the rest; raises Unwritable."""
         self._closing.set()
         self._logs.fresh.set()
+        self._logs.hurried.set()
         self.join()
         if self.failure is not None:
             raise self.failure
         self._logs.publish()
+
+
+class Witnessing(threading.Thread):
+    """Has each published checkpoint cosigned, the newest of a log first, until closed."""
+
+    def __init__(self, logs: Logs, cosigner: Cosigner, tell: Tell) -> None:
+        super().__init__(daemon=True, name="witnessing")
+        self._logs = logs
+        self._cosigner = cosigner
+        self._tell = tell
+        self._closing = threading.Event()
+        self.fresh = threading.Event()
+        # What the last life left without a quorum is sent at once.
+        self.fresh.set()
+
+    def run(self) -> None:
+        """Ask until closed. A log that cannot be written any more is told by its publisher."""
+        try:
+            while not self._closing.is_set():
+                self.fresh.wait()
+                self.fresh.clear()
+                asked = [self._ask(log) for log in self._logs.open_logs()]
+                if not all(asked):
+                    self._closing.wait(AGAIN_SECONDS)
+                    self.fresh.set()
+        except Unwritable as error:
+            sys.stderr.write(f"audit writer: no more cosignatures: {error.message}\n")
+
+    def close(self) -> None:
+        """End after the round that goes on: nobody waits for a witness that does not answer."""
+        self._closing.set()
+        self.fresh.set()
+
+    def _ask(self, log: Log) -> bool:
+        """Have the newest checkpoint of a log cosigned; False where that has to be tried again."""
+        body = log.body
+        size = int(body.split("\n")[1])
+        # Nothing stands in an empty log, and witnesses refuse its checkpoint (C2SP tlog-witness).
+        if size <= log.cosigned:
+            return True
+        found = self._cosigner.cosign(log.origin, body, lambda old: consistency(old, size, tile_node(log.read, size)))
+        if found.quorum:
+            self._tell([self._logs.cosign(log, body, found.lines)])
+        return found.quorum

@@ -4,16 +4,14 @@ Whatever has arrived from all clients is one round; what arrives meanwhile is th
 answered in the order of its own frames, after its leaves are durable, and never waited for. One that sends what is no
 frame, does not read its answers or goes away is dropped, and the intents that it left open are closed as in doubt.
 
-Frame to the writer: u32 length of the bundle, u8 length of the tenant, u8 kind, tenant, bundle. The bundle of LEAVES is
-leaves; that of ONCE is topic, value and one leaf, which is written unless `value` was the last one of its topic.
-Frame from the writer: u8 kind, u64 number, u32 count, and for kinds with text `number` bytes of it.
+Orders go to the clerk, whose answers come back out of band; how far the logs have come is told to everybody.
 """
 
 import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,19 +19,27 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
-from tallystick.audit.leaf.call import SIZE_LIMIT
-from tallystick.audit.model import Unwritable
-from tallystick.audit.tlog.tiles import unpack
+from tallystick.audit.model import Capture, Unwritable
+from tallystick.audit.writer.frames import (
+    ACKNOWLEDGED,
+    FATAL,
+    HURRY,
+    ONCE,
+    ORDER,
+    PROTOCOL,
+    READY,
+    REFUSED,
+    TEXT_LIMIT,
+    Frame,
+    Progress,
+    acknowledged,
+    answer,
+    frames,
+    progress,
+)
 
-FRAME: Final = Struct(">IBB")
-ANSWER: Final = Struct(">BQI")
-LEAVES, ONCE = range(2)
-ACKNOWLEDGED, REFUSED, READY, FATAL = range(4)
-PROTOCOL: Final = 1
-"""Told as the count of READY: a worker and a writer of different releases must not guess."""
-BUNDLE_LIMIT: Final = 64 << 20
-ANSWERS_LIMIT: Final = 4 << 20
-"""Bytes of answers kept for a client that does not read them: several times what its pending leaves can cause."""
+ANSWERS_LIMIT: Final = TEXT_LIMIT + (4 << 20)
+"""Bytes of answers kept for a client that does not read them: more than what its pending leaves and an order cause."""
 CLIENTS_LIMIT: Final = 256
 _CHUNK: Final = 1 << 20
 _CREDENTIALS: Final = Struct("3i")
@@ -41,46 +47,67 @@ _LATE: Final = b"the call was closed as in doubt when its worker or the writer h
 
 
 class Refused(Unwritable):
-    """A leaf that is refused, and no reason to stop for the others."""
+    """Leaves that are refused before any of them was written, and no reason to stop for the others."""
 
 
 class Run(NamedTuple):
-    """Leaves in a row: the index of the first, or None where they come too late; and how many."""
+    """Leaves in a row: the index of the first, or None where they come too late; how many; the year of their log."""
 
     first: int | None
     leaves: int
+    year: int = 0
 
 
 class Ledger(Protocol):
     """What commits: the logs of all tenants."""
 
-    def append(self, tenant: str, leaves: Sequence[bytes], owners: Sequence[int]) -> list[Run]:
-        """Make leaves durable; raises Refused for all of them, or Unwritable, and then for ever."""
+    def append(
+        self, tenant: str, leaves: Sequence[bytes], owners: Sequence[int], captures: Mapping[int, Capture]
+    ) -> list[Run]:
+        """Make leaves and their captures durable; raises Refused for all of them, or Unwritable, and then for ever."""
         ...
 
     def orphan(self, owner: int) -> None:
         """Close the open intents of a client that has gone."""
         ...
 
+    def progress(self) -> list[Progress]:
+        """Tell how far each log has come."""
+        ...
+
+    def hurry(self) -> None:
+        """Publish without a pause: somebody waits for it."""
+        ...
+
+
+class Asked(NamedTuple):
+    """An order: which client gave it, its number there, and its JSON."""
+
+    client: int
+    number: int
+    text: bytes
+
 
 @dataclass(slots=True)
 class _Order:
-    """One frame of a client and the answer that it will get."""
+    """One frame of a client with leaves, and the answer that it will get."""
 
     client: "_Client"
-    tenant: str
-    kind: int
-    leaves: list[bytes]
+    frame: Frame
     answer: bytes = b""
 
 
 @dataclass(slots=True, eq=False)
 class _Client:
-    """A connection. `number` owns its intents; `kept` ones were inherited, and while one lives new ones are let in."""
+    """A connection. `number` owns its intents; `kept` ones were inherited, and while one lives new ones are let in.
+
+    `inner` ones are threads of this process: they are told nothing but answers, and hold up no end.
+    """
 
     stream: socket.socket
     number: int
-    kept: bool
+    kept: bool = False
+    inner: bool = False
     slow: bool = False
     arrived: bytearray = field(default_factory=bytearray)
     leaving: bytearray = field(default_factory=bytearray)
@@ -93,41 +120,86 @@ class Sequencer:
     def __init__(self, ledger: Ledger, greeting: bytes, listener: socket.socket | None = None) -> None:
         """`greeting` is told to each client: what it needs to know of the record."""
         self._ledger = ledger
-        self._greeting = ANSWER.pack(READY, len(greeting), PROTOCOL) + greeting
+        self._greeting = answer(READY, greeting, PROTOCOL)
         self._listener = listener
         self._selector = DefaultSelector()
-        self._clients: set[_Client] = set()
+        self._clients: dict[int, _Client] = {}
         self._numbers = count(1)
-        self._last: dict[tuple[str, bytes], tuple[bytes, int]] = {}
+        self._last: dict[tuple[str, bytes], tuple[bytes, bytes]] = {}
+        self._posts: deque[tuple[int | None, bytes]] = deque()
+        self._bell, self._ring = socket.socketpair()
+        self._bell.setblocking(False)  # noqa: FBT003 - positional in the standard library
+        self._ring.setblocking(False)  # noqa: FBT003 - positional in the standard library
+        self._idle = False
+        self.on_order: Callable[[Asked], None] | None = None
+        self.on_idle: Callable[[], None] | None = None
 
-    def serve(self, streams: Iterable[socket.socket], alarm: socket.socket) -> bool:
+    # `on_order` takes the orders of clients; `on_idle` is called once when only inner clients are left, so that they
+    # end. Both are called in the loop and must not wait.
+
+    def serve(
+        self, streams: Iterable[socket.socket], alarm: socket.socket, inner: Iterable[socket.socket] = ()
+    ) -> bool:
         """Serve until all have gone; False when the alarm went first. Raises Unwritable."""
-        self._selector.register(alarm, EVENT_READ)
-        if self._listener is not None:
-            self._selector.register(self._listener, EVENT_READ)
+        for each in (alarm, self._bell, self._listener):
+            if each is not None:
+                self._selector.register(each, EVENT_READ)
         for stream in streams:
             self._welcome(stream, kept=True)
-        while self._clients:
-            readable: list[_Client] = []
-            for key, events in self._selector.select():
-                client: object = key.data
-                if not isinstance(client, _Client):
-                    if key.fileobj is alarm:
-                        return False
-                    self._accept()
-                    continue
-                if events & EVENT_WRITE:
-                    self._send(client, b"")
-                if events & EVENT_READ:
-                    readable.append(client)
-            self._round(readable)
-        return True
+        for stream in inner:
+            self._welcome(stream, inner=True)
+        try:
+            while self._clients:
+                if not self._idle and all(client.inner for client in self._clients.values()):
+                    self._idle = True
+                    if self.on_idle is not None:
+                        self.on_idle()
+                if not self._turn(alarm):
+                    return False
+            return True
+        finally:
+            self._bell.close()
+            self._ring.close()
+
+    def post(self, client: int | None, told: bytes) -> None:
+        """Have a client told something, or everybody. For other threads."""
+        self._posts.append((client, told))
+        # A full pipe is a bell that rings already, and a closed one rings for nobody.
+        with suppress(OSError):
+            self._ring.send(b"\0")
 
     def tell_all(self, text: str) -> None:
         """Tell every client the last thing that it will hear."""
-        told = text.encode()
-        for client in self._clients:
-            self._send(client, ANSWER.pack(FATAL, len(told), 0) + told)
+        for client in self._clients.values():
+            self._send(client, answer(FATAL, text.encode(), 0))
+
+    def _turn(self, alarm: socket.socket) -> bool:
+        readable: list[_Client] = []
+        for key, events in self._selector.select():
+            client: object = key.data
+            if not isinstance(client, _Client):
+                if key.fileobj is alarm:
+                    return False
+                self._accept() if key.fileobj is self._listener else self._deliver()
+                continue
+            if events & EVENT_WRITE:
+                self._send(client, b"")
+            if events & EVENT_READ:
+                readable.append(client)
+        if readable:
+            self._round(readable)
+        return True
+
+    def _deliver(self) -> None:
+        """Pass on what other threads have posted."""
+        with suppress(BlockingIOError):
+            self._bell.recv(_CHUNK)
+        while self._posts:
+            number, told = self._posts.popleft()
+            known = self._clients.get(number) if number is not None else None
+            outer = [client for client in self._clients.values() if not client.inner] if number is None else []
+            for client in outer if known is None else [known]:
+                self._send(client, told)
 
     def _accept(self) -> None:
         if self._listener is None:
@@ -141,81 +213,97 @@ class Sequencer:
             _say(f"a client of user {user} is not let in")
             stream.close()
             return
-        self._welcome(stream, kept=False)
+        self._welcome(stream)
 
-    def _welcome(self, stream: socket.socket, *, kept: bool) -> None:
+    def _welcome(self, stream: socket.socket, *, kept: bool = False, inner: bool = False) -> None:
         stream.setblocking(False)  # noqa: FBT003 - positional in the standard library
-        client = _Client(stream, next(self._numbers), kept)
-        self._clients.add(client)
+        client = _Client(stream, next(self._numbers), kept, inner)
+        self._clients[client.number] = client
         self._selector.register(stream, EVENT_READ, client)
-        self._send(client, self._greeting)
+        self._send(client, self._greeting if inner else self._greeting + progress(self._ledger.progress()))
 
     def _round(self, readable: Sequence[_Client]) -> None:
         """Take in what has arrived, commit it log by log, answer, and let go whoever has gone."""
-        gone: set[_Client] = set()
+        gone: list[_Client] = []
         by_tenant: dict[str, list[_Order]] = {}
         for client in readable:
             try:
                 if not _receive(client):
-                    gone.add(client)
-                for order in _orders(client):
-                    client.orders.append(order)
-                    by_tenant.setdefault(order.tenant, []).append(order)
+                    gone.append(client)
+                for frame in frames(client.arrived):
+                    self._take(client, frame, by_tenant)
             except ValueError as error:
                 _say(f"client {client.number} is dropped: {error}")
-                gone.add(client)
+                gone.append(client)
         for tenant, orders in by_tenant.items():
-            self._commit(tenant, [order for order in orders if order.kind == LEAVES])
+            self._commit(tenant, [order for order in orders if order.frame.kind != ONCE])
             for order in orders:
-                if order.kind == ONCE:
+                if order.frame.kind == ONCE:
                     self._commit_once(order)
             for client in {order.client for order in orders}:
                 self._answer(client)
         for client in gone:
             self._drop(client)
 
+    def _take(self, client: _Client, frame: Frame, by_tenant: dict[str, list[_Order]]) -> None:
+        """Take in one frame: leaves are committed at the end of the round, the rest is passed on at once."""
+        if frame.leaves:
+            order = _Order(client, frame)
+            client.orders.append(order)
+            by_tenant.setdefault(frame.tenant, []).append(order)
+        elif frame.kind == HURRY:
+            self._ledger.hurry()
+        elif frame.kind == ORDER and self.on_order is not None:
+            self.on_order(Asked(client.number, frame.number, frame.text))
+
     def _commit(self, tenant: str, orders: Sequence[_Order]) -> None:
         if not orders:
             return
         leaves: list[bytes] = []
         owners: list[int] = []
+        captures: dict[int, Capture] = {}
         for order in orders:
-            leaves += order.leaves
-            owners += [order.client.number] * len(order.leaves)
+            for place, capture in order.frame.captures.items():
+                captures[len(leaves) + place] = capture
+            leaves += order.frame.leaves
+            owners += [order.client.number] * len(order.frame.leaves)
         try:
-            runs = deque(self._ledger.append(tenant, leaves, owners))
+            runs = deque(self._ledger.append(tenant, leaves, owners, captures))
         except Refused as error:
-            text = error.message.encode()
-            for order in orders:
-                order.answer = _refusal(text, len(order.leaves))
+            if len(orders) > 1:
+                # One of them may be to blame, and the others are not refused for it.
+                for order in orders:
+                    self._commit(tenant, [order])
+            else:
+                orders[0].answer = answer(REFUSED, error.message.encode(), len(leaves))
             return
         for order in orders:
-            order.answer = b"".join(_share(runs, len(order.leaves)))
+            order.answer = b"".join(_share(runs, len(order.frame.leaves)))
 
     def _commit_once(self, order: _Order) -> None:
-        topic, value, leaf = order.leaves
-        known = self._last.get((order.tenant, topic))
+        topic, value, leaf = order.frame.leaves
+        tenant = order.frame.tenant
+        known = self._last.get((tenant, topic))
         if known is not None and known[0] == value:
-            order.answer = ANSWER.pack(ACKNOWLEDGED, known[1], 1)
+            order.answer = known[1]
             return
-        order.leaves = [leaf]
-        self._commit(order.tenant, [order])
-        kind, index, _ = ANSWER.unpack_from(order.answer)
-        if kind == ACKNOWLEDGED:
-            self._last[order.tenant, topic] = (value, index)
+        order.frame = order.frame._replace(leaves=[leaf])
+        self._commit(tenant, [order])
+        if order.answer[0] == ACKNOWLEDGED:
+            self._last[tenant, topic] = (value, order.answer)
 
     def _answer(self, client: _Client) -> None:
         """Send the answers up to the first that is still to come: a client counts on their order."""
-        answers: list[bytes] = []
+        told: list[bytes] = []
         while client.orders and client.orders[0].answer:
-            answers.append(client.orders.popleft().answer)
-        if answers:
-            self._send(client, b"".join(answers))
+            told.append(client.orders.popleft().answer)
+        if told:
+            self._send(client, b"".join(told))
 
-    def _send(self, client: _Client, answer: bytes) -> None:
+    def _send(self, client: _Client, told: bytes) -> None:
         """Send without waiting; what the client does not take yet is kept for it."""
         waiting = client.leaving
-        waiting += answer
+        waiting += told
         try:
             del waiting[: client.stream.send(waiting)]
         except BlockingIOError:
@@ -233,15 +321,20 @@ class Sequencer:
             self._selector.modify(client.stream, EVENT_READ | EVENT_WRITE if client.slow else EVENT_READ, client)
 
     def _drop(self, client: _Client) -> None:
+        if self._clients.pop(client.number, None) is None:
+            return
         self._selector.unregister(client.stream)
-        self._clients.discard(client)
         client.stream.close()
         # Without an owner nobody new is let in: what is left is drained, and then the process ends.
-        if self._listener is not None and client.kept and not any(other.kept for other in self._clients):
+        if self._listener is not None and client.kept and not any(other.kept for other in self._clients.values()):
             self._selector.unregister(self._listener)
             self._listener.close()
             self._listener = None
         self._ledger.orphan(client.number)
+        if client.inner and not self._idle:
+            # Without heartbeats the record claims no silence, and without a clerk nothing is erased or held.
+            message = "a thread of the audit writer has ended by an unforeseen error; restart Tallystick to recover"
+            raise Unwritable(message)
 
 
 def _receive(client: _Client) -> bool:
@@ -256,48 +349,15 @@ def _receive(client: _Client) -> bool:
     return bool(chunk)
 
 
-def _orders(client: _Client) -> Iterator[_Order]:
-    """Yield the whole frames that have arrived; raises ValueError for what is no frame."""
-    arrived = client.arrived
-    at = 0
-    try:
-        while len(arrived) - at >= FRAME.size:
-            length, name, kind = FRAME.unpack_from(arrived, at)
-            start = at + FRAME.size + name
-            if length > BUNDLE_LIMIT or kind not in {LEAVES, ONCE}:
-                message = "it sent what is no frame"
-                raise ValueError(message)
-            if len(arrived) < start + length:
-                break
-            leaves, whole = unpack(bytes(arrived[start : start + length]))
-            _check(kind, leaves, whole=whole)
-            tenant = arrived[start - name : start].decode()
-            at = start + length
-            yield _Order(client, tenant, kind, leaves)
-    finally:
-        del arrived[:at]
-
-
-def _check(kind: int, leaves: Sequence[bytes], *, whole: bool) -> None:
-    sizes = [*map(len, leaves)]
-    if not whole or not sizes or max(sizes) > SIZE_LIMIT or min(sizes) == 0 or (kind == ONCE and len(sizes) != 3):  # noqa: PLR2004 - topic, value, leaf
-        message = "it sent what is no bundle of leaves"
-        raise ValueError(message)
-
-
 def _share(runs: deque[Run], wanted: int) -> Iterator[bytes]:
     """Take `wanted` leaves off the runs and yield their answers."""
     while wanted:
-        first, size = runs.popleft()
+        first, size, year = runs.popleft()
         taken = min(size, wanted)
-        yield ANSWER.pack(ACKNOWLEDGED, first, taken) if first is not None else _refusal(_LATE, taken)
+        yield acknowledged(year, first, taken) if first is not None else answer(REFUSED, _LATE, taken)
         if taken < size:
-            runs.appendleft(Run(None if first is None else first + taken, size - taken))
+            runs.appendleft(Run(None if first is None else first + taken, size - taken, year))
         wanted -= taken
-
-
-def _refusal(text: bytes, leaves: int) -> bytes:
-    return ANSWER.pack(REFUSED, len(text), leaves) + text
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from tallystick import audit
 from tallystick.gateway.answer import INTERNAL, owner_of, record_denial, turn_away
+from tallystick.gateway.context import take
 from tallystick.gateway.corridor import travel
 from tallystick.gateway.front.asgi import Event, Receive, Scope, Send
 from tallystick.gateway.front.channel import HttpChannel, Posted
@@ -123,7 +124,8 @@ class Front:
             await channel.finish(await self._refuse(asked, era, message.id))
             return
         now = self._rooms.clock()
-        received = Received(message, era, headers, asked.route, channel, Cancellation(), now, asked.address)
+        told = take(message)
+        received = Received(message, era, headers, asked.route, channel, Cancellation(), now, asked.address, told)
         try:
             answer = await travel(self._rooms, received)
         except Exception:  # noqa: BLE001 - the translation point of the MCP surface: "internal" outside, detail inside
@@ -149,7 +151,7 @@ class Front:
         enough = None if refused is INTERNAL else await turn_away(rooms, asked.address)
         if enough is not None:
             return enough
-        call_id, target = audit.call_id(now, os.urandom(10)), audit.Target(asked.route)
+        call_id, target = audit.leaf.call_id(now, os.urandom(10)), audit.Target(asked.route)
         denial = audit.Denial(call_id, now, owner_of(rooms, asked.route), target, refused, 0)
         status, body = encode.refusal(refused, request_id, None, await record_denial(rooms, denial), asked.version)
         return Answer(status, body)

@@ -35,6 +35,7 @@ def read_headers(pairs: Sequence[tuple[bytes, bytes]]) -> Headers:
     headers.method = _text(found.get(b"mcp-method"))
     headers.name = _text(found.get(b"mcp-name"))
     headers.session = _text(found.get(b"mcp-session-id"))
+    headers.trace = _text(found.get(b"traceparent"))
     return headers
 
 

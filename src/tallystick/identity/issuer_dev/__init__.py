@@ -6,6 +6,6 @@ imports it; `wiring` does, when the settings ask for it by name.
 """
 
 from tallystick.identity.issuer_dev.issuer import DevelopmentIssuer
-from tallystick.identity.issuer_dev.model import Agent, Person
+from tallystick.identity.issuer_dev.model import Agent, Happened, Person
 
-__all__ = ["Agent", "DevelopmentIssuer", "Person"]
+__all__ = ["Agent", "DevelopmentIssuer", "Happened", "Person"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from tallystick.identity.issuer_dev.messages import Form, Request, Response, read_form
-from tallystick.identity.issuer_dev.model import Client, Grant, Person, Problem
+from tallystick.identity.issuer_dev.model import Client, Grant, Happened, Person, Problem
 from tallystick.identity.issuer_dev.page import error_page, sign_in_page
 from tallystick.identity.issuer_dev.state import Shelf
 from tallystick.identity.model import is_safe_url
@@ -56,6 +56,7 @@ class AuthorizationEndpoint:
         self._clients = clients
         self._waiting: Shelf[_Waiting] = Shelf(clock, _WAITING_S)
         self.codes: Shelf[Issued] = Shelf(clock, CODE_S)
+        self.happened: list[Happened] = []
 
     def begin(self, request: Request) -> Response:
         """Answer GET: show the people, or sign in the `login_hint` at once when no browser is asking."""
@@ -91,14 +92,21 @@ class AuthorizationEndpoint:
         waiting = self._waiting.take(form.get("waiting"))
         person = self._people.get(form.get("person"))
         if waiting is None or person is None or not secrets.compare_digest(_cookie(request), waiting.cookie.encode()):
+            self._note("failure", waiting.asked.client.client_id if waiting is not None else "", "sign-in is over")
             return error_page("This sign-in is over or was begun elsewhere. Go back to your client and begin again.")
         return self._grant(waiting.asked, person)
 
     def _grant(self, asked: Asked, person: Person) -> Response:
         grant = Grant(person, asked.client.client_id, asked.resources, asked.scope)
         code = self.codes.put(Issued(asked, grant))
+        self._note("success", grant.client_id, "", person)
         _log.warning("DEVELOPMENT ISSUER signs in %s for client %s without a password", person.subject, grant.client_id)
         return self._redirect(asked.redirect_uri, {"code": code, "state": asked.state})
+
+    def _note(self, result: str, client: str, why: str, person: Person | None = None) -> None:
+        fields: dict[str, object] = {"result": result, "issuer": self._issuer, "client": client}
+        fields |= {"subject": person.subject} if person is not None else {"reasons": [why]}
+        self.happened.append(Happened("login", fields))
 
     def _redirect(self, uri: str, answer: Mapping[str, str]) -> Response:
         query = urlencode({**{name: value for name, value in answer.items() if value}, "iss": self._issuer})

@@ -11,7 +11,7 @@ from tallystick.identity.admit import MAX_ACTORS, read_actors
 from tallystick.identity.issuer_dev.authorize import Issued, read_resources
 from tallystick.identity.issuer_dev.messages import Form, Request, read_form
 from tallystick.identity.issuer_dev.mint import Mint
-from tallystick.identity.issuer_dev.model import Agent, Client, Grant, Person, Problem
+from tallystick.identity.issuer_dev.model import Agent, Client, Grant, Happened, Person, Problem
 from tallystick.identity.issuer_dev.state import Shelf
 from tallystick.terms import Clock, Refusal
 
@@ -38,6 +38,7 @@ class TokenEndpoint:
         self._known = known
         self._codes = codes
         self._refreshes: Shelf[Grant] = Shelf(clock, _REFRESH_S)
+        self.happened: list[Happened] = []
         self._granters = {
             "authorization_code": self._by_code,
             "refresh_token": self._by_refresh,
@@ -50,14 +51,26 @@ class TokenEndpoint:
         form = read_form(request.body.decode("latin-1"))
         if isinstance(form, Problem):
             return form
-        client = authenticated(request, form, self._known)
-        if isinstance(client, Problem):
-            return client
+        grant_type, client = form.get("grant_type"), authenticated(request, form, self._known)
+        grant = client if isinstance(client, Problem) else self._grant(form, client)
+        self._note(grant, grant_type, form.get("client_id") if isinstance(client, Problem) else client.client_id)
+        return grant if isinstance(grant, Problem) else self._granted(grant, grant_type)
+
+    def _grant(self, form: Form, client: Client | Agent) -> Grant | Problem:
         granter = self._granters.get(form.get("grant_type"))
         if granter is None:
             return Problem("unsupported_grant_type", f"grant_type must be one of {', '.join(self._granters)}")
-        grant = granter(form, client)
-        return grant if isinstance(grant, Problem) else self._granted(grant, form.get("grant_type"))
+        return granter(form, client)
+
+    def _note(self, grant: Grant | Problem, grant_type: str, client: str) -> None:
+        fields: dict[str, object] = {"grant": grant_type, "issuer": self._mint.issuer, "client": client}
+        if isinstance(grant, Problem):
+            fields |= {"result": "failure", "reasons": [grant.error]}
+        else:
+            actors = read_actors({"act": grant.act} if grant.act else {})
+            fields |= {"result": "success", "subject": grant.subject, "audience": list(grant.audiences)}
+            fields |= {"actors": list(actors)} if actors and not isinstance(actors, Refusal) else {}
+        self.happened.append(Happened("token", fields))
 
     def _granted(self, grant: Grant, grant_type: str) -> dict[str, object]:
         token, life = self._mint.access_token(grant)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ from tallystick.identity.issuer_dev.messages import (
     send_response,
 )
 from tallystick.identity.issuer_dev.mint import MARK, Mint
-from tallystick.identity.issuer_dev.model import Agent, Client, Grant, Person, Problem
+from tallystick.identity.issuer_dev.model import Agent, Client, Grant, Happened, Person, Problem
 from tallystick.identity.issuer_dev.page import error_page
 from tallystick.identity.issuer_dev.register import GRANTS, METHODS, register
 from tallystick.identity.issuer_dev.state import Shelf
@@ -59,7 +59,11 @@ class DevelopmentIssuer:
             ("POST", f"{self._url.path}/token"): self._answer_token,
             ("POST", f"{self._url.path}/register"): self._answer_registration,
         }
+        self.tell: Callable[[Happened], Awaitable[None]] = _nobody
         _log.warning("DEVELOPMENT ISSUER at %s: anybody on this machine can sign in as anybody", issuer_url)
+
+    # `tell` is awaited with every sign-in and every token before it is answered; where it raises TallyError, nobody is
+    # signed in and no token leaves.
 
     def serves(self, path: str) -> bool:
         """Return whether a request for `path` (of the issuer's host) belongs to this application."""
@@ -96,6 +100,14 @@ class DevelopmentIssuer:
             return
         request = await read_request(scope, receive)
         response = as_error(request) if isinstance(request, Problem) else self._answer(request)
+        happened = [*self._authorize.happened, *self._token.happened]
+        self._authorize.happened.clear()
+        self._token.happened.clear()
+        try:
+            for one in happened:
+                await self.tell(one)
+        except TallyError:
+            response = as_error(Problem("temporarily_unavailable", "sign-ins cannot be recorded at the moment", 503))
         await send_response(response, send)
 
     def _answer(self, request: Request) -> Response:
@@ -144,6 +156,10 @@ class DevelopmentIssuer:
             "id_token_signing_alg_values_supported": ["EdDSA"],
             MARK: True,
         }
+
+
+async def _nobody(happened: Happened) -> None:
+    del happened
 
 
 def _document_urls(issuer_url: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,10 @@ class Problem:
     error: str
     description: str
     status: int = 400
+
+
+class Happened(NamedTuple):
+    """A sign-in or an issued token, or a failed one, for the record: the fields of a leaf of that kind."""
+
+    kind: Literal["login", "token"]
+    fields: Mapping[str, object]

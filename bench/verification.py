@@ -1,0 +1,119 @@
+"""How fast a record is verified: writes logs of given sizes and verifies each with one process and with all.
+
+`python -m bench.verification 100000 300000 1000000` prints leaves per second, per process, and the memory it took.
+"""
+
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from os import cpu_count
+from pathlib import Path
+from time import perf_counter
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tallystick import audit
+from tallystick.audit.leaf.event import event
+from tallystick.audit.model import Event
+from tallystick.audit.offline.report import Wanted
+from tallystick.audit.offline.verify import verify_log
+from tallystick.audit.tlog.note import Checkpoint, sign_checkpoint, verifier_of
+from tallystick.audit.tlog.tiles import WIDTH, Edge, pack, tile_path
+from tallystick.terms import Caller, Decision, Digest, Reason, ServerId, TenantId, ToolId
+
+ORIGIN = "localhost/bank/2026"
+BANK = TenantId("bank")
+NOON = 1_780_000_000.0
+BATCH = 1 << 14
+CALLS_PER_SECOND = 100
+_BEAT_S = 60
+CALLER = Caller(
+    subject="alice@bank.example",
+    kind="person",
+    tenant=BANK,
+    issuer="https://idp.bank.example",
+    client="desk-agent",
+    authority="a" * 64,
+    expires_at=NOON + 600,
+    actors=("payments-agent",),
+    groups=("clerks", "emea"),
+)
+DECISION = Decision("allow", (Reason.POLICY_ALLOWS,), ("clerks-may-read",), Digest("sha256:" + "b" * 64))
+TARGET = audit.Target(
+    route="/servers/core/mcp",
+    method="tools/call",
+    era="2026-07-28",
+    server=ServerId("core"),
+    tool=ToolId("accounts.list"),
+    definition=Digest("sha256:" + "c" * 64),
+    snapshot=Digest("sha256:" + "d" * 64),
+)
+
+
+def leaves(size: int) -> Iterator[bytes]:
+    """Leaves of a busy log: calls of which each has an outcome, and a heartbeat every minute."""
+    index = number = 0
+    beaten = 0.0
+    while index < size:
+        at = NOON + number / CALLS_PER_SECOND
+        if number == 0 or at - beaten >= _BEAT_S:
+            beaten = at
+            fields = {"every_s": _BEAT_S, "size": index, "opened": 0} | ({} if number else {"start": True})
+            yield event(Event("heartbeat", "", at, BANK, fields))
+            index += 1
+        call = audit.leaf.call_id(at, number.to_bytes(10, "big"))
+        yield audit.encode(audit.Intent(call, at, BANK, CALLER, TARGET, DECISION, "e" * 64, 300))
+        yield audit.encode(audit.Outcome(call, at, BANK, index, "success", 1200, 90, "f" * 64))
+        index, number = index + 2, number + 1
+
+
+def write_log(directory: Path, size: int, content: Iterator[bytes] | None = None) -> str:
+    """Write the files of a log and return its public key. Nothing is synced: it can be made again."""
+    key = Ed25519PrivateKey.generate()
+    edge, rest = Edge(), content or leaves(size)
+    while edge.size < size:
+        changed = edge.extend(list(islice(rest, min(BATCH, size - edge.size))))
+        for path, tile in changed.items():
+            if ".p/" not in path:
+                _write(directory / path, tile)
+    # Incomplete tiles are only wanted where the log ends.
+    for level, hashes in enumerate(edge.levels):
+        if hashes:
+            _write(directory / tile_path(level, size >> 8 * (level + 1), len(hashes)), b"".join(hashes))
+    if edge.entries:
+        _write(directory / tile_path(None, size // WIDTH, len(edge.entries)), pack(edge.entries))
+    directory.mkdir(parents=True, exist_ok=True)
+    vkey = verifier_of(ORIGIN, key).vkey + "\n"
+    (directory / "vkey").write_text(vkey)
+    (directory / "checkpoint").write_text(sign_checkpoint(Checkpoint(ORIGIN, size, edge.root()), key))
+    return vkey
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+def main(sizes: list[int]) -> None:
+    """Measure each size."""
+    print("leaves | processes | seconds | leaves/s | leaves/s per process | peak MiB of this process, of a worker")
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            vkey = write_log(Path(folder), size)
+            for processes in (1, cpu_count() or 1):
+                began = perf_counter()
+                report = verify_log(Path(folder), vkey, Wanted(processes=processes))
+                took = perf_counter() - began
+                if not report.ok or report.findings:
+                    sys.exit(f"not whole: {report.damage[:3]} {report.findings[:3]}")
+                own, other = [
+                    resource.getrusage(who).ru_maxrss >> 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+                ]
+                rate = size / took
+                print(f"{size} | {processes} | {took:.1f} | {rate:.0f} | {rate / processes:.0f} | {own}, {other}")
+
+
+if __name__ == "__main__":
+    main([int(argument) for argument in sys.argv[1:]] or [100_000, 300_000, 1_000_000])

@@ -1,0 +1,105 @@
+"""Holds a log against what others keep of it: older checkpoints, and those that witnesses have cosigned."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from http.client import HTTPException
+from typing import Final, NamedTuple
+from urllib.request import urlopen
+
+from tallystick.audit.offline.content.story import Story
+from tallystick.audit.offline.read import Files, UnreadableError
+from tallystick.audit.tlog.merkle import consistency, is_consistent
+from tallystick.audit.tlog.note import Checkpoint, NoteError, NotSignedError, Verifier, open_checkpoint
+from tallystick.audit.tlog.policy import Policy
+from tallystick.audit.tlog.tiles import tile_node
+
+PATIENCE_S: Final = 10.0
+"""Seconds that a witness has for its answer."""
+_CHECKPOINT_LIMIT: Final = 1 << 20
+
+
+class Heard(NamedTuple):
+    """What others say: up to which leaf a quorum has cosigned (None: nobody was asked), and what cannot be told."""
+
+    cosigned: int | None = None
+    untold: tuple[str, ...] = ()
+
+
+def ask_witness(url: str, origin: str) -> str:
+    """Newest checkpoint of a log that a witness shows under its monitoring URL (C2SP tlog-witness).
+
+    Raises UnreadableError: a witness that does not answer proves nothing.
+    """
+    where = f"{url.rstrip('/')}/{sha256(origin.encode()).hexdigest()}/checkpoint"
+    try:
+        with urlopen(where, timeout=PATIENCE_S) as answer:  # noqa: S310 - who calls lets http and https pass
+            return answer.read(_CHECKPOINT_LIMIT).decode()
+    except (OSError, HTTPException, ValueError) as error:
+        message = f"the witness at {url} shows no checkpoint of {origin}: {error}"
+        raise UnreadableError(message) from error
+
+
+def hear(
+    files: Files,
+    own: tuple[str, Checkpoint],
+    keys: Sequence[Verifier],
+    others: tuple[Sequence[str], Policy | None],
+    story: Story,
+) -> Heard:
+    """Check that the log continues every other signed checkpoint, and how much of it the policy's quorum has cosigned.
+
+    A checkpoint that the log does not continue is damage: it was rewritten, cut off, or shown differently to others.
+    """
+    (text, checkpoint), (texts, policy) = own, others
+    untold: list[str] = []
+    sizes: dict[str, int] = {}
+    for other in (text, *texts):
+        try:
+            seen = open_checkpoint(other, keys)
+            cosigners = frozenset[str]() if policy is None else policy.cosigners(other)
+        except NotSignedError as error:
+            untold.append(f"the other checkpoint is {error.message}")
+            continue
+        except NoteError as error:
+            story.blame("other checkpoint", None, error.message)
+            continue
+        wrong = _disagreement(files, checkpoint, seen)
+        if wrong is not None:
+            index = checkpoint.size if seen.size > checkpoint.size else None
+            who = ", ".join(sorted(cosigners)) or "the other checkpoint"
+            story.blame("checkpoint", index, f"{who}: {wrong}")
+            continue
+        sizes |= {name: max(seen.size, sizes.get(name, 0)) for name in cosigners}
+    if policy is None:
+        return Heard(None, tuple(untold))
+    cosigned = _covered(sizes, policy, checkpoint.size)
+    if cosigned is None:
+        who = ", ".join(sorted(sizes)) or "nobody"
+        untold.append(f"the quorum {policy.quorum} is not reached: cosigned by {who}")
+    elif cosigned < checkpoint.size:
+        story.find("witness", cosigned, f"the quorum has cosigned the {cosigned} leaves before this one, none after")
+    return Heard(cosigned, tuple(untold))
+
+
+def _covered(sizes: dict[str, int], policy: Policy, size: int) -> int | None:
+    """The most leaves that a quorum has seen; None where there is none."""
+    if policy.satisfied(()):
+        return size
+    for least in sorted(set(sizes.values()), reverse=True):
+        if policy.satisfied(name for name, seen in sizes.items() if seen >= least):
+            return least
+    return None
+
+
+def _disagreement(files: Files, checkpoint: Checkpoint, seen: Checkpoint) -> str | None:
+    if seen.size > checkpoint.size:
+        return f"has seen {seen.size} leaves under the log's own signature, and here are {checkpoint.size}"
+    if seen.size in {0, checkpoint.size}:
+        same = seen.size == 0 or seen.root == checkpoint.root
+    else:
+        try:
+            proof = consistency(seen.size, checkpoint.size, tile_node(files.read, checkpoint.size))
+        except LookupError:
+            proof = []
+        same = is_consistent((seen.size, seen.root), (checkpoint.size, checkpoint.root), proof)
+    return None if same else f"the first {seen.size} leaves are others than it has seen: the log was rewritten"

@@ -1,0 +1,41 @@
+"""The group of commands, and what several of them take."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from tallystick.settings import places
+
+DAMAGED: Final = 1
+NOT_VERIFIED: Final = 3
+
+existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
+log_argument = click.argument("log", metavar="[LOG]", required=False, type=click.Path(path_type=Path, file_okay=False))
+index_argument = click.argument("index", type=click.IntRange(min=0))
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+@click.group()
+def audit() -> None:
+    """Read the record.
+
+    LOG is the directory of one log (`<state>/audit/<tenant>/<year>`); it can be left out while there is only one.
+    """
+
+
+def log_of(given: Path | None) -> Path:
+    """The log that is meant: the one that is named, or the only one that there is."""
+    if given is not None:
+        return given
+    state = places()[1]
+    logs = sorted(path.parent for path in (state / "audit").glob("*/*/checkpoint"))
+    if len(logs) == 1:
+        return logs[0]
+    if not logs:
+        where = "name the log's directory (<state>/audit/<tenant>/<year>), or set TALLY_STATE to the state directory"
+        message = f"no log under {state / 'audit'}: {where}"
+        raise click.UsageError(message)
+    listed = "\n".join(f"  {path}" for path in logs)
+    message = f"there are {len(logs)} logs; name one:\n{listed}"
+    raise click.UsageError(message)

@@ -1,0 +1,88 @@
+"""`tally audit tail | show | proof`: leaves, as they are stored, and the proof of one."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import click
+
+from tallystick.audit import offline
+from tallystick.cli.audit.group import audit, index_argument, json_option, log_argument, log_of
+from tallystick.cli.terminal import tame
+
+_COLUMNS: Final = ("INDEX", "TIME", "KIND", "CALLER", "METHOD", "TARGET", "RESULT")
+
+
+@audit.command()
+@log_argument
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many leaves.")
+@json_option
+def tail(log: Path | None, count: int, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Print the newest leaves."""
+    directory = log_of(log)
+    size = offline.size_of(directory)
+    leaves = offline.read_leaves(directory, range(max(0, size - count), size))
+    rows = [(index, offline.read_fields(leaf)) for index, leaf in leaves]
+    if as_json:
+        for index, fields in rows:
+            click.echo(json.dumps({"index": index, **fields}))
+        return
+    table = [_COLUMNS, *[(str(index), *map(tame, _summary(fields))) for index, fields in rows]]
+    widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@audit.command()
+@index_argument
+@log_argument
+@click.option("--raw", is_flag=True, help="Print exactly the bytes that the log holds.")
+def show(index: int, log: Path | None, raw: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Print one leaf."""
+    leaf = _leaf(log_of(log), index)
+    if raw:
+        click.echo(leaf, nl=False)
+        return
+    click.echo(json.dumps(offline.read_fields(leaf), indent=2))
+
+
+@audit.command()
+@index_argument
+@log_argument
+@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write the proof to this file.")
+def proof(index: int, log: Path | None, output: Path | None) -> None:
+    """Prove that one leaf is in the log (a C2SP tlog-proof, checkable without the log)."""
+    directory = log_of(log)
+    text = offline.prove(directory, index)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}. Name another file with -o"
+        raise click.UsageError(message) from error
+    click.echo(f"Proof of leaf {index} written to {output}. To check it anywhere:")
+    click.echo(f"  tally audit show {index} {directory} --raw > leaf.json")
+    click.echo(f"  tally audit verify --proof {output} --leaf leaf.json --vkey {directory / 'vkey'}")
+
+
+def _summary(fields: dict[str, object]) -> tuple[str, str, str, str, str, str]:
+    caller = fields.get("caller")
+    subject = str(caller.get("subject", "")) if offline.is_fields(caller) else ""
+    target = "/".join(str(fields[name]) for name in ("server", "tool") if name in fields) or str(
+        fields.get("route", fields.get("snapshot", ""))
+    )
+    refusal = fields.get("refusal")
+    result = str(fields.get("status", fields.get("action", "")))
+    if offline.is_fields(refusal):
+        result = f"{refusal.get('code')}: {refusal.get('reasons')}"
+    elif fields.get("intent") is not None:
+        result = f"{result} of {fields['intent']}".strip()
+    method = str(fields.get("method", ""))
+    return str(fields.get("ts", "")), str(fields.get("kind", "")), subject, method, target, result
+
+
+def _leaf(directory: Path, index: int) -> bytes:
+    _, leaf = next(offline.read_leaves(directory, range(index, index + 1)))
+    return leaf

@@ -1,0 +1,225 @@
+"""`tally audit hold | erase | expire | subject-access | cost | retention`: keeping and forgetting.
+
+Each is an order to the writer of the record: to the running one, or to one that is started for it.
+"""
+
+import json
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+
+from tallystick.audit import client, offline
+from tallystick.cli.audit import json_option
+from tallystick.cli.terminal import tame
+from tallystick.settings import places
+
+NOTHING: Final = 1
+_MIB: Final = 1024 * 1024
+tenant_option = click.option("--tenant", help="Whose record (default: the only one there is).")
+subject_option = click.option(
+    "--subject",
+    required=True,
+    help="Whose payloads: a caller's subject, argument=value where a tool names the person so, or a reference.",
+)
+
+
+@click.group()
+def hold() -> None:
+    """Place and release legal holds: what one covers is not erased and does not expire."""
+
+
+@hold.command("place")
+@click.argument("name")
+@click.option("--matter", required=True, help="Why, as it will stand in the record.")
+@click.option("--subject", help="Only this person's payloads.")
+@click.option("--retention", help="Only payloads of this class.")
+@click.option("--since", help="Only payloads from this time on.")
+@click.option("--until", help="Only payloads before this time.")
+@tenant_option
+@json_option
+def place_hold(tenant: str | None, *, as_json: bool, name: str, **asked: str | None) -> None:
+    """Put the hold NAME in force."""
+    told = _order("hold", tenant, {"hold": name, **asked})
+    _tell(told, f"Hold {name} is in force (leaf {told['leaf']}).", as_json=as_json)
+
+
+@hold.command("release")
+@click.argument("name")
+@tenant_option
+@json_option
+def release_hold(name: str, tenant: str | None, *, as_json: bool) -> None:
+    """Put the hold NAME out of force."""
+    told = _order("release", tenant, {"hold": name})
+    _tell(told, f"Hold {name} is released (leaf {told['leaf']}).", as_json=as_json)
+
+
+@hold.command("list")
+@tenant_option
+@json_option
+def list_holds(tenant: str | None, *, as_json: bool) -> None:
+    """Print the holds in force."""
+    holds = _objects(_order("keeping", tenant, {})["holds"])
+    if as_json:
+        click.echo(json.dumps(holds, indent=2))
+        return
+    _table(("name", "placed", "subject", "retention", "since", "until", "matter"), holds)
+
+
+@click.command()
+@tenant_option
+@json_option
+def retention(tenant: str | None, *, as_json: bool) -> None:
+    """Print the retention classes in force, with their years and laws."""
+    classes = _objects(_order("keeping", tenant, {})["classes"])
+    if as_json:
+        click.echo(json.dumps(classes, indent=2))
+        return
+    _table(("name", "years", "statutory", "law"), classes)
+
+
+@click.command()
+@subject_option
+@click.option("--basis", required=True, help="Legal basis, such as 'GDPR Art. 17(1)(b), request 2026-118'.")
+@click.option("--class", "classes", multiple=True, help="Only this retention class; may be repeated.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@tenant_option
+@json_option
+def erase(tenant: str | None, *, subject: str, basis: str, classes: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Erase a person's payloads: their keys are destroyed, for good. Leaves and proofs stay valid.
+
+    Refused with the reason where a legal hold or a statute protects any of them; --class leaves protected classes out.
+    """
+    if not yes:
+        click.confirm(f"Destroy the keys of all payloads of {subject}? Nobody can undo this.", abort=True, err=True)
+    told = _order("erase", tenant, {"subject": subject, "basis": basis, "classes": list(classes) or None})
+    said = f"{told['payloads']} payloads are erased, {told['keys']} keys destroyed (leaf {told['leaf']})."
+    _tell(told, said, as_json=as_json)
+
+
+@click.command()
+@tenant_option
+@json_option
+def expire(tenant: str | None, *, as_json: bool) -> None:
+    """Remove the payloads whose retention is over. Exit code 1: a hold blocks some of them."""
+    told = _order("expire", tenant, {})
+    expired, blocked = _objects(told["expired"]), _objects(told["blocked"])
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    else:
+        for one in expired:
+            click.echo(
+                f"{one['classes']}: {one['payloads']} payloads, {one['stored_bytes']} bytes (leaf {one['leaf']})."
+            )
+        for one in blocked:
+            click.echo(f"{one['retention']}: kept, {one['why']}")
+        if not expired and not blocked:
+            click.echo("Nothing is due.")
+    click.get_current_context().exit(NOTHING if blocked else 0)
+
+
+@click.command("subject-access")
+@subject_option
+@click.option("--why", required=True, help="Reason, as it will stand in the record.")
+@click.option("-o", "output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A new file.")
+@tenant_option
+@json_option
+def subject_access(tenant: str | None, *, subject: str, why: str, output: Path, as_json: bool) -> None:
+    """Write everything that is kept of a person to a file, one JSON object a line."""
+    told = _order("subject-access", tenant, {"subject": subject, "why": why, "file": str(output.absolute())})
+    said = f"{told['records']} payloads ({told['unreadable']} of them gone) -> {told['file']} (leaf {told['leaf']})."
+    _tell(told, said, as_json=as_json)
+
+
+@click.command()
+@tenant_option
+@json_option
+def cost(tenant: str | None, *, as_json: bool) -> None:
+    """Print what the record takes on disk, and what it will take, by retention class."""
+    told = _order("cost", tenant, {})
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    log = told["log"]
+    if offline.is_fields(log):
+        click.echo(f"log: {log['leaves']} leaves, {_mib(log['stored_bytes'])} MiB; leaves are never moved or dropped")
+    sizes = ("stored_bytes", "bytes_per_day", "in_a_year_bytes", "steady_bytes")
+    rows = [{**one, **{name: _mib(one.get(name)) for name in sizes}} for one in _objects(told["classes"])]
+    titles = {name: f"{name.removesuffix('_bytes').replace('bytes_', '')} MiB" for name in sizes}
+    _table(("retention", "payloads", *sizes, "budget", "law"), rows, titles)
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--older-than", "days", type=click.IntRange(min=1), required=True, help="Days since their month ended.")
+@tenant_option
+@json_option
+def tier(tenant: str | None, *, directory: Path, days: int, as_json: bool) -> None:
+    """Move old payloads to a cheaper DIRECTORY. They stay encrypted, readable and erasable; leaves are not moved."""
+    told = _order("tier", tenant, {"directory": str(directory.absolute()), "days": days})
+    _tell(told, f"{told['payloads']} payloads, {told['stored_bytes']} bytes -> {told['directory']}.", as_json=as_json)
+
+
+@click.command()
+@click.option("--year", type=click.IntRange(min=2000), required=True, help="The log of which year.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@tenant_option
+@json_option
+def prune(tenant: str | None, *, year: int, yes: bool, as_json: bool) -> None:
+    """Remove the leaves of a past year, once the longest retention is over. Its hashes stay, and proofs stay valid.
+
+    Refused with the reason before that, and while a legal hold reaches into the year.
+    """
+    if not yes:
+        click.confirm(f"Remove all leaves of {year}? Nobody can undo this.", abort=True, err=True)
+    told = _order("prune", tenant, {"year": year})
+    _tell(told, f"{told['leaves']} leaves of {year} are removed (leaf {told['leaf']}).", as_json=as_json)
+
+
+def _order(name: str, tenant: str | None, fields: Mapping[str, object]) -> Mapping[str, object]:
+    state = places()[1]
+    operator = pwd.getpwuid(os.getuid()).pw_name
+    given = {field: value for field, value in fields.items() if value is not None}
+    return client.order(state, {"order": name, "tenant": tenant or _only_tenant(state), "operator": operator, **given})
+
+
+def _only_tenant(state: Path) -> str:
+    names = sorted({path.parent.parent.name for path in (state / "audit").glob("*/*/checkpoint")})
+    if len(names) == 1:
+        return names[0]
+    where = f"--tenant, one of: {', '.join(names)}" if names else "TALLY_STATE, the state directory of a Tallystick"
+    message = f"{len(names)} tenants have a record under {state}; name {where}"
+    raise click.UsageError(message)
+
+
+def _tell(told: Mapping[str, object], said: str, *, as_json: bool) -> None:
+    click.echo(json.dumps(told, indent=2) if as_json else said)
+
+
+def _objects(value: object) -> list[dict[str, object]]:
+    match value:
+        case list():
+            items: list[object] = [*value]
+            return [one for one in items if offline.is_fields(one)]
+        case _:
+            return []
+
+
+def _table(columns: tuple[str, ...], rows: list[dict[str, object]], titles: Mapping[str, str] | None = None) -> None:
+    shown = [name for name in columns if any(row.get(name) is not None for row in rows)] or list(columns[:1])
+    head = [(titles or {}).get(name, name).upper() for name in shown]
+    lines = [head, *[[tame(str(row.get(name, ""))) for name in shown] for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(shown))]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _mib(value: object) -> object:
+    return f"{value / _MIB:.1f}" if isinstance(value, int | float) else value
+
+
+COMMANDS: Final = (hold, retention, erase, expire, subject_access, cost, tier, prune)
+"""What `tally audit` gets from here."""

@@ -1,0 +1,36 @@
+"""The forecast follows from what was kept, in bytes on disk."""
+
+from typing import NamedTuple
+
+from tallystick.audit.keeping.classes import RetentionClass, seconds
+from tallystick.audit.keeping.cost import forecast
+
+NOW = seconds("2026-11-21")
+
+
+class _Used(NamedTuple):
+    month: str
+    stored_bytes: int
+    retention: str = "standard"
+    place: str = ""
+    records: int = 10
+
+
+def test_volume_rate_and_steady_state_are_told() -> None:
+    used = [_Used("2026-11", 20_000), _Used("2026-10", 31_000), _Used("2019-01", 5_000, place="/cold")]
+    told = forecast("standard", used, RetentionClass("standard", 2, "house"), NOW)
+    assert (told["stored_bytes"], told["elsewhere_bytes"], told["payloads"]) == (56_000, 5_000, 30)
+    assert told["bytes_per_day"] == 1000
+    assert told["steady_bytes"] == 730_500
+
+
+def test_a_budget_names_the_day_on_which_it_is_exceeded() -> None:
+    used = [_Used("2026-10", 51_000)]
+    small, large = (RetentionClass("standard", 2, "house", budget_bytes=size) for size in (61_000, 10**9))
+    assert forecast("standard", used, small, NOW)["budget"] == "exceeded on 2026-12-01 at this rate"
+    assert forecast("standard", used, large, NOW)["budget"] == "kept"
+    assert forecast("standard", [_Used("2026-10", 99_000)], small, NOW)["budget"] == "exceeded"
+
+
+def test_a_class_that_nobody_defined_is_told_as_such() -> None:
+    assert "not defined" in str(forecast("odd", [_Used("2026-11", 1)], None, NOW)["law"])

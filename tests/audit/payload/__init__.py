@@ -1,0 +1,1 @@
+"""Tests of the payload store: real keys, real files, real servers."""

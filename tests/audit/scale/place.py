@@ -1,0 +1,92 @@
+"""A place for logs of a test's own: a schema, a prefix in the one bucket, and state directories."""
+
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from secrets import token_hex
+
+import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none
+from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs] - it has none
+
+from tallystick.audit.log.log import Log, open_log
+from tallystick.audit.scale.options import Options
+from tallystick.audit.scale.s3 import Client, connect
+from tallystick.audit.scale.state import ScaleState
+from tests.audit.sample import BANK, NOON, ORIGIN, YEAR, Ticking
+from tests.audit.scale.servers import KEY, SECRET, Postgres, Seaweed
+
+BUCKET = "record"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a test keeps its logs, and the servers behind it."""
+
+    postgres: Postgres
+    seaweed: Seaweed
+    directory: Path
+    options: Options
+
+    def change(self, **options: float | str) -> "Place":
+        """The same place with other bounds."""
+        return replace(self, options=replace(self.options, **options))
+
+    @contextmanager
+    def opened(self, host: str = "a", *, initialize: bool = True) -> Generator[ScaleState]:
+        """The store as a writer on a host sees it; closed at the end. Every host has the keys of the first."""
+        keys = self.directory / host / "keys"
+        if host != "a" and not keys.exists():
+            shutil.copytree(self.directory / "a" / "keys", keys)
+        state = ScaleState(self.directory / host, self.options.to_json(), initialize=initialize)
+        try:
+            yield state
+        finally:
+            state.close()
+
+    @property
+    def client(self) -> Client:
+        """The object store, without Tallystick."""
+        return connect(self.options)
+
+
+def opened_log(state: ScaleState, clock: Ticking | None = None) -> Log:
+    """The one log of a place, made at the first opening."""
+    if not state.logs():
+        state.create(BANK, YEAR, ORIGIN, int(NOON * 1_000_000) - 1)
+    return open_log(state.store(BANK, YEAR), state.signing, ORIGIN, BANK, clock or Ticking())
+
+
+def make_bucket(seaweed: Seaweed) -> None:
+    """Make the bucket, with Object Lock."""
+    client = boto3.client(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - no types
+        "s3",
+        endpoint_url=seaweed.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+    )
+    try:
+        client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)  # pyright: ignore[reportUnknownMemberType] - no types
+    except ClientError as error:
+        if "AlreadyOwned" not in str(error):
+            raise
+
+
+def new_place(postgres: Postgres, seaweed: Seaweed, directory: Path) -> Place:
+    """An empty place."""
+    name = f"t{token_hex(6)}"
+    dsn = directory / "dsn"
+    dsn.write_text(postgres.dsn(name) + "\n")
+    options = Options(
+        str(dsn),
+        BUCKET,
+        prefix=f"{name}/",
+        endpoint=seaweed.endpoint,
+        credentials_file=str(seaweed.credentials),
+        lease_s=3600.0,
+        wait_s=4.0,
+        reconnect_s=5.0,
+    )
+    return Place(postgres, seaweed, directory, options)

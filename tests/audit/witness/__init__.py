@@ -1,0 +1,1 @@
+"""Tests of witnesses: the server, and the client that asks them."""

@@ -1,0 +1,94 @@
+"""Witnesses over real sockets: ours, in a thread of this process, and some that lie."""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+from tallystick.audit.tlog.policy import Policy, parse_policy
+from tallystick.audit.witness import WitnessState, listen
+from tallystick.audit.witness.serve import WitnessServer
+
+
+class Running(NamedTuple):
+    """A witness that answers, what it remembers, and its server."""
+
+    state: WitnessState
+    server: WitnessServer
+
+    def lines(self, name: str) -> str:
+        """Its lines of a policy file: a witness for each key, and a group of both."""
+        return policy_lines(self.state, name, self.server.url)
+
+
+@contextmanager
+def running(
+    directory: Path, *logs: str, clock: Callable[[], float] = lambda: 1_790_000_100.0, port: int = 0
+) -> Generator[Running]:
+    """Our witness over a directory, which is made where there is none, and which knows logs by their vkeys."""
+    made = (directory / "witness.sqlite").exists()
+    state = WitnessState(directory) if made else WitnessState.create(directory, f"{directory.name}.example/w")
+    for vkeys in logs:
+        state.add_log(vkeys)
+    server = listen(state, ("127.0.0.1", port), clock=clock)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+    thread.start()
+    try:
+        yield Running(state, server)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        state.close()
+
+
+class Lie(NamedTuple):
+    """What a lying witness answers: status, media type, content. Every request's body is kept."""
+
+    status: int
+    kind: str
+    content: bytes
+
+
+@contextmanager
+def lying(answer: Callable[[bytes], Lie]) -> Generator[str]:
+    """A server that answers every POST as told, at the address that it gives."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Lie."""
+            status, kind, content = answer(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            if status in {301, 307}:
+                self.send_header("Location", content.decode())
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def policy_lines(state: WitnessState, name: str, url: str) -> str:
+    """Lines of a policy file for a witness at an address."""
+    keys = "".join(f"witness {name}{number} {key.vkey} {url}\n" for number, key in enumerate(state.verifiers))
+    return f"{keys}group {name} all {name}0 {name}1\n"
+
+
+def policy(quorum: str, *lines: str) -> Policy:
+    """A policy out of lines, with a quorum."""
+    return parse_policy(f"{''.join(lines)}quorum {quorum}\n".encode())

@@ -1,0 +1,1 @@
+"""Events for SIEMs: checked against published schemas and by parsers that others wrote."""

@@ -1,0 +1,1 @@
+"""Programs that run beside libraries of others, in an environment of their own."""

@@ -1,0 +1,1 @@
+"""Each sink against a receiver that behaves as its documentation says."""

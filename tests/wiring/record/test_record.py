@@ -1,0 +1,128 @@
+"""Changes of the configuration and sign-ins are in the record before they take effect."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tallystick.audit.model import Unwritable
+from tallystick.snapshot import Snapshot, compile_snapshot
+from tallystick.terms import TenantId
+from tallystick.wiring.record import changed, record_sign_ins
+from tests.audit.leaf.test_event import SCHEMA
+from tests.audit.sample import BANK, Ticking, call_of
+from tests.identity.development import ISSUER, MCP, Desk, answered
+from tests.snapshot.files import FILES
+
+RETAIL = TenantId("retail")
+
+
+class Kept:
+    """Leaves that were appended; with `broken`, none can be."""
+
+    def __init__(self) -> None:
+        self.leaves: list[dict[str, object]] = []
+        self.broken = False
+
+    async def append(self, tenant: TenantId, leaf: bytes) -> int:
+        """Keep a leaf."""
+        if self.broken:
+            message = "the disk is full"
+            raise Unwritable(message)
+        fields = json.loads(leaf)
+        assert fields["tenant"] == tenant
+        assert SCHEMA.is_valid(fields)
+        self.leaves.append(fields)
+        return len(self.leaves) - 1
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kept: Kept) -> Desk:
+    desk = Desk(tmp_path)
+    record_sign_ins(desk.issuer, kept.append, {ISSUER: BANK}.__getitem__, Ticking(), lambda: call_of(1))
+    return desk
+
+
+@pytest.mark.anyio
+async def test_a_sign_in_and_its_token_are_recorded_with_person_client_and_audience(desk: Desk, kept: Kept) -> None:
+    client = (await desk.register(client_name="desk"))["client_id"]
+    await desk.redeem(client, await desk.code(client))
+    login, token = kept.leaves
+    assert (login["kind"], login["result"], login["subject"], login["client"]) == ("login", "success", "ada", client)
+    assert (token["kind"], token["grant"], token["subject"]) == ("token", "authorization_code", "ada")
+    assert (token["audience"], token["issuer"]) == ([MCP], ISSUER)
+
+
+@pytest.mark.anyio
+async def test_an_exchanged_token_is_recorded_with_its_actor(desk: Desk, kept: Kept) -> None:
+    exchange = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": desk.issuer.mint("ada", MCP),
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "resource": MCP,
+    }
+    assert (await desk.token(exchange, ("planner", "p1anner"))).status_code == 200
+    assert [(leaf["subject"], leaf["actors"], leaf["result"]) for leaf in kept.leaves] == [
+        ("ada", ["planner"], "success")
+    ]
+
+
+@pytest.mark.anyio
+async def test_a_refused_token_is_recorded_with_the_reason(desk: Desk, kept: Kept) -> None:
+    assert (await desk.token({"grant_type": "client_credentials"}, ("nightly", "wrong"))).status_code == 401
+    assert [(leaf["result"], leaf["reasons"]) for leaf in kept.leaves] == [("failure", ["invalid_client"])]
+
+
+@pytest.mark.anyio
+async def test_nobody_is_signed_in_and_no_token_leaves_while_the_record_cannot_be_written(
+    desk: Desk, kept: Kept
+) -> None:
+    client = (await desk.register(client_name="desk"))["client_id"]
+    code = await desk.code(client)
+    kept.broken = True
+    answer = await desk.redeem(client, code)
+    assert (answer.status_code, "access_token" in answer.text) == (503, False)
+    refused = await desk.authorize(client)
+    assert (refused.status_code, "location" in refused.headers) == (503, False)
+    kept.broken = False
+    assert "code" in answered(await desk.authorize(client))
+
+
+def _changes(changes: dict[str, bytes], tenant: TenantId = RETAIL) -> list[dict[str, object]]:
+    before, after = compile_snapshot(FILES), compile_snapshot({**FILES, **changes})
+    assert isinstance(before, Snapshot)
+    assert isinstance(after, Snapshot)
+    leaves = [json.loads(leaf) for _, leaf in changed(before, after, tenant, Ticking(), lambda: call_of(1))]
+    assert all(SCHEMA.is_valid(fields) for fields in leaves)
+    return leaves
+
+
+def test_a_changed_policy_is_recorded_with_both_digests() -> None:
+    [leaf] = _changes(
+        {"policies/desk.cedar": FILES["policies/desk.cedar"] + b'@id("no") forbid(principal, action, resource);'}
+    )
+    assert leaf["kind"] == "policy"
+    assert leaf["bundle"] != leaf["previous"]
+
+
+def test_a_new_a_gone_and_a_reclassified_tool_are_named() -> None:
+    bank = (
+        FILES["servers/bank.yaml"]
+        .replace(b"  get_account: {operation: read, risk: low}\n", b"")
+        .replace(b"risk: high", b"risk: critical")
+    )
+    leaves = _changes({"servers/bank.yaml": bank, "servers/new.yaml": FILES["servers/clock.yaml"]})
+    registry = next(leaf for leaf in leaves if leaf["kind"] == "registry")
+    assert (registry["added"], registry["removed"]) == (["new"], ["bank/get_account"])
+    assert registry["changed"] == ["bank/pay"]
+
+
+def test_what_concerns_another_tenant_or_nothing_is_not_recorded() -> None:
+    bank = FILES["servers/bank.yaml"].replace(b"risk: high", b"risk: critical")
+    assert [leaf["kind"] for leaf in _changes({"servers/bank.yaml": bank}, TenantId("group"))] in ([], ["policy"])
+    assert _changes({"tally.yaml": b"gateway: {listen_port: 1}\n"}) == []
