@@ -19,11 +19,13 @@ up: setup npm ## start the demo bank behind Tallystick, and leave it running
 	@.venv/bin/tally up
 
 test: setup npm ## run the default test suite
+	@scripts/siem
 	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} .venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs
 	@scripts/conformance-setup
 	@scripts/peers
+	@scripts/kms
 	@.venv/bin/python -m pytest -m live $(ARGS)
 
 check: setup ## lint, types, import contracts, architecture and docs rules

@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final  # noqa: TID251 - the arguments of asyncio, which are passed on
@@ -24,6 +24,7 @@ from bench.processes import free_port
 from bench.shapes import SEARCH, TRACKER
 from bench.traffic import MODERN, Call, Endpoint
 from bench.upstream import answers
+from tallystick.gateway.context import Recording
 from tallystick.terms import TenantId
 from tallystick.wiring import Places, pin, serve, settle_memory, token_for
 
@@ -35,6 +36,12 @@ _TURNS: Final = 3
 """Calls of each client in a window, which then takes about 20 ms."""
 
 _REQUEST_ID: Final = 17
+_EXPLAINED: Final = {
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "tallystick.dev/prompt": "Which tickets of the settlement team are open since Monday? " * 8,
+    "tallystick.dev/reason": "The search covers all projects, and the user named none.",
+    "tallystick.dev/model": "a-model-1",
+}
 _WARM: Final = 10
 _PATIENCE_S: Final = 20.0
 _STAGES: Final = (
@@ -181,8 +188,8 @@ class _Instant:
         self._done.set_result(1)
         self.leaves = 0
 
-    def append(self, tenant: TenantId, leaf: bytes) -> asyncio.Future[int]:
-        del tenant, leaf
+    def append(self, tenant: TenantId, leaf: bytes, capture: object = None) -> asyncio.Future[int]:
+        del tenant, leaf, capture
         self.leaves += 1
         self._loop.mark()
         return self._done
@@ -247,6 +254,11 @@ async def _measure(folder: Path, windows: int) -> dict[str, float]:
         found = {"governed call, 64 under way": await _least(clients, call, windows)}
         found["governed call, one at a time"] = await _least(clients, call, windows // 4, _CLIENTS * _TURNS)
         found |= {f"- {name}": value for name, value in (await _stages(clients, call, windows // 4)).items()}
+        explained = _post(endpoint, Call(), _EXPLAINED)
+        await _checked(clients, explained, b"settlement")
+        found["governed call, explained and traced, 64 under way"] = await _least(clients, explained, windows // 4)
+        object.__setattr__(served.gateway.rooms, "recording", Recording(payloads=False))
+        found["governed call, no payload kept, 64 under way"] = await _least(clients, call, windows // 4)
         found["tools/list of 8 tools, 64 under way"] = await _least(clients, listing, windows // 4)
         found["HTTP alone (/healthz), 64 under way"] = await _least(clients, _get(site), windows // 4)
         if not instant.leaves:
@@ -257,8 +269,9 @@ async def _measure(folder: Path, windows: int) -> dict[str, float]:
         return found
 
 
-def _post(endpoint: Endpoint, call: Call) -> bytes:
-    body = endpoint.body(call.method, call.params(_REQUEST_ID), _REQUEST_ID)
+def _post(endpoint: Endpoint, call: Call, meta: Mapping[str, object] | None = None) -> bytes:
+    params = call.params(_REQUEST_ID)
+    body = endpoint.body(call.method, {**params, "_meta": meta} if meta else params, _REQUEST_ID)
     headers = {**endpoint.headers(call.method, call.tool), "Host": f"127.0.0.1:{endpoint.port}"}
     lines = [f"POST {endpoint.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}"]).encode() + b"\r\n\r\n" + body

@@ -29,6 +29,7 @@ from bench.upstream import answer
 from tallystick import audit, policy
 from tallystick.audit.client import WriterClient, start_writer
 from tallystick.gateway import Rooms
+from tallystick.gateway.context import person_of
 from tallystick.guard import Admission, check_arguments
 from tallystick.snapshot import RoutedTool
 from tallystick.terms import Caller, TenantId
@@ -38,6 +39,7 @@ from tallystick.wiring import Places, pin, serve, token_for
 _ROUNDS: Final = 7
 _LOOPS: Final = 1000
 _BATCH: Final = 64
+_PAYLOAD: Final = 1024
 _ROUTE: Final = f"servers/{TRACKER}"
 _PORT: Final = 1
 _ID: Final = 17
@@ -101,8 +103,12 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
     canonical = audit.canonical(arguments)
     call_id, key, now = audit.leaf.call_id(0.0, bytes(10)), rooms.commitment_key, rooms.clock()
     args_c = audit.commit(key, call_id, "args", bytes(str(canonical), "ascii"))
-    intent = audit.Intent(call_id, now, _TENANT, caller, aim, decision, args_c, 300)
-    outcome = audit.Outcome(call_id, now, _TENANT, 1, "success", 500, 300, args_c)
+    plain = audit.Intent(call_id, now, _TENANT, caller, aim, decision, args_c, 300)
+    recording, contents = rooms.recording, (audit.model.Content("args", scene.body),)
+    whose, _ = recording.keep(person_of(key, caller, None, {}), None, contents)
+    intent = plain._replace(whose=whose)
+    why = audit.model.Why((audit.model.Context("reason", "argument", args_c),), "a-model-1")
+    outcome = audit.Outcome(call_id, now, _TENANT, 1, "success", 500, 300, args_c, whose=whose)
     payload = read_reply(scene.response)
     result = payload.payload if isinstance(payload, Reply) else b""
     limits = scene.tool.server.limits
@@ -133,7 +139,10 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
         "canonical arguments": lambda: audit.canonical(arguments),
         "commit to the arguments": lambda: audit.commit(key, call_id, "args", scene.body),
         "commit to the result": lambda: audit.commit(key, call_id, "result", result),
+        "whose and what of it is kept": lambda: recording.keep(person_of(key, caller, None, {}), None, contents),
         "encode the intent": lambda: audit.encode(intent),
+        "encode the intent, nothing kept": lambda: audit.encode(plain),
+        "encode the intent of an explained call": lambda: audit.encode(intent._replace(why=why)),
         "encode the outcome": lambda: audit.encode(outcome),
         "upstream body": lambda: encode.request(_ID, "tools/call", message.params),
         "read the reply": lambda: read_reply(scene.response),
@@ -144,26 +153,36 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
 async def _writing(state: Path, scene: _Scene) -> dict[str, float]:
     shutil.rmtree(state, ignore_errors=True)
     leaf = audit.encode(
-        audit.Outcome(audit.leaf.call_id(0.0, bytes(10)), 0.0, _TENANT, None, "success", 500, 300, None, caller=scene.caller)
+        audit.Outcome(
+            audit.leaf.call_id(0.0, bytes(10)), 0.0, _TENANT, None, "success", 500, 300, None, caller=scene.caller
+        )
     )
+    content = audit.model.Content("args", b"x" * _PAYLOAD)
+    capture = audit.model.Capture("0" * 64, "standard", (content,))
     async with start_writer(state, "bench.invalid", initialize=True) as recorder:
-        for _ in range(20):
-            await _append(recorder, leaf, _BATCH)
-        writer = tree(os.getpid())[-1]
-        ours, theirs = time.process_time(), cpu_seconds(writer)
-        batches = 200
-        for _ in range(batches):
-            await _append(recorder, leaf, _BATCH)
-        await asyncio.sleep(0.5)
-        leaves = batches * _BATCH
-        return {
-            f"append a leaf, {_BATCH} at once: gateway": 1e6 * (time.process_time() - ours) / leaves,
-            f"append a leaf, {_BATCH} at once: writer process": 1e6 * (cpu_seconds(writer) - theirs) / leaves,
-        }
+        return await _writing_of(recorder, leaf, None, "") | await _writing_of(recorder, leaf, capture, ", 1 KiB kept")
 
 
-async def _append(recorder: WriterClient, leaf: bytes, leaves: int) -> None:
-    for waiting in [recorder.append(_TENANT, leaf) for _ in range(leaves)]:
+async def _writing_of(
+    recorder: WriterClient, leaf: bytes, capture: audit.model.Capture | None, kept: str
+) -> dict[str, float]:
+    for _ in range(20):
+        await _append(recorder, leaf, capture)
+    writer = tree(os.getpid())[-1]
+    ours, theirs = time.process_time(), cpu_seconds(writer)
+    batches = 200
+    for _ in range(batches):
+        await _append(recorder, leaf, capture)
+    await asyncio.sleep(0.5)
+    leaves = batches * _BATCH
+    return {
+        f"append a leaf{kept}, {_BATCH} at once: gateway": 1e6 * (time.process_time() - ours) / leaves,
+        f"append a leaf{kept}, {_BATCH} at once: writer process": 1e6 * (cpu_seconds(writer) - theirs) / leaves,
+    }
+
+
+async def _append(recorder: WriterClient, leaf: bytes, capture: audit.model.Capture | None) -> None:
+    for waiting in [recorder.append(_TENANT, leaf, capture) for _ in range(_BATCH)]:
         await waiting
 
 

@@ -69,9 +69,16 @@ def leaves(size: int) -> Iterator[bytes]:
         index, number = index + 2, number + 1
 
 
-def write_log(directory: Path, size: int, content: Iterator[bytes] | None = None) -> str:
+def write_log(
+    directory: Path,
+    size: int,
+    content: Iterator[bytes] | None = None,
+    *,
+    origin: str = ORIGIN,
+    key: Ed25519PrivateKey | None = None,
+) -> str:
     """Write the files of a log and return its public key. Nothing is synced: it can be made again."""
-    key = Ed25519PrivateKey.generate()
+    key = key or Ed25519PrivateKey.generate()
     edge, rest = Edge(), content or leaves(size)
     while edge.size < size:
         changed = edge.extend(list(islice(rest, min(BATCH, size - edge.size))))
@@ -85,9 +92,9 @@ def write_log(directory: Path, size: int, content: Iterator[bytes] | None = None
     if edge.entries:
         _write(directory / tile_path(None, size // WIDTH, len(edge.entries)), pack(edge.entries))
     directory.mkdir(parents=True, exist_ok=True)
-    vkey = verifier_of(ORIGIN, key).vkey + "\n"
+    vkey = verifier_of(origin, key).vkey + "\n"
     (directory / "vkey").write_text(vkey)
-    (directory / "checkpoint").write_text(sign_checkpoint(Checkpoint(ORIGIN, size, edge.root()), key))
+    (directory / "checkpoint").write_text(sign_checkpoint(Checkpoint(origin, size, edge.root()), key))
     return vkey
 
 

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+from siem_reference import siem_page, templates
 
 from tallystick.audit.leaf.kinds import COMMON, KINDS, Field
 from tallystick.audit.leaf.schema import leaf_schema
@@ -163,6 +164,9 @@ def pages(root: Path) -> dict[str, str]:
     if (root / "src/tallystick/audit/leaf/kinds.py").exists():
         result["leaves.md"] = leaves_page()
         result["leaf-schema.json"] = schema_file()
+    if (root / "src/tallystick/export/formats/__init__.py").exists():
+        result["siem.md"] = MARK + siem_page(root)
+        result.update(templates())
     return result
 
 

@@ -258,6 +258,28 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     # record
     "record:call:two-leaves": ("A call leaves an intent and an outcome, in this order.", "SOC 2 CC7.2"),
     "record:call:names": ("The leaves name caller, tool, pin, decision and snapshot.", "DORA, article 12; SOC 2 CC7.2"),
+    "record:names": ("The leaves name what its owner said of a tool, whose data it is, what money it moves.", "house"),
+    "record:trace": ("The leaf that begins a call names its trace.", "W3C Trace Context"),
+    "record:kept": (
+        "Payloads are kept with the leaf that commits to them, encrypted, in the bytes committed to.",
+        "house",
+    ),
+    "record:level": (
+        "Where a tool's risk demands it, no reply leaves before its record is published or cosigned.",
+        "house",
+    ),
+    "record:receipt": ("A reply carries a receipt that proves offline what is on record, where asked for.", "house"),
+    "context:meta": (
+        "A client's prompt, intent and reason are committed to in the intent, with their source.",
+        "house",
+    ),
+    "context:argument": (
+        "A tool whose policy wants a reason asks its model for one by an argument that no server sees.",
+        "house",
+    ),
+    "context:required": ("What policy wants explained is not called without; the refusal says what to send.", "house"),
+    "context:stripped": ("Nothing that is told under the gateway's own prefix reaches a server.", "house"),
+    "context:retry": ("A retry carries an explanation of its own, and is the same request with another.", "house"),
     "record:denial:one-leaf": ("A refusal leaves one leaf with its reasons, and its answer quotes the index.", "house"),
     "record:local:one-leaf": ("A request that the gateway answers leaves one leaf.", "house"),
     "record:verifies": ("The published record verifies offline from its files and key.", "C2SP tlog-tiles"),
@@ -274,6 +296,14 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "secrets:arguments:only-commitments": (
         "Arguments and results are in the record as keyed commitments only.",
         "GDPR, article 5(1)(c)",
+    ),
+    "secrets:payloads:encrypted": (
+        "No payload stands in clear in any file of the state directory.",
+        "GDPR, article 32(1)(a)",
+    ),
+    "sinks:mandatory": (
+        "While a mandatory sink has not got the record no call is made, and none is lost to it.",
+        "house",
     ),
     # configuration
     "reload:enforced": ("A changed configuration decides the next call.", "house"),

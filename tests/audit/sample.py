@@ -1,7 +1,7 @@
 """Leaves and logs for the tests of this room: real files, a real database, and a store that fails when told."""
 
 import errno
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +9,8 @@ from typing import TypeVar
 from tallystick import audit
 from tallystick.audit.log.files import DirectoryStore, State
 from tallystick.audit.log.journal import Segment
-from tallystick.audit.log.log import Log, Row, Store, open_log
+from tallystick.audit.log.log import Keep, Log, Row, Store, keep_nothing, open_log
+from tallystick.audit.model import Capture, Content, Sealed
 from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TenantId, ToolId
 
 Result = TypeVar("Result")
@@ -63,6 +64,16 @@ def denial(number: int) -> bytes:
     return audit.encode(audit.Denial(call_of(number), NOON, BANK, TARGET, refusal, 300))
 
 
+def capture(number: int, size: int = 100) -> Capture:
+    """What is kept with the leaves of a numbered call: one payload of its own, of a subject that others share."""
+    return Capture(f"{number % 7:064x}", "standard", (Content("args", payload(number, size)),))
+
+
+def payload(number: int, size: int = 100) -> bytes:
+    """Content of the payload of a numbered call, in clear."""
+    return (f"payload {number} ".encode() * size)[:size]
+
+
 class Ticking:
     """A clock that moves on by a millisecond each time it is read."""
 
@@ -76,23 +87,36 @@ class Ticking:
 
 
 class Failing:
-    """A real store whose n-th write fails: before it happened, or after it happened but before it was reported."""
+    """A real store whose n-th write fails: before it happened, or after it happened but before it was reported.
 
-    def __init__(self, store: Store, at: int = -1, *, stored: bool = False) -> None:
+    With `torn` half of it happens, where a write has halves. `keep` is where payloads are kept, and counts as a write.
+    """
+
+    def __init__(
+        self, store: Store, at: int = -1, *, stored: bool = False, torn: bool = False, keep: Keep = keep_nothing
+    ) -> None:
         self._store = store
         self._at = at
         self._stored = stored
+        self._torn = torn
+        self._keep = keep
         self.writes: list[str] = []
 
-    def _write(self, name: str, write: Callable[[], Result]) -> Result:
+    def _write(self, name: str, write: Callable[[], Result], half: Callable[[], object] | None = None) -> Result:
         fails = len(self.writes) == self._at
         self.writes.append(name)
+        if fails and self._torn and half is not None:
+            half()
         if fails and not self._stored:
-            raise OSError(errno.EIO, f"{name} failed")
+            raise OSError(errno.ENOSPC, f"{name} failed")
         result = write()
         if fails:
             raise OSError(errno.EIO, f"{name} was stored, but failed")
         return result
+
+    def keep(self, sealed: Sequence[Sealed]) -> None:
+        """Keep or fail."""
+        self._write("keep", lambda: self._keep(sealed), lambda: self._keep(sealed[: len(sealed) // 2]))
 
     def read(self, path: str) -> bytes | None:
         """Read for real."""
@@ -108,7 +132,11 @@ class Failing:
 
     def put(self, path: str, content: bytes) -> None:
         """Write or fail."""
-        self._write(f"put {path}", lambda: self._store.put(path, content))
+        self._write(f"put {path}", lambda: self._store.put(path, content), lambda: self._tear(path, content))
+
+    def _tear(self, path: str, content: bytes) -> None:
+        self._store.put(path, content[: len(content) // 2])
+        self._store.settle()
 
     def settle(self) -> None:
         """Write or fail."""
@@ -120,7 +148,9 @@ class Failing:
 
     def journal(self, batch: bytes) -> None:
         """Write or fail."""
-        self._write("journal", lambda: self._store.journal(batch))
+        self._write(
+            "journal", lambda: self._store.journal(batch), lambda: self._store.journal(batch[: len(batch) // 2])
+        )
 
     def rotate(self, first: int, size: int) -> None:
         """Write or fail."""

@@ -179,10 +179,8 @@ def test_a_format_that_stumbles_over_a_leaf_puts_it_aside(tmp_path: Path) -> Non
     follower.round(Hand().clock)
     assert sink.indices == [0, 1, 4, 5]
     (aside,) = follower.ledger.aside()
-    assert (aside.index, aside.reason) == (
-        2,
-        "the format failed: TypeError: byte indices must be integers or slices, not str",
-    )
+    assert aside.index == 2
+    assert aside.reason.startswith("the format failed: ValueError: non-hexadecimal number")
 
 
 def test_an_event_that_no_delivery_can_hold_is_put_aside(tmp_path: Path) -> None:

@@ -162,6 +162,32 @@ def test_a_forbid_that_fails_is_a_deny_and_not_skipped() -> None:
     assert (decision.effect, decision.reasons, decision.policy_ids) == ("deny", (Reason.POLICY_FAILED,), ("sum",))
 
 
+def test_several_obligations_of_one_policy_are_passed_on_one_by_one() -> None:
+    bundle = compiled(
+        '@id("big") @obligation("prompt, approve,reason") permit(principal, action == Action::"bank/pay", resource) '
+        "when { context.arguments.amount_minor > 1000 };"
+        '@id("small") permit(principal, action == Action::"bank/pay", resource);'
+    )
+    found = pay(bundle, {"amount_minor": 1001, "to": "x"}).obligations
+    assert {(duty.kind, duty.policy_id) for duty in found} == {
+        ("approve", "big"),
+        ("reason", "big"),
+        ("prompt", "big"),
+    }
+    assert pay(bundle, {"amount_minor": 1, "to": "x"}).obligations == ()
+
+
+def test_a_slice_knows_what_its_policies_may_oblige_to_whomever_they_are_for() -> None:
+    bundle = compiled(
+        '@id("some") @obligation("reason") permit(principal in Group::"few", action == Action::"bank/pay", resource);'
+        '@id("all") permit(principal, action, resource);'
+    )
+    part = bundle.tool(BANK, ToolId("pay"))
+    assert part.may_oblige("reason")
+    assert not part.may_oblige("prompt")
+    assert not bundle.method(BANK, "resources/read").may_oblige("reason")
+
+
 def test_an_obligation_of_a_determining_permit_is_passed_on() -> None:
     text = SMALL + (
         '@id("big") @obligation("approve") permit(principal, action == Action::"bank/pay", resource) '

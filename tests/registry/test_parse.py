@@ -221,3 +221,33 @@ def test_the_digest_covers_what_a_model_sees_and_nothing_else() -> None:
 
 def test_a_definition_without_a_canonical_form_has_no_digest() -> None:
     assert isinstance(digest_definition({"name": "pay", "inputSchema": {"maximum": 2**60}}), Refusal)
+
+
+_PIN = SOUND["pins/bank.json"].replace('"inputSchema": {}', '"inputSchema": {"properties": {"to": {}}}')
+
+
+def _classified(rest: str) -> Registry | tuple[Problem, ...]:
+    tools = f"tools: {{pay: {{operation: write, risk: high, {rest}}}}}"
+    return _parse({"servers/bank.yaml": _server(tools), "pins/bank.json": _PIN})
+
+
+def test_a_tool_names_whose_data_and_which_money_its_calls_are_about() -> None:
+    known = _classified("subject: to, retention: ten-years, amount: to, currency: EUR")
+    assert isinstance(known, Registry)
+    tool = known.servers[ServerId("bank")].tools[ToolId("pay")]
+    assert (tool.subject, tool.retention, tool.amount, tool.currency) == ("to", "ten-years", "to", "EUR")
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("subject: two", 'tools.pay.subject: there is no argument "two"; did you mean "to"?'),
+        ("amount: two", 'tools.pay.amount: there is no argument "two"'),
+        ("currency: eur", 'tools.pay.currency: there is no argument "eur"'),
+        ("retention: Ten Years", "tools.pay.retention"),
+    ],
+)
+def test_a_classification_that_names_no_argument_is_told(rest: str, message: str) -> None:
+    problems = _classified(rest)
+    assert isinstance(problems, tuple)
+    assert message in "\n".join(str(problem) for problem in problems)

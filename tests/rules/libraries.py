@@ -28,6 +28,15 @@ DOORS: dict[str, tuple[str, frozenset[str]]] = {
     "yaml": ("pyyaml", frozenset({"settings"})),
 }
 
+# The same for what an extra of pyproject brings, without the demo's. It is imported only where it was chosen.
+OPTIONAL: dict[str, tuple[str, frozenset[str]]] = {
+    "boto3": ("boto3", frozenset({"audit", "export"})),
+    "botocore": ("boto3", frozenset({"audit", "export"})),
+    "pkcs11": ("python-pkcs11", frozenset({"audit"})),
+    "psycopg": ("psycopg", frozenset({"audit"})),
+}
+FOR_THE_DEMO = "demo"
+
 # Packages of the same wheel are no libraries, and are still for one room only.
 OWN: dict[str, frozenset[str]] = {"tallystick_demo_bank": frozenset({"cli"})}
 
@@ -38,7 +47,7 @@ def doors(root: Path) -> Iterator[Violation]:
         for target in sorted({target.split(".")[0] for target, _ in imports(module)}):
             if target in sys.stdlib_module_names or target == PACKAGE:
                 continue
-            allowed = OWN.get(target) or DOORS.get(target, ("", frozenset[str]()))[1]
+            allowed = OWN.get(target) or {**DOORS, **OPTIONAL}.get(target, ("", frozenset[str]()))[1]
             if allowed != EVERYWHERE and module.room not in allowed:
                 who = ", ".join(sorted(allowed)) or "no room yet"
                 yield Violation(f"library {target} {module.room}", f"imported by {module.where}; allowed: {who}")
@@ -59,6 +68,20 @@ def table(root: Path) -> Iterator[Violation]:
             yield Violation(
                 f"library {name}", f"docs/dependencies.md says {sorted(rows[name])}, the table of doors {sorted(rooms)}"
             )
+    yield from _extras(root, project.get("optional-dependencies", {}))
+
+
+def _extras(root: Path, extras: dict[str, list[str]]) -> Iterator[Violation]:
+    """The extras, the table of optional doors and the documents name the same libraries."""
+    lines = [line for name, extra in extras.items() if name != FOR_THE_DEMO for line in extra]
+    wanted = {re.split(r"[<>=!\[ ]", line)[0].lower() for line in lines}
+    if extras:
+        for name in sorted(wanted ^ {name for name, _ in OPTIONAL.values()}):
+            yield Violation(f"library {name}", "the extras of pyproject.toml and the table of optional doors differ")
+    text = (root / "docs/dependencies.md").read_text()
+    for name in sorted(wanted):
+        if f"| `{name}` |" not in text:
+            yield Violation(f"library {name}", "docs/dependencies.md has no row for it")
 
 
 LOCKED = ("bench", "fuzz", "tests")

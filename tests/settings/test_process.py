@@ -18,6 +18,15 @@ BROKEN = [
     ("gateway: {allowed_hosts: a.example}", "gateway.allowed_hosts: is not a list of texts"),
     ("gateway: 3", "gateway: is not a mapping"),
     ("audit: {origin_host: 'a b'}", 'audit.origin_host: "a b" is not an allowed value'),
+    ("audit: {capture: some}", 'audit.capture: there is no value "some"'),
+    ("audit: {capture_bytes: -1}", "audit.capture_bytes: -1 is out of range"),
+    ("audit: {levels: {high: publishd}}", 'audit.levels.high: there is no value "publishd"; did you mean "published"?'),
+    ("audit: {levels: {extreme: durable}}", 'audit.levels.extreme: there is no setting "extreme"'),
+    (
+        "audit: {levels: {critical: cosigned}}",
+        "audit.witness_policy: is missing, and without witnesses nothing is ever",
+    ),
+    ("audit: {retention: 'Ten Years'}", 'audit.retention: "Ten Years" is not an allowed value'),
     ("identity: {cached_tokens: 0}", "identity.cached_tokens: 0 is out of range; choose 1 to"),
     ("identity: {clock_skew_s: 1000}", "identity.clock_skew_s: 1000 is out of range; choose 0 to 300"),
     ("identity: {keys_fresh_s: soon}", "identity.keys_fresh_s: is not a number of seconds"),
@@ -55,6 +64,18 @@ def test_written_settings_are_used() -> None:
     assert answer.gateway.public_url == "https://tally.example.com"
     assert answer.audit.origin_host == "tally.example.com"
     assert answer.runtime.open_files == 64
+
+
+def test_levels_are_named_by_risk() -> None:
+    answer = parse_settings(
+        {"tally.yaml": b"audit: {levels: {high: published, critical: cosigned}, witness_policy: w}"}
+    )
+    assert isinstance(answer, Settings)
+    levels = answer.audit.levels
+    assert (levels.low, levels.medium, levels.high, levels.critical) == (
+        *("durable", "durable"),
+        *("published", "cosigned"),
+    )
 
 
 def test_no_room_has_more_than_ten_settings() -> None:

@@ -438,18 +438,20 @@ async def join_writer(path: Path) -> AsyncGenerator[WriterClient]:
 
 @asynccontextmanager
 async def start_writer(
-    state: Path, host: str, *, initialize: bool = False, listen: Path | None = None
+    state: Path, host: str, *, initialize: bool = False, listen: Path | None = None, further: Sequence[str] = ()
 ) -> AsyncGenerator[WriterClient]:
     """Run the writer process over a state directory and yield the client; at the end drain it and wait for it.
 
     `host` names new logs (`<host>/<tenant>/<year>`). Without `initialize` nothing is created but a next year's log.
-    Further processes of the same user may `join_writer` at `listen`, by default `socket_of(state)`.
+    Further processes of the same user may `join_writer` at `listen`, by default `socket_of(state)`. `further` are flags
+    of the writer's own (`--witness-policy` and others, see `writer.process`).
     """
     ours, theirs = socket.socketpair()
     with theirs:
         flags = ["--fd", str(theirs.fileno()), "--state", str(state), "--host", host]
         flags += ["--initialize"] if initialize else []
         flags += ["--listen", str(listen)] if listen is not None else []
+        flags += further
         process = await anyio.open_process(
             [sys.executable, "-m", "tallystick.audit.writer", *flags],
             stdin=DEVNULL,

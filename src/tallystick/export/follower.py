@@ -14,7 +14,7 @@ from tallystick.export.lease import Lease
 from tallystick.export.ledger import Cursor, Ledger
 from tallystick.export.model import STREAK, Event, Format, Limits, Place, Refused, Sink, Unavailable, is_list
 from tallystick.export.settings import SinkEntry
-from tallystick.export.source import Source
+from tallystick.export.source import Read, Source
 from tallystick.terms import Clock
 
 SCANNED: Final = 20_000
@@ -127,7 +127,7 @@ class Follower:
         if cursor is None:
             vkeys = self._first_keys(place)
             log = offline.Followed(self._source.read(place), vkeys)
-            self.ledger.begin(place, log.refresh(), vkeys)
+            self.ledger.begin(place, log.refresh(), vkeys, _minimum(self._source.read(place)))
             self._open[place] = log
             cursor = self.ledger.cursor(place) or Cursor(0, log.checkpoint, vkeys)
         log = self._open.get(place)
@@ -205,6 +205,12 @@ class Follower:
             self.ledger.settle(entry, told[0].reason if told else None, clock())
             count += 1
         return count
+
+
+def _minimum(read: Read) -> int:
+    """First index that a pruned log still holds (C2SP tlog-tiles): a sink that is new begins there."""
+    stated = (read("minimum-index") or b"").strip()
+    return int(stated) if stated.isdigit() else 0
 
 
 def time_of(leaf: bytes) -> float:

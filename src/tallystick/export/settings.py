@@ -194,6 +194,8 @@ def _entry(section: Section) -> SinkEntry:
         section.fault("mask", "pseudonyms need a key, and a key something to mask", "name mask and mask_key_file")
     if entry.mandatory and isinstance(options, SyslogOptions) and options.transport == "udp":
         section.fault("mandatory", "nothing tells whether a datagram arrives", "use tls, or leave it optional")
+    if entry.mask and entry.format == "leaf":
+        section.fault("mask", "a leaf is sent as it is", "choose another format, or remove mask")
     if entry.mandatory and entry.kinds:
         section.fault("mandatory", "a mandatory sink takes everything", "remove kinds, or leave it optional")
     return entry

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from tallystick.gateway.context import person_of
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing.held import HeldKind
 from tallystick.gateway.target import PAGED, subject_of
@@ -41,8 +42,12 @@ def _complete(reply: Reply) -> Reply:
 
 def _interim(rooms: Rooms, routed: Routed, reply: Reply, tool: str) -> Reply:
     """Seal the state of a question, or the id of a task."""
-    message = routed.identified.received.message
+    message, target = routed.identified.received.message, routed.target
     if reply.result_type == "task":
+        if isinstance(target, ToolTarget):
+            # What comes of a task is the data of the same person, whom no argument will name again.
+            caller, known = routed.identified.caller, target.routed.tool
+            tool += "\n" + person_of(rooms.commitment_key, caller, known, target.arguments)
         return _sealed(rooms, routed, reply, ("task", "taskId", tool))
     subject = subject_of(message, tool)
     if isinstance(subject, Refusal):

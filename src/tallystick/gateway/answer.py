@@ -2,7 +2,7 @@
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
 
@@ -26,9 +26,6 @@ from tallystick.guard import Unrecorded
 from tallystick.identity import challenge, metadata_url
 from tallystick.terms import Caller, Reason, Refusal, TenantId, ToolId
 from tallystick.wire import encode
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 INTERNAL: Final = Refusal(
     "internal",
@@ -241,19 +238,22 @@ def whose(rooms: Rooms, routed: Routed, field: str, content: bytes) -> tuple[mod
 def _whose(
     rooms: Rooms, caller: Caller, routed: Routed | None, field: str, content: bytes
 ) -> tuple[model.Whose | None, model.Capture | None]:
-    if not rooms.recording.payloads:
+    recording = rooms.recording
+    if not recording.payloads:
         return None, None
-    contents, tool = (model.Content(field, content),), None
-    arguments: Mapping[str, object] = {}
-    if routed is not None:
-        if field == "args" and routed.given.context:
-            contents += tuple([model.Content(part, told) for part, _, told in routed.given.context])
-        target = routed.target
-        if isinstance(target, ToolTarget | TaskTarget):
+    contents = (model.Content(field, content),)
+    if routed is not None and field == "args" and routed.given.context:
+        contents += tuple([model.Content(part, told) for part, _, told in routed.given.context])
+    target = None if routed is None else routed.target
+    match target:
+        case ToolTarget():
             tool = target.routed.tool
-            arguments = target.arguments if isinstance(target, ToolTarget) else arguments
-    subject = person_of(rooms.commitment_key, caller, tool, arguments)
-    return rooms.recording.keep(subject, None if tool is None else tool.retention, contents)
+            person = person_of(rooms.commitment_key, caller, tool, target.arguments)
+            return recording.keep(person, tool.retention, contents)
+        case TaskTarget():
+            return recording.keep(target.person, target.routed.tool.retention, contents)
+        case _:
+            return recording.keep(person_of(rooms.commitment_key, caller, None, {}), None, contents)
 
 
 def given(received: Received) -> dict[str, object]:

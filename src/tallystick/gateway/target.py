@@ -9,6 +9,7 @@ import msgspec
 
 from tallystick import audit
 from tallystick.gateway import local
+from tallystick.gateway.context import person_of
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing import Held, about
 from tallystick.gateway.sealing.held import HeldKind
@@ -138,11 +139,14 @@ def _task(rooms: Rooms, identified: Identified, found: Route) -> TaskTarget | Re
     held = _open(rooms, identified, "task", told, None)
     if isinstance(held, Refusal) or not isinstance(told, str):
         return _REFUSED["task"]
+    tool, _, person = held.about.partition("\n")
     # The tool may be gone from the route since: then its tasks are gone too.
-    routed = rooms.holder.resolve(found.key, held.about, identified.caller.tenant)
+    routed = rooms.holder.resolve(found.key, tool, identified.caller.tenant)
     if isinstance(routed, Refusal):
         return _REFUSED["task"]
-    return TaskTarget(routed, {**params, "taskId": held.value}, held.value, told)
+    # A task of an older release names nobody.
+    person = person or person_of(rooms.commitment_key, identified.caller, None, {})
+    return TaskTarget(routed, {**params, "taskId": held.value}, held.value, told, person)
 
 
 def _has_tasks(found: Route) -> bool:

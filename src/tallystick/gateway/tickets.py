@@ -64,12 +64,16 @@ class ToolTarget(NamedTuple):
 
 
 class TaskTarget(NamedTuple):
-    """A request about a task that a tool call of the same caller began. `told` is the id that the client knows."""
+    """A request about a task that a tool call of the same caller began. `told` is the id that the client knows.
+
+    `person` is the reference of whose data the call was about.
+    """
 
     routed: RoutedTool
     params: dict[str, object]
     task: str
     told: str
+    person: str
 
 
 class ServerTarget(NamedTuple):

@@ -125,6 +125,8 @@ class AuditSettings:
     """Seconds that a record gets to come so far, and a receipt to be made: several times a publisher's usual 0.2 s."""
     witness_policy: str = ""
     """File with the witnesses and their quorum (C2SP tlog-policy). Without one nothing is ever cosigned."""
+    witness_ca: str = ""
+    """File of certificates (PEM) that vouch for the witnesses' servers. Default: those of the system."""
     classes: tuple[RetentionClassSettings, ...] = ()
     """Retention classes of your own, by name; the built-in ones are there without them."""
 

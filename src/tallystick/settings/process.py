@@ -99,6 +99,7 @@ def _audit(section: Section, gateway: GatewaySettings) -> AuditSettings:
         classes=tuple(_class(name, said) for name, said in section.sections("classes").items()),
         level_timeout_s=section.seconds("level_timeout_s", usual.level_timeout_s, 0.1, 600),
         witness_policy=section.text("witness_policy", usual.witness_policy),
+        witness_ca=section.text("witness_ca", usual.witness_ca),
     )
     if "cosigned" in _each(settings.levels) and not settings.witness_policy:
         remedy = "name the file with your witnesses and their quorum, or choose `published`"

@@ -31,7 +31,7 @@ from tallystick.snapshot import Holder, Snapshot, compile_snapshot
 from tallystick.terms import Refusal, ServerId, TallyError, TenantId
 from tallystick.wiring.keys import secret
 from tallystick.wiring.record import changed
-from tallystick.wiring.worker import SharedBulkhead, Worker, writer_socket
+from tallystick.wiring.worker import SharedBulkhead, Worker, writer_flags, writer_socket
 
 if TYPE_CHECKING:
     from tallystick.audit.model import Level
@@ -291,7 +291,8 @@ async def assemble(
     A `worker` joins the writer that its parent runs; without one, the writer is this process's own.
     """
     path = writer_socket(state)
-    alone = start_writer(state, origin_host(settings, public_url), initialize=True) if worker is None else None
+    host, further = origin_host(settings, public_url), writer_flags(settings.audit)
+    alone = start_writer(state, host, initialize=True, further=further) if worker is None else None
     worker = worker or Worker()
     async with (
         alone or join_writer(path) as recorder,

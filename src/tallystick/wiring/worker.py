@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.guard import Admission, Bulkhead
+from tallystick.settings import AuditSettings
 from tallystick.terms import Refusal, ServerId
 
 
@@ -22,6 +23,13 @@ class Worker:
 def writer_socket(state: Path) -> Path:
     """Where the audit writer of a state directory takes in workers."""
     return state / "run" / "audit.sock"
+
+
+def writer_flags(settings: AuditSettings) -> list[str]:
+    """What the audit writer is told of the settings, beside where its record is."""
+    flags = ["--witness-policy", settings.witness_policy] if settings.witness_policy else []
+    flags += ["--witness-ca", settings.witness_ca] if settings.witness_ca else []
+    return [*flags, "--keys", settings.keys.to_json()]
 
 
 def peer_socket(state: Path, index: int) -> Path:

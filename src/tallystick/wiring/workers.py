@@ -25,7 +25,7 @@ from tallystick.wiring.compose import clock, origin_host
 from tallystick.wiring.configure import PEOPLE, Places, check, read, settings_of
 from tallystick.wiring.followers.keep import keep_following
 from tallystick.wiring.serve import STOP_S, bind, serve, settle_memory, url_of
-from tallystick.wiring.worker import Worker, writer_socket
+from tallystick.wiring.worker import Worker, writer_flags, writer_socket
 
 READY: Final = b"ready\n"
 FIRST_PAUSE_S: Final = 0.1
@@ -48,7 +48,7 @@ async def supervise(places: Places, count: int, say: Say) -> None:
     check(places.config)
     with _reserved(settings) as (port, url):
         try:
-            async with _writing(places, origin_host(settings, url), say), anyio.create_task_group() as running:
+            async with _writing(places, url, settings, say), anyio.create_task_group() as running:
                 crew = [_Keeper(places, Worker(index, count), port, say) for index in range(count)]
                 for keeper in crew:
                     running.start_soon(keeper.keep)
@@ -120,7 +120,7 @@ class _Pause:
 
 
 @asynccontextmanager
-async def _writing(places: Places, host: str, say: Say) -> AsyncGenerator[None]:
+async def _writing(places: Places, url: str, settings: Settings, say: Say) -> AsyncGenerator[None]:
     """Keep an audit writer running; the first one must start."""
     begun = anyio.Event()
 
@@ -130,7 +130,11 @@ async def _writing(places: Places, host: str, say: Say) -> AsyncGenerator[None]:
             pause.started()
             try:
                 async with start_writer(
-                    places.state, host, initialize=True, listen=writer_socket(places.state)
+                    places.state,
+                    origin_host(settings, url),
+                    initialize=True,
+                    listen=writer_socket(places.state),
+                    further=writer_flags(settings.audit),
                 ) as control:
                     say("the audit writer runs")
                     begun.set()

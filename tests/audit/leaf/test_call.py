@@ -2,13 +2,17 @@
 
 import hmac
 import json
+from collections.abc import Callable
+from itertools import product
 from random import Random
 
+import jsonschema_rs
 import pytest
 import rfc8785
 
 from tallystick import audit
 from tallystick.audit.leaf import call as leaves
+from tallystick.audit.leaf.schema import leaf_schema
 from tallystick.terms import Caller, Decision, Digest, Reason, Refusal, ServerId, TenantId, ToolId
 from tests.audit.sample import BANK, CALLER, DECISION, NOON, TARGET, call_of, denial, intent, outcome
 
@@ -84,6 +88,72 @@ def test_an_intent_says_who_what_and_why() -> None:
     }
 
 
+WHOSE = audit.model.Whose("a" * 64, "standard", ("args", "prompt"), ("reason",))
+WHY = audit.model.Why(
+    (audit.model.Context("prompt", "meta", "1" * 64), audit.model.Context("reason", "argument", "2" * 64)), "m-1", "v2"
+)
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def _intent(**fields: object) -> audit.Intent:
+    plain = audit.Intent(call_of(1), NOON, BANK, CALLER, TARGET, DECISION, "e" * 64, 300)
+    return plain._replace(**fields)
+
+
+def test_an_intent_says_whose_payloads_go_with_it_why_it_is_made_and_what_it_moves() -> None:
+    told = {"whose": WHOSE, "trace": TRACE, "why": WHY, "amount": "40.50", "currency": "EUR"}
+    aimed = TARGET._replace(operation="write", risk="high")
+    leaf = json.loads(audit.encode(_intent(**told, target=aimed)))
+    assert {name: leaf[name] for name in leaf.keys() - json.loads(intent(1)).keys()} == {
+        "subject": "a" * 64,
+        "retention": "standard",
+        "kept": ["args", "prompt"],
+        "unkept": ["reason"],
+        "trace": TRACE,
+        "context": [
+            {"of": "prompt", "source": "meta", "c": "1" * 64},
+            {"of": "reason", "source": "argument", "c": "2" * 64},
+        ],
+        "model": "m-1",
+        "prompt_set": "v2",
+        "amount": "40.50",
+        "currency": "EUR",
+        "operation": "write",
+        "risk": "high",
+    }
+
+
+def test_a_leaf_with_all_that_can_be_told_is_canonical_and_as_published() -> None:
+    validator = jsonschema_rs.validator_for(leaf_schema())
+    refusal = Refusal("denied", (Reason.POLICY_FORBIDS,), "no")
+    denial_of = audit.Denial(call_of(1), NOON, BANK, TARGET, refusal, 300, CALLER, DECISION, "e" * 64)
+    outcome_of = audit.Outcome(call_of(1), NOON, BANK, 17, "success", 1200, 90, "f" * 64, whose=WHOSE, trace=TRACE)
+    records = (
+        _intent(whose=WHOSE, trace=TRACE, why=WHY, session="s", amount="1", currency="EUR"),
+        denial_of._replace(whose=WHOSE, trace=TRACE, why=WHY, session="s"),
+        outcome_of,
+    )
+    for record in records:
+        leaf = audit.encode(record)
+        assert rfc8785.dumps(json.loads(leaf)) == leaf
+        assert validator.is_valid(json.loads(leaf)), list(validator.iter_errors(json.loads(leaf)))
+    assert leaves.glance(audit.encode(outcome_of)) == ("outcome", 17, call_of(1).encode())
+    named = outcome_of._replace(whose=WHOSE._replace(kept=("intent", "kind"), unkept=("intent",)))
+    assert leaves.glance(audit.encode(named))[:2] == ("outcome", 17)
+
+
+def test_a_person_is_named_by_a_reference_that_needs_the_key_and_the_tenant() -> None:
+    key, refs = bytes(32), set[str]()
+    for tenant, name in product(("bank", "ban"), ("ada", "kada", "account=ada")):
+        ref = audit.leaf.subject_ref(key, TenantId(tenant), name)
+        spelled = b"tallystick.dev/subject/v1\0" + tenant.encode() + b"\0" + name.encode()
+        assert ref == hmac.digest(key, spelled, "sha256").hex()
+        refs.add(ref)
+    assert len(refs) == 6
+    assert audit.leaf.subject_ref(bytes(31) + b"\1", BANK, "ada") not in refs
+    assert len(audit.leaf.subject_ref(key, BANK, "\ud800")) == 64
+
+
 def test_an_outcome_that_never_left_says_what_its_intent_would_have_said() -> None:
     record = audit.Outcome(call_of(1), NOON, BANK, None, "limited", 5, target=TARGET, caller=CALLER, decision=DECISION)
     fields = json.loads(audit.encode(record))
@@ -102,9 +172,12 @@ def test_no_hostile_size_makes_a_leaf_too_long(letter: str) -> None:
     decision = Decision("deny", (Reason.POLICY_FORBIDS,) * 300, many, Digest(TARGET.definition or ""))
     target = audit.Target(long, long, long, ServerId(long), ToolId(long), TARGET.definition, TARGET.snapshot)
     refusal = Refusal("denied", (Reason.POLICY_FORBIDS,) * 300, long, long, many)
+    every = ("args", "prompt", "intent", "reason")
+    context = tuple(audit.model.Context(part, "argument", "c" * 64) for part in every[1:])
+    told = audit.model.Whose("a" * 64, long, every, every), TRACE, audit.model.Why(context, long, long)
     records = (
-        audit.Intent(call_of(1), NOON, BANK, caller, target, decision, "e" * 64, 10**15, long),
-        audit.Denial(call_of(1), NOON, BANK, target, refusal, 10**15, caller, decision, "e" * 64, long),
+        audit.Intent(call_of(1), NOON, BANK, caller, target, decision, "e" * 64, 10**15, long, *told),
+        audit.Denial(call_of(1), NOON, BANK, target, refusal, 10**15, caller, decision, "e" * 64, long, 1, *told),
         audit.Outcome(
             call_of(1),
             NOON,
@@ -204,6 +277,10 @@ def _same(record: audit.Intent | audit.Outcome, monkeypatch: pytest.MonkeyPatch)
         assert audit.encode(record) == expected
 
 
+def _whose(text: Callable[[], str]) -> audit.model.Whose:
+    return audit.model.Whose(text(), text(), (text(), "args"), (text(),) if len(text()) > 5 else ())
+
+
 def test_a_leaf_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(31)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
 
@@ -219,8 +296,11 @@ def test_a_leaf_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monke
             at, session = NOON + random.random() * 1e6, random.choice([None, "abc123", text()])
             id_, args_c = random.choice([call_of(number), text()]), random.choice(["f" * 64, text()])
             tenant = random.choice([BANK, TenantId(text())])
-            each = audit.Intent(id_, at, tenant, caller, target, decision, args_c, random.randrange(2**60), session)
-            _same(each, monkeypatch)
+            whose, trace = random.choice([None, _whose(text)]), random.choice([None, "4" * 32, text()])
+            why = random.choice([None, None, audit.model.Why(model=text())])
+            size, amount = random.randrange(2**60), random.choice([None, None, "12.50"])
+            each = audit.Intent(id_, at, tenant, caller, target, decision, args_c, size, session, whose, trace, why)
+            _same(each._replace(amount=amount), monkeypatch)
 
 
 def test_an_outcome_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +321,8 @@ def test_an_outcome_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(m
             random.choice([None, None, None, TARGET]),
             random.choice([None, None, None, CALLER]),
             random.choice([None, None, None, DECISION]),
+            random.choice([None, _whose(lambda: random.choice(HOSTILE))]),
+            random.choice([None, None, "4" * 32]),
         )
         _same(each, monkeypatch)
 

@@ -9,14 +9,12 @@ import pytest
 from tallystick import audit
 from tallystick.audit.log import log as log_module
 from tallystick.audit.log.files import State
-from tallystick.audit.log.log import open_log
 from tallystick.audit.writer.logs import Logs
 from tallystick.terms import TenantId
 from tests.audit.sample import (
     BANK,
     NOON,
     ORIGIN,
-    Failing,
     Ticking,
     denial,
     intent,
@@ -51,61 +49,6 @@ def test_a_log_of_any_size_verifies_and_goes_on(tmp_path: Path, size: int) -> No
         log.publish(Ticking())
     assert leaves_of(tmp_path) == [denial(number) for number in range(size + 1)]
     assert verified(tmp_path).ok
-
-
-def _writes_of_a_round(directory: Path) -> list[str]:
-    _filled(directory)
-    with opened_state(directory) as state:
-        store = Failing(stored(state))
-        log = open_log(store, state.signing, ORIGIN, BANK, Ticking())
-        log.append([denial(number) for number in range(START, START + 10)])
-        log.publish(Ticking())
-        return store.writes
-
-
-def test_each_write_may_fail_stored_or_not_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    writes = _writes_of_a_round(tmp_path / "whole")
-    assert writes[:2] == ["rotate", "journal"]
-    assert writes[-4:] == ["settle", "swap", "show checkpoint", "forget"]
-    assert {"put tile/0/000", "put tile/entries/000", "put tile/1/000.p/1", "put tile/0/001.p/4"} <= set(writes)
-    _filled(tmp_path / "start")
-    for at, name in enumerate(writes):
-        for kept in (False, True):
-            directory = tmp_path / f"{at}-{kept}"
-            shutil.copytree(tmp_path / "start", directory)
-            acknowledged = _round_with_a_failure(directory, at, stored_anyway=kept)
-            with opened_state(directory) as state:
-                log = opened_log(state)
-                assert log.size >= acknowledged, (name, kept)
-                assert log.append([denial(999)]) == log.size - 1
-                log.publish(Ticking())
-            assert verified(directory).damage == (), (name, kept)
-            assert leaves_of(directory)[:acknowledged] == [denial(number) for number in range(acknowledged)], (
-                name,
-                kept,
-            )
-
-
-def _round_with_a_failure(directory: Path, at: int, *, stored_anyway: bool) -> int:
-    """Append across a tile's edge with one failing write; return how many leaves were acknowledged."""
-    acknowledged = START
-    with opened_state(directory) as state:
-        store = Failing(stored(state), at, stored=stored_anyway)
-        try:
-            log = open_log(store, state.signing, ORIGIN, BANK, Ticking())
-        except audit.Unwritable:
-            return acknowledged
-        with pytest.raises(audit.Unwritable):  # noqa: PT012 - either of the two writes fails, by the table
-            log.append([denial(number) for number in range(START, START + 10)])
-            acknowledged += 10
-            log.publish(Ticking())
-        done = len(store.writes)
-        with pytest.raises(audit.Unwritable, match="stopped"):
-            log.append([denial(998)])
-        with pytest.raises(audit.Unwritable, match="stopped"):
-            log.publish(Ticking())
-        assert len(store.writes) == done, "a stopped log never writes again"
-    return acknowledged
 
 
 def test_intents_without_outcome_become_in_doubt_exactly_once(tmp_path: Path) -> None:
@@ -262,7 +205,8 @@ def test_lost_keys_are_not_replaced_while_a_log_exists(tmp_path: Path) -> None:
 def test_keys_are_for_their_owner_only(tmp_path: Path) -> None:
     _filled(tmp_path, 0)
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "keys").iterdir()}
-    assert modes == {"audit-ed25519": 0o600, "audit-commitment": 0o600}
+    assert modes.keys() == {"audit-ed25519", "audit-mldsa44", "audit-commitment", "signing.json"}
+    assert {*modes.values()} == {0o600}
 
 
 def test_a_creation_cut_short_is_finished_at_the_next_start(tmp_path: Path) -> None:
@@ -301,9 +245,9 @@ def test_a_new_year_opens_a_new_log_that_continues_the_old_one(tmp_path: Path) -
     clock = Ticking(_late_december())
     state = State(tmp_path, initialize=True)
     logs = Logs(state, "localhost", clock, initialize=True)
-    assert list(logs.append(BANK, [intent(0), intent(1)])) == [(0, 2)]
+    assert list(logs.append(BANK, [intent(0), intent(1)])) == [(0, 2, 2026)]
     clock.now += 10
-    assert list(logs.append(BANK, [denial(2), outcome(1, 1), intent(3)])) == [(1, 1), (2, 1), (2, 1)]
+    assert list(logs.append(BANK, [denial(2), outcome(1, 1), intent(3)])) == [(1, 1, 2027), (2, 1, 2026), (2, 1, 2027)]
     logs.publish()
     state.close()
     old, new = tmp_path / "audit" / "bank" / "2026", tmp_path / "audit" / "bank" / "2027"
@@ -334,7 +278,7 @@ def test_a_tenant_without_a_log_is_refused_unless_asked_to_create(tmp_path: Path
     logs = Logs(state, "localhost", Ticking(NOON), initialize=False)
     with pytest.raises(audit.Unwritable, match="'other' has no log"):
         list(logs.append(TenantId("other"), [denial(0)]))
-    assert list(logs.append(BANK, [denial(1)])) == [(1, 1)]
+    assert list(logs.append(BANK, [denial(1)])) == [(1, 1, 2026)]
     state.close()
 
 
@@ -346,3 +290,41 @@ def test_a_tenant_never_names_a_directory_elsewhere(tmp_path: Path) -> None:
         with pytest.raises(audit.Unwritable, match="no name of a tenant"):
             list(logs.append(name, [denial(0)]))
     state.close()
+
+
+def test_a_flipped_letter_anywhere_in_the_database_row_is_found(tmp_path: Path) -> None:
+    with opened_state(tmp_path) as state:
+        log = opened_log(state)
+        log.append([intent(0), intent(1)])
+        log.publish(Ticking())
+    database = sqlite3.connect(tmp_path / "audit.sqlite", isolation_level=None)
+    query = "SELECT origin, body, time_us, opened, digest FROM log"
+    columns = dict(
+        zip(("origin", "body", "time_us", "opened", "digest"), database.execute(query).fetchone(), strict=True)
+    )
+    for column, value in columns.items():
+        text = str(value)
+        for at in {0, len(text) // 3, len(text) // 2, len(text) - 2}:
+            flipped = text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
+            database.execute(f"UPDATE log SET {column} = ?", (flipped,))  # noqa: S608 - a name from this file
+            with opened_state(tmp_path) as state, pytest.raises(audit.Unwritable):
+                opened_log(state)
+        database.execute(f"UPDATE log SET {column} = ?", (value,))  # noqa: S608 - a name from this file
+    database.close()
+    with opened_state(tmp_path) as state:
+        assert opened_log(state).published == 4
+
+
+def test_the_database_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
+    _filled(tmp_path, 3)
+    database = sqlite3.connect(tmp_path / "audit.sqlite", isolation_level=None)
+    database.execute("ALTER TABLE log DROP COLUMN digest")
+    database.close()
+    with opened_state(tmp_path) as state:
+        log = opened_log(state)
+        log.append([denial(3)])
+        log.publish(Ticking())
+    database = sqlite3.connect(tmp_path / "audit.sqlite")
+    assert database.execute("SELECT digest IS NOT NULL FROM log").fetchone() == (1,)
+    database.close()
+    assert verified(tmp_path).size == 4

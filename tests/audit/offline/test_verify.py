@@ -1,100 +1,23 @@
 """Whoever holds the files and the key finds any damage, by file and index, and can prove any leaf."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench.verification import write_log as write_large_log
 from tallystick.audit import offline
-from tests.audit.sample import Ticking, denial, intent, log_directory, opened_log, opened_state, outcome
-
-SIZE = 300
+from tallystick.audit.offline import verify
+from tallystick.audit.tlog.merkle import leaf_hash, root
+from tallystick.audit.tlog.tiles import pack, unpack
+from tallystick.terms import TallyError
+from tests.audit.offline.flips import SIZE, MemoryFiles, files_of, real_leaf, write_log
+from tests.audit.sample import Ticking, intent, log_directory, opened_log, opened_state, outcome
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of 300 leaves: bundle and tile 0 are complete, 44 leaves are in the incomplete ones."""
-    directory = tmp_path_factory.mktemp("log")
-    with opened_state(directory) as state:
-        opened = opened_log(state)
-        opened.append(
-            [intent(number) if number % 2 == 0 else outcome(number - 1, number - 1) for number in range(SIZE - 10)]
-        )
-        opened.publish(Ticking())
-        opened.append([denial(number) for number in range(SIZE - 10, SIZE)])
-        opened.publish(Ticking())
-    return log_directory(directory)
-
-
-def _files(log: Path) -> list[Path]:
-    return [file for file in sorted(log.rglob("*")) if file.is_file() and "journal" not in file.parts]
-
-
-def _expected_index(log: Path, file: Path, offset: int) -> int | None:
-    """Index of the leaf that a byte of a file belongs to; None where no leaf can be named."""
-    name = file.relative_to(log).as_posix()
-    if name in {"checkpoint", "vkey"} or name.endswith("001.p/34"):
-        return None
-    first = 256 if "001.p" in name else 0
-    if name.startswith("tile/1"):
-        return 0
-    if name.startswith("tile/0"):
-        return first + offset // 32
-    at = 0
-    content = file.read_bytes()
-    while (following := at + 2 + int.from_bytes(content[at : at + 2], "big")) <= offset:
-        first, at = first + 1, following
-    return first
-
-
-def _flip_everywhere(log: Path, step: int, *, opaque: bool) -> Iterator[tuple[str, int, offline.Report]]:
-    vkey = offline.read_vkey(log)
-    for file in _files(log):
-        whole = file.read_bytes()
-        file.chmod(0o644)
-        for offset in range(0, len(whole), step if len(whole) > 500 else 1):
-            file.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1 << offset % 8]) + whole[offset + 1 :])
-            yield file.relative_to(log).as_posix(), offset, offline.verify_log(log, vkey, opaque=opaque)
-            file.write_bytes(whole)
-
-
-def _check_flips(log: Path, step: int, *, opaque: bool = False) -> None:
-    log_before = offline.verify_log(log, offline.read_vkey(log), opaque=opaque)
-    assert (log_before.damage, log_before.size) == ((), SIZE)
-    seen: set[str] = set()
-    for name, offset, report in _flip_everywhere(log, step, opaque=opaque):
-        assert not report.ok, (name, offset)
-        assert report.damage[0].file == name, (name, offset, report.damage)
-        seen.add(name)
-    assert {"checkpoint", "vkey", "tile/0/000", "tile/entries/000", "tile/1/000.p/1", "tile/0/001.p/44"} <= seen
-
-
-def test_a_flipped_byte_is_found_and_its_file_named(log: Path) -> None:
-    _check_flips(log, 1009)
-
-
-@pytest.mark.live
-def test_every_flipped_byte_is_found_and_its_file_named(tmp_path: Path) -> None:
-    with opened_state(tmp_path) as state:
-        opened = opened_log(state)
-        for start, stop in ((0, 270), (270, SIZE)):
-            opened.append([number.to_bytes(8, "big") for number in range(start, stop)])
-            opened.publish(Ticking())
-    _check_flips(log_directory(tmp_path), 1, opaque=True)
-
-
-@pytest.mark.parametrize("name", ["tile/entries/000", "tile/entries/001.p/44", "tile/0/000", "tile/0/001.p/44"])
-@pytest.mark.parametrize("part", [0.0, 0.3, 0.7])
-def test_a_flipped_byte_names_its_leaf(log: Path, name: str, part: float) -> None:
-    file, vkey = log / name, offline.read_vkey(log)
-    whole = file.read_bytes()
-    offset = int(len(whole) * part)
-    expected = _expected_index(log, file, offset)
-    file.chmod(0o644)
-    file.write_bytes(whole[:offset] + bytes([whole[offset] ^ 4]) + whole[offset + 1 :])
-    report = offline.verify_log(log, vkey)
-    file.write_bytes(whole)
-    assert [(damage.file, damage.index) for damage in report.damage][:1] == [(name, expected)]
+    return write_log(tmp_path_factory.mktemp("log"), real_leaf)
 
 
 def test_a_missing_file_is_named(log: Path) -> None:
@@ -124,8 +47,8 @@ def test_a_proof_from_a_log_of_another_key_is_refused(log: Path, tmp_path: Path)
         opened_log(state)
     other = offline.read_vkey(log_directory(tmp_path))
     found = offline.check_proof(offline.prove(log, 0), other, intent(0))
-    assert isinstance(found, offline.Damage)
-    assert "not signed by" in found.text
+    assert isinstance(found, offline.Untold)
+    assert "this key did not sign this log" in found.text
 
 
 def test_an_outcome_of_another_call_is_damage(tmp_path: Path) -> None:
@@ -147,3 +70,105 @@ def test_leaves_past_the_end_are_refused_in_words(log: Path) -> None:
         list(offline.read_leaves(log, range(300, 301)))
     with pytest.raises(offline.UnreadableError, match="no leaf 300"):
         offline.prove(log, 300)
+
+
+def test_a_key_that_did_not_sign_is_told_apart_from_damage(log: Path, tmp_path: Path) -> None:
+    with opened_state(tmp_path) as state:
+        opened_log(state)
+    other = offline.read_vkey(log_directory(tmp_path))
+    report = offline.verify_log(log, other)
+    assert (report.verdict, report.damage) == ("unverified", ())
+    assert "did not sign this log" in report.unverified[0]
+    both = offline.verify_log(log, f"{other}\n{offline.read_vkey(log)}")
+    assert both.verdict == "whole"
+    every = offline.verify_log(log, f"{offline.read_vkey(log)}\n{other}", offline.Wanted(every_key=True))
+    assert every.verdict == "unverified"
+
+
+def test_a_checkpoint_without_the_signature_of_its_own_key_is_damage(log: Path) -> None:
+    content = files_of(log)
+    unsigned = content["checkpoint"].replace("\u2014 localhost".encode(), "\u2014 elsewhere".encode())
+    report = offline.verify_log(MemoryFiles(content, {"checkpoint": unsigned}), offline.read_vkey(log))
+    assert [damage.file for damage in report.damage] == ["checkpoint"]
+
+
+def test_a_text_without_keys_is_no_verdict_on_the_log(log: Path) -> None:
+    with pytest.raises(TallyError, match="verifier key"):
+        offline.verify_log(log, "# Read me\n")
+
+
+def test_a_damaged_tile_above_does_not_accuse_what_lies_below(log: Path) -> None:
+    content = files_of(log)
+    for path, index in (("tile/1/000.p/1", 0), ("tile/0/000", 7), ("tile/0/001.p/44", 263)):
+        offset = index % 256 * 32
+        whole = content[path]
+        changed = whole[:offset] + bytes([whole[offset] ^ 1]) + whole[offset + 1 :]
+        report = offline.verify_log(MemoryFiles(content, {path: changed}), offline.read_vkey(log))
+        assert [(damage.file, damage.index) for damage in report.damage] == [(path, index)]
+        assert report.kinds == {"intent": 145, "outcome": 145, "denial": 10}
+
+
+def test_leaf_and_tile_that_were_changed_together_are_found(log: Path) -> None:
+    content = files_of(log)
+    leaves, _ = unpack(content["tile/entries/000"])
+    leaves[8] = intent(9)
+    changed = {
+        "tile/entries/000": pack(leaves),
+        "tile/0/000": b"".join(leaf_hash(leaf) for leaf in leaves),
+    }
+    report = offline.verify_log(MemoryFiles(content, changed), offline.read_vkey(log))
+    assert [(damage.file, damage.index) for damage in report.damage] == [("tile/0/000", 0)]
+    changed["tile/1/000.p/1"] = root([leaf_hash(leaf) for leaf in leaves])
+    report = offline.verify_log(MemoryFiles(content, changed), offline.read_vkey(log))
+    assert [(damage.file, damage.text) for damage in report.damage] == [
+        ("checkpoint", "the tiles do not lead to its root")
+    ]
+
+
+@pytest.mark.parametrize(("part", "read"), [((10, 20), (10, 20)), ((290, None), (290, 300)), ((0, 999), (0, 300))])
+def test_a_part_is_verified_with_the_tiles_above_it(
+    log: Path, part: tuple[int, int | None], read: tuple[int, int]
+) -> None:
+    report = offline.verify_log(log, offline.read_vkey(log), offline.Wanted(part=part))
+    assert (report.verdict, report.part, sum(report.kinds.values())) == ("whole", read, read[1] - read[0])
+
+
+def test_damage_outside_of_the_part_is_not_looked_for(log: Path) -> None:
+    content = files_of(log)
+    changed = {"tile/entries/000": content["tile/entries/000"].replace(b"alice", b"carol", 1)}
+    damaged, vkey = MemoryFiles(content, changed), offline.read_vkey(log)
+    assert offline.verify_log(damaged, vkey, offline.Wanted(part=(256, None))).ok
+    assert not offline.verify_log(damaged, vkey, offline.Wanted(part=(0, 10))).ok
+
+
+def test_a_pruned_log_is_whole_above_its_stated_minimum(log: Path) -> None:
+    content = files_of(log)
+    pruned = {path: whole for path, whole in content.items() if path not in {"tile/entries/000", "tile/0/000"}}
+    vkey = offline.read_vkey(log)
+    assert [damage.file for damage in offline.verify_log(MemoryFiles(pruned), vkey).damage] == [
+        "tile/0/000",
+        "tile/entries/000",
+    ]
+    report = offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"256\n"}), vkey)
+    assert (report.verdict, report.minimum, sum(report.kinds.values())) == ("whole", 256, 44)
+    assert [finding.kind for finding in report.findings] == ["pruned"]
+    # A smaller minimum excuses no bundle that holds a leaf from it on; one past the end, or no number, is damage.
+    assert not offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"255\n"}), vkey).ok
+    for stated in (b"301\n", b"-1\n", b"256"):
+        report = offline.verify_log(MemoryFiles({**content, "minimum-index": stated}), vkey)
+        assert [damage.file for damage in report.damage] == ["minimum-index"]
+
+
+def test_processes_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaves = [b"%d" % number for number in range(1000)]
+    vkey = write_large_log(tmp_path, len(leaves), iter(leaves))
+    bundle = tmp_path / "tile/entries/001"
+    bundle.write_bytes(bundle.read_bytes().replace(b"301", b"309"))
+    (tmp_path / "tile/0/002").unlink()
+    told: list[int] = []
+    alone = offline.verify_log(tmp_path, vkey, opaque=True, progress=told.append)
+    monkeypatch.setattr(verify, "ALONE", 0)
+    several = offline.verify_log(tmp_path, vkey, offline.Wanted(processes=2), opaque=True)
+    assert alone == several
+    assert [(damage.file, damage.index) for damage in alone.damage] == [("tile/entries/001", 301), ("tile/0/002", 512)]
+    assert sum(told) == len(leaves)

@@ -9,7 +9,7 @@ from tallystick.audit.model import Unwritable
 from tallystick.audit.payload import Damaged, Gone, open_provider
 from tallystick.audit.payload.keys import FileKeyring, open_master, slots
 from tallystick.audit.payload.keys.slots import SLOT_BYTES
-from tallystick.audit.payload.model import DataKey
+from tallystick.audit.payload.model import PayloadKey
 from tests.audit.payload.stored import ALICE, BOB, Hand
 
 NOW = 1_780_000_000.0
@@ -20,10 +20,10 @@ def keyring(state: Path, tenant: str = "bank") -> FileKeyring:
     return FileKeyring(state / tenant / "keyring", tenant, open_master(state, open_provider(state), Hand()))
 
 
-def opens(found: DataKey | Gone, with_key: DataKey) -> bool:
+def opens(found: PayloadKey | Gone, with_key: PayloadKey) -> bool:
     """Whether what was found is the same key."""
     sealed = with_key.cipher.encrypt(bytes(12), b"x", None)
-    return isinstance(found, DataKey) and found.cipher.decrypt(bytes(12), sealed, None) == b"x"
+    return isinstance(found, PayloadKey) and found.cipher.decrypt(bytes(12), sealed, None) == b"x"
 
 
 def test_a_subject_has_one_key_in_each_class_and_it_is_there_after_a_restart(tmp_path: Path) -> None:

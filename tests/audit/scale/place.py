@@ -11,8 +11,8 @@ import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 from tallystick.audit.log.log import Log, open_log
+from tallystick.audit.scale.bucket.client import Client, connect
 from tallystick.audit.scale.options import Options
-from tallystick.audit.scale.s3 import Client, connect
 from tallystick.audit.scale.state import ScaleState
 from tests.audit.sample import BANK, NOON, ORIGIN, YEAR, Ticking
 from tests.audit.scale.servers import KEY, SECRET, Postgres, Seaweed
@@ -29,7 +29,7 @@ class Place:
     directory: Path
     options: Options
 
-    def change(self, **options: float | str) -> "Place":
+    def change(self, **options: float | str | dict[str, float]) -> "Place":
         """The same place with other bounds."""
         return replace(self, options=replace(self.options, **options))
 

@@ -78,6 +78,11 @@ class Postgres:
         """Stop it; "immediate" is a crash with recovery at the next start."""
         self._run("pg_ctl", "-D", str(self._directory), "-w", "-m", how, "stop")
 
+    def pages_with(self, needle: bytes) -> list[Path]:
+        """Files of tables and indexes that hold these bytes. (The WAL, which is no table, holds what it was told.)"""
+        files = [path for path in (self._directory / "base").rglob("*") if path.is_file()]
+        return [path for path in files if needle in path.read_bytes()]
+
     def dsn(self, schema: str) -> str:
         """Connection string of a schema of its own, which is made."""
         with closing(psycopg.connect(self._dsn(), autocommit=True)) as connection:
@@ -149,6 +154,18 @@ class Seaweed:
             return True
         except (URLError, OSError):
             return False
+
+
+def writer_of(state: Path) -> int:
+    """Process id of the audit writer on a state directory."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+                if b"tallystick.audit.writer" in arguments and str(state).encode() in arguments:
+                    return int(entry.name)
+    message = f"no writer runs on {state}"
+    raise AssertionError(message)
 
 
 @contextmanager

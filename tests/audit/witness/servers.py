@@ -1,5 +1,6 @@
 """Witnesses over real sockets: ours, in a thread of this process, and some that lie."""
 
+import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -8,15 +9,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tallystick.audit.tlog.policy import Policy, parse_policy
-from tallystick.audit.witness import WitnessState, listen
+from tallystick.audit.witness import WitnessState
+from tallystick.audit.witness.decide import Witness
 from tallystick.audit.witness.serve import WitnessServer
+
+
+class Counting(WitnessServer):
+    """Our server, of which a test can wait for the next answer."""
+
+    answers = threading.Semaphore(0)
+
+    def has_answered(self, request: socket.socket) -> None:
+        """Count the answer that was just sent."""
+        super().has_answered(request)
+        self.answers.release()
 
 
 class Running(NamedTuple):
     """A witness that answers, what it remembers, and its server."""
 
     state: WitnessState
-    server: WitnessServer
+    server: Counting
 
     def lines(self, name: str) -> str:
         """Its lines of a policy file: a witness for each key, and a group of both."""
@@ -32,7 +45,9 @@ def running(
     state = WitnessState(directory) if made else WitnessState.create(directory, f"{directory.name}.example/w")
     for vkeys in logs:
         state.add_log(vkeys)
-    server = listen(state, ("127.0.0.1", port), clock=clock)
+    state.lock()
+    server = Counting(("127.0.0.1", port), Witness(state, clock))
+    server.answers = threading.Semaphore(0)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
     thread.start()
     try:

@@ -11,6 +11,7 @@ from tallystick.export.formats.leaf import at, is_list, is_object
 from tallystick.settings import parse_document
 from tests.export.detections import compiled
 from tests.export.detections.cases import CASES, flat
+from tests.export.formats.places import ask
 
 RULES = compiled.rules()
 ALERTS = [(name, case) for name, cases in CASES.items() for case in cases]
@@ -61,6 +62,17 @@ def test_a_rule_says_what_a_reader_of_its_alert_has_to_know(name: str) -> None:
     for reference in references:
         assert re.match(r"https://(air-governance-framework\.finos\.org|atlas\.mitre\.org)/", str(reference))
     assert len(str(rule["description"]).split()) >= 8
+
+
+def test_the_validators_of_sigma_find_nothing() -> None:
+    assert ask("lint", list(RULES.values())) == []
+
+
+def test_the_validators_of_sigma_find_what_is_wrong() -> None:
+    text = RULES["breakglass_used"]
+    faults = ask("lint", [text, text.replace("    metadata", '    unused: "**"\n    metadata')])
+    assert is_list(faults)
+    assert {"IdentifierCollisionIssue", "DoubleWildcardIssue"} <= set(re.findall(r"\w+", str(faults)))
 
 
 def test_ids_and_titles_are_unique() -> None:

@@ -1,9 +1,8 @@
 """What each format makes of each sample, as files: `python -m tests.export.formats.golden` writes them anew."""
 
-import json
 from pathlib import Path
 
-from tallystick.export.formats import FORMATS, data_collection_rule, otlp_request, table
+from tallystick.export.formats import FORMATS, otlp_request
 from tests.export.formats.samples import events
 
 FOLDER = Path(__file__).with_name("golden")
@@ -17,17 +16,11 @@ def files() -> dict[str, bytes]:
     }
     records = [FORMATS["otlp"](event) for event in events().values()]
     found["otlp-request.json"] = otlp_request(records) + b"\n"
-    found["sentinel-table.json"] = _pretty(table())
-    found["sentinel-rule.json"] = _pretty(data_collection_rule())
     return found
 
 
 def _lines(text: bytes) -> bytes:
     return text if text.endswith(b"\n") else text + b"\n"
-
-
-def _pretty(value: object) -> bytes:
-    return json.dumps(value, indent=2).encode() + b"\n"
 
 
 if __name__ == "__main__":

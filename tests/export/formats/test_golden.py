@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tallystick.export.formats import FORMATS, data_collection_rule, table
+from tallystick.export.formats import FORMATS, collection_rule, table
 from tallystick.export.formats.derived.ecs import document, flat
 from tallystick.export.formats.derived.sentinel import COLUMNS, STREAM, TABLE, row
 from tallystick.export.formats.leaf import at, is_list, is_object
@@ -156,13 +156,13 @@ def test_a_row_of_sentinel_fits_the_columns_of_its_table(name: str) -> None:
 
 def test_the_templates_of_sentinel_declare_the_same_columns_for_table_and_rule() -> None:
     of_table = at(table(), "resources.0.properties.schema.columns")
-    of_rule = at(data_collection_rule(), f"resources.0.properties.streamDeclarations.{STREAM}.columns")
+    of_rule = at(collection_rule(), f"resources.0.properties.streamDeclarations.{STREAM}.columns")
     assert is_list(of_table)
     assert is_list(of_rule)
     named = [(at(found, "name"), str(at(found, "type")).lower()) for found in of_table if is_object(found)]
     assert named == [(at(found, "name"), at(found, "type")) for found in of_rule if is_object(found)]
     assert ("TimeGenerated", "datetime") in named
-    flow = at(data_collection_rule(), "resources.0.properties.dataFlows.0")
+    flow = at(collection_rule(), "resources.0.properties.dataFlows.0")
     assert is_object(flow)
     assert (flow["outputStream"], flow["streams"]) == (STREAM, [STREAM])
 

@@ -8,6 +8,7 @@ import pytest
 from tallystick.export.formats import FORMATS, Entry, Event
 from tallystick.export.formats.derived.cef import cef
 from tallystick.export.formats.derived.ecs import document, flat
+from tallystick.export.formats.derived.fields import harmless
 from tallystick.export.formats.derived.leef import leef
 from tallystick.export.formats.derived.sentinel import FIELD_LIMIT, row
 from tallystick.export.formats.derived.syslog import syslog
@@ -79,6 +80,22 @@ def surrogate(escape: str) -> Entry:
     return Entry(ORIGIN, 7, hostile("MARK").leaf.replace(b"MARK", escape.encode()))
 
 
+def everywhere(value: object, text: str) -> object:
+    """The same JSON value with one text in place of every text in it: even what only we can write."""
+    if is_object(value):
+        return {name: everywhere(item, text) for name, item in value.items()}
+    if is_list(value):
+        return [everywhere(item, text) for item in value]
+    return text if isinstance(value, str) else value
+
+
+def spoiled(text: str) -> Event:
+    """An event in which every text is the same."""
+    found = everywhere(HARMLESS, text)
+    assert is_object(found)
+    return found
+
+
 def cef_parts(line: str) -> tuple[list[str], dict[str, str]]:
     """Read a CEF line by its rules: header between bare bars; a key starts after a space and ends at a bare `=`."""
     *header, extension = _hidden(line).split("|", 7)
@@ -146,6 +163,36 @@ def test_a_hostile_name_adds_no_field_to_leef(text: str) -> None:
     assert fields.keys() == leef_fields(leef(HARMLESS).decode()).keys()
     assert fields["action"] == "Denied"
     assert len(leef(event_of(hostile(text)))) < 64 * 1024
+
+
+@pytest.mark.parametrize("text", ALL, ids=TEXTS.keys())
+def test_no_text_of_an_event_adds_a_part_to_a_header(text: str) -> None:
+    header, pairs = cef_parts(cef(spoiled(text)).decode())
+    assert len(header) == 7
+    assert pairs.keys() == cef_parts(cef(spoiled("plain")).decode())[1].keys()
+    assert leef_fields(leef(spoiled(text)).decode()).keys() == leef_fields(leef(HARMLESS).decode()).keys()
+    message = syslog(spoiled(text), b"END").decode()
+    assert re.fullmatch(
+        r'<\d+>1 - [\x21-\x7e]+ tallystick - [\x21-\x7e]+ \[tallystick@32473( \w+="([^\\"\]]|\\["\\\]])*"){7}\] END',
+        message,
+    )
+
+
+def test_an_outside_parser_reads_back_what_structured_data_holds() -> None:
+    # The parser takes the quote after an escaped backslash for an escaped quote.
+    texts = [text for text in ALL if not text.endswith("\\")]
+    answer = places.ask("parse", {"syslog": [syslog(spoiled(text), b"END").decode() for text in texts]})
+    messages = at(answer, "syslog") if is_object(answer) else None
+    assert is_list(messages)
+    for message, text in zip(messages, texts, strict=True):
+        assert is_object(message)
+        assert message["msg"] == "END"
+        told = at(message, "sd.tallystick@32473")
+        assert is_object(told)
+        assert len(told) == 7
+        # Nor does it take the escapes away.
+        shown = {re.sub(r'\\(["\\\]])', r"\1", str(value)) for value in told.values()}
+        assert shown == {harmless(text, 512), "7"}
 
 
 def test_outside_parsers_see_the_same_fields_whatever_the_names_are() -> None:

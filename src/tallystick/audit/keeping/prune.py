@@ -52,14 +52,12 @@ def prune(desk: Desk, ledger: Ledger, tenant: TenantId, year: int, operator: str
     # leaf comes first of all: repeating this after a crash removes what is left.
     write_durably(directory / MINIMUM_FILE, f"{size}\n".encode(), _MODE)
     sync_directory(directory)
-    removed = sum(_remove(directory, number) for number in range(-(-size // WIDTH)))
-    return {**fields, "leaves": size, "bundles": removed, "leaf": index}
+    for number in range(-(-size // WIDTH)):
+        _remove(directory / tile_path(None, number))
+    return {**fields, "leaves": size, "leaf": index}
 
 
-def _remove(directory: Path, number: int) -> int:
-    whole = directory / tile_path(None, number)
-    partial = whole.with_name(whole.name + ".p")
-    found = [path for path in (whole, *(partial.iterdir() if partial.is_dir() else ())) if path.is_file()]
-    for path in found:
-        path.unlink()
-    return len(found)
+def _remove(bundle: Path) -> None:
+    partial = bundle.with_name(bundle.name + ".p")
+    for path in (bundle, *(partial.iterdir() if partial.is_dir() else ())):
+        path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from errno import EIO, ENOSPC
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,9 +33,11 @@ _LOOK_BACK = 64
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (
     log TEXT PRIMARY KEY, origin TEXT NOT NULL, body TEXT NOT NULL, time_us INTEGER NOT NULL, opened TEXT NOT NULL,
-    ready INTEGER NOT NULL
+    ready INTEGER NOT NULL, digest TEXT
 ) STRICT
 """
+_UPGRADE = "ALTER TABLE log ADD COLUMN digest TEXT"
+"""Rows of earlier releases have no digest until their first checkpoint after the upgrade."""
 
 
 @contextmanager
@@ -159,11 +162,13 @@ class DirectoryStore:
         """Trusted state of the log."""
         with _as_os_error():
             found = self._database.execute(
-                "SELECT body, time_us, opened FROM log WHERE log = ?", (self._name,)
+                "SELECT body, time_us, opened, digest FROM log WHERE log = ?", (self._name,)
             ).fetchone()
         if found is None:
             return None
-        body, time_us, opened = found
+        body, time_us, opened, digest = found
+        if digest is not None and digest != _digest(self._name, body, time_us, opened):
+            raise OSError(EIO, f"database: the row of {self._name} is damaged: its digest is another")
         try:
             return Row(str(body), int(time_us), {int(index): str(call) for index, call in json.loads(opened).items()})
         except (ValueError, AttributeError) as error:
@@ -171,9 +176,11 @@ class DirectoryStore:
 
     def swap(self, old: str, new: Row) -> bool:
         """Compare and swap; durable when it returns True."""
-        update = "UPDATE log SET body = ?, time_us = ?, opened = ? WHERE log = ? AND body = ?"
-        values = (new.body, new.time_us, json.dumps(new.opened), self._name, old)
+        update = "UPDATE log SET body = ?, time_us = ?, opened = ?, digest = ? WHERE log = ? AND body = ?"
+        opened = json.dumps(new.opened)
+        digest = _digest(self._name, new.body, new.time_us, opened)
         with _as_os_error():
+            values = (new.body, new.time_us, opened, digest, self._name, old)
             return self._database.execute(update, values).rowcount == 1
 
     def close(self) -> None:
@@ -262,7 +269,9 @@ class State:
         body = self.signing.sign(Checkpoint(origin, 0, EMPTY_ROOT), time_us / 1_000_000)
         # The row goes first: a crash before the directory is complete leaves `ready` at 0, and the next start goes on.
         with _as_os_error():
-            self._database.execute("INSERT INTO log VALUES (?, ?, ?, ?, '{}', 0)", (name, origin, body, time_us))
+            digest = _digest(name, body, time_us, "{}")
+            values = (name, origin, body, time_us, digest)
+            self._database.execute("INSERT INTO log VALUES (?, ?, ?, ?, '{}', 0, ?)", values)
         self.store(tenant, year)
 
     def close(self) -> None:
@@ -279,6 +288,11 @@ class State:
         store.show(body)
         with _as_os_error():
             self._database.execute("UPDATE log SET ready = 1 WHERE log = ?", (name,))
+
+
+def _digest(name: str, body: str, time_us: int, opened: str) -> str:
+    """What a row must hash to: a flipped byte in it is damage, whatever it would mean. (The origin is in the body.)"""
+    return sha256(json.dumps([name, body, time_us, opened]).encode()).hexdigest()
 
 
 def read_commitment_key(directory: Path) -> bytes:
@@ -299,4 +313,6 @@ def _connect(path: Path, *, initialize: bool) -> sqlite3.Connection:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute(_SCHEMA)
+    if not any(name == "digest" for _, name, *_ in database.execute("PRAGMA table_info(log)")):
+        database.execute(_UPGRADE)
     return database

@@ -53,9 +53,9 @@ def hear(
     (text, checkpoint), (texts, policy) = own, others
     untold: list[str] = []
     sizes: dict[str, int] = {}
-    for other in (text, *texts):
+    for other in (text, *texts) if policy is not None else texts:
         try:
-            seen = open_checkpoint(other, keys)
+            seen = checkpoint if other == text else open_checkpoint(other, keys)
             cosigners = frozenset[str]() if policy is None else policy.cosigners(other)
         except NotSignedError as error:
             untold.append(f"the other checkpoint is {error.message}")

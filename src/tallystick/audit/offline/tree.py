@@ -74,7 +74,7 @@ def check_tree(
 
     def join(task: Task, part: Story) -> None:
         story.follow(part)
-        progress(min(len(task.numbers) * WIDTH, extent.size))
+        progress(min(task.numbers.stop * WIDTH, extent.size) - task.numbers.start * WIDTH)
 
     for task in _Tiles(files, extent, story).tasks():
         if pool is None:
@@ -197,7 +197,8 @@ class _Tiles:
         wrong = set[int]() if digests == genuine else self._differing(path, first, digests, genuine)
         if not wrong and not (whole and len(leaves) == width):
             self._story.blame(path, first + width - 1, "bytes follow the last leaf")
-        self._forerunners(None, number, content, 0)
+        if not wrong:
+            self._forerunners(None, number, content, 0)
         if not extent.opaque:
             self._read(path, number, leaves, wrong)
 

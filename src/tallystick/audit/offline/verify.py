@@ -20,10 +20,9 @@ from tallystick.audit.offline.tree import Extent, check_tree, genuine_leaves
 from tallystick.audit.tlog.note import (
     Checkpoint,
     NoteError,
-    NotSignedError,
     Verifier,
-    open_checkpoint,
     parse_vkeys,
+    read_checkpoint,
     read_note,
     signed_by,
 )
@@ -44,6 +43,7 @@ class _Opened(NamedTuple):
     keys: tuple[Verifier, ...]
     text: str
     checkpoint: Checkpoint
+    signed: tuple[Verifier, ...]
 
 
 def _nobody(_: int) -> None:
@@ -79,14 +79,14 @@ def verify_log(
         story.blame(MINIMUM_FILE, None, f"is no number of leaves up to {size}")
     elif minimum:
         story.find("pruned", minimum, f"leaves before this one may be gone, as {MINIMUM_FILE} states")
-    for wrong in _vkey_file(files):
-        story.blame("vkey", None, wrong)
+    for file, wrong in _beside(opened):
+        story.blame(file, None, wrong)
     return _conclude(opened, wanted, extent, story)
 
 
 def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> Report:
     """Hold the log against what lies beside it, and report."""
-    files, keys, text, checkpoint = opened
+    files, keys, text, checkpoint, signed = opened
     heard = hear(files, (text, checkpoint), keys, (wanted.others, wanted.policy), story)
     kept = Kept({}, ())
     if not extent.opaque:
@@ -106,7 +106,7 @@ def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> 
         findings=tuple(story.findings),
         found=story.found,
         unverified=heard.untold,
-        signed_by=tuple(signed.verifier.vkey for signed in signed_by(read_note(text), keys)),
+        signed_by=tuple(key.vkey for key in signed if key in keys),
         cosigned=heard.cosigned,
         part=(extent.part.start, extent.part.stop),
         minimum=extent.minimum,
@@ -130,40 +130,50 @@ def _open(files: Files, vkey: str | None, *, every: bool) -> _Opened | Report:
         return refused(Damage("checkpoint", None, "is missing"))
     try:
         text = raw.decode()
-        return _Opened(files, keys, text, open_checkpoint(text, keys, every=every))
+        note = read_note(text)
+        signed = {one.verifier for one in signed_by(note, {*keys, *_listed(files)})}
+        checkpoint = read_checkpoint(note.body)
     except UnicodeDecodeError:
         return refused(Damage("checkpoint", None, "is not text"))
-    except NotSignedError as error:
-        return _not_signed(files, keys, error)
     except NoteError as error:
         return refused(Damage("checkpoint", None, error.message))
+    missing = [key for key in keys if key not in signed]
+    if len(missing) == len(keys) or (every and missing):
+        return _not_signed(files, missing)
+    if any(key.name != checkpoint.origin for key in signed.intersection(keys)):
+        return refused(Damage("checkpoint", None, f"is one of {checkpoint.origin}, another log"))
+    return _Opened(files, keys, text, checkpoint, tuple(signed))
 
 
-def _not_signed(files: Files, keys: Sequence[Verifier], error: NotSignedError) -> Report:
+def _not_signed(files: Files, missing: Sequence[Verifier]) -> Report:
+    which = "this key" if len(missing) == 1 else "these keys"
+    text = f"{which} did not sign this log: {', '.join(key.label for key in missing)}"
     # The key that the log itself names did not sign: then it is the checkpoint that was changed, not the key.
-    if _listed(files) & {key.vkey for key in keys}:
-        return refused(Damage("checkpoint", None, error.message))
-    which = "this key" if len(keys) == 1 else "these keys"
-    who = ", ".join(key.label for key in keys)
-    return Report("", 0, "", {}, (), (), unverified=(f"{which} did not sign this log: {who}",))
+    if set(_listed(files)).intersection(missing):
+        return refused(Damage("checkpoint", None, text))
+    return Report("", 0, "", {}, (), (), unverified=(text,))
 
 
-def _listed(files: Files) -> set[str]:
-    return set((files.read("vkey") or b"").decode(errors="replace").splitlines())
+def _listed(files: Files) -> tuple[Verifier, ...]:
+    """The keys beside the log; none where the list is not one."""
+    try:
+        return parse_vkeys((files.read("vkey") or b"").decode())
+    except (NoteError, UnicodeDecodeError):
+        return ()
 
 
-def _vkey_file(files: Files) -> Generator[str]:
+def _beside(opened: _Opened) -> Generator[tuple[str, str]]:
     """What is wrong with the list of keys beside the log: each of them must be a key, and have signed."""
-    stated = files.read("vkey")
+    stated, listed = opened.files.read("vkey"), _listed(opened.files)
     if stated is None:
         return
-    try:
-        listed = parse_vkeys(stated.decode())
-        if "".join(key.vkey + "\n" for key in listed).encode() != stated:
-            yield "is not a list of keys, one on each line"
-        open_checkpoint((files.read("checkpoint") or b"").decode(), listed, every=True)
-    except (NoteError, UnicodeDecodeError):
-        yield "is not the key that signed the checkpoint"
+    if "".join(key.vkey + "\n" for key in listed).encode() != stated:
+        yield "vkey", "is not a list of keys, one on each line"
+    for key in listed:
+        if key not in opened.signed and key in opened.keys:
+            yield "checkpoint", f"is not signed by {key.label}, as it should be"
+        elif key not in opened.signed:
+            yield "vkey", f"{key.label} is not a key that signed the checkpoint"
 
 
 def _payloads(opened: _Opened, extent: Extent, root: Path, story: Story) -> Kept:

@@ -60,7 +60,7 @@ class Usage(NamedTuple):
     content_bytes: int
 
 
-class DataKey(NamedTuple):
+class PayloadKey(NamedTuple):
     """A data key that is ready for use; its 16-byte id in hex."""
 
     id: str
@@ -114,9 +114,20 @@ class KeyProvider(Protocol):
 
 
 class Keyring(Protocol):
-    """The data keys of one tenant."""
+    """The data keys of one tenant. `damaged` are numbers of slots that are none; `live` counts keys that are alive."""
 
-    def key_for(self, subject: str, retention: str, at: float) -> DataKey:
+    damaged: list[int]
+
+    @property
+    def live(self) -> int:
+        """How many keys there are that were not destroyed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open, and forget the keys."""
+        ...
+
+    def key_for(self, subject: str, retention: str, at: float) -> PayloadKey:
         """The live key of a subject and class; a new one is durable when it is returned. Raises Unwritable."""
         ...
 
@@ -124,7 +135,7 @@ class Keyring(Protocol):
         """Make the keys that are missing, with one sync for all. Raises Unwritable."""
         ...
 
-    def key(self, key_id: str) -> DataKey | Gone:
+    def key(self, key_id: str) -> PayloadKey | Gone:
         """A key by its id; raises Damaged."""
         ...
 
@@ -138,7 +149,9 @@ class Keyring(Protocol):
 
 
 class Records(Protocol):
-    """The sealed records of one tenant. Methods raise OSError when the disk does."""
+    """The sealed records of one tenant; `damaged` says what of them does not read. Methods raise OSError."""
+
+    damaged: list[str]
 
     def keep(self, sealed: Sequence[Sealed]) -> list[str]:
         """Make records durable, leaving out those that are; returns the key id of each that was not."""

@@ -88,25 +88,6 @@ class Orders:
             "damaged": told.damaged,
         }
 
-    def usage(self, desk: Desk, fields: Fields) -> Fields:
-        """`payload-usage`: tell what is stored for a `tenant`, by class and month."""
-        tenant = tenant_of(fields)
-        desk.standing(tenant)
-        return {"usage": [one._asdict() for one in desk.vault(tenant).usage()]}
-
-    def tier(self, desk: Desk, fields: Fields) -> Fields:
-        """`tier-payloads`: move the months of a `tenant` that ended `days` days ago to a cheaper `directory`."""
-        tenant, directory, operator = tenant_of(fields), text_of(fields, "directory"), text_of(fields, "operator")
-        days = fields.get("days")
-        if not isinstance(days, int) or isinstance(days, bool) or days < 1:
-            message = "days is a whole number from 1 on"
-            raise TallyError(code="invalid", message=message)
-        desk.standing(tenant)
-        moved = desk.vault(tenant).tier(desk.now() - days * 86400, directory)
-        said = {"action": "tier payloads", "object": moved.place, "result": "success", "operator": operator}
-        index = desk.append(tenant, event(Event("admin", desk.new_id(), desk.now(), tenant, said)))
-        return {"segments": moved.segments, "stored_bytes": moved.stored_bytes, "leaf": index}
-
 
 def payload_orders(vaults: Vaults) -> Mapping[str, Order]:
     """Every order about payloads, by name."""
@@ -116,8 +97,6 @@ def payload_orders(vaults: Vaults) -> Mapping[str, Order]:
         "rotate-payload-keys": orders.rotate,
         "rewrap-payload-keys": orders.rewrap,
         "payload-keys": orders.keys,
-        "payload-usage": orders.usage,
-        "tier-payloads": orders.tier,
     }
 
 

@@ -7,7 +7,7 @@ not yet kept is in the journal; its keys are not taken for unused.
 import os
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from errno import EIO
 from functools import lru_cache
@@ -169,16 +169,20 @@ class Status(NamedTuple):
     damaged: dict[str, list[str]]
 
 
-class Vaults:
-    """The vaults of a state directory. Made by `open_vaults`."""
+Places = Callable[[TenantId, Master], tuple[Keyring, Records]]
+"""Where the keyring and the records of a tenant are. Raises OSError."""
 
-    def __init__(self, state: Path, master: Master, provider: KeyProvider, clock: Clock) -> None:
-        self._state = state
+
+class Vaults:
+    """The vaults of a record. Made by `open_vaults`."""
+
+    def __init__(self, places: Places, master: Master, provider: KeyProvider, clock: Clock) -> None:
+        self._places = places
         self._master = master
         self._provider = provider
         self._clock = clock
         self._lock = threading.Lock()
-        self._opened: dict[str, tuple[Vault, FileKeyring, FileRecords]] = {}
+        self._opened: dict[str, tuple[Vault, Keyring, Records]] = {}
 
     @property
     def provider(self) -> KeyProvider:
@@ -233,29 +237,35 @@ class Vaults:
             known = self._opened.get(tenant)
             if known is not None:
                 return known[0]
-            root = self._state / "payload" / tenant
             try:
-                keyring = FileKeyring(root / "keyring", tenant, self._master)
-                records = FileRecords(root)
+                keyring, records = self._places(tenant, self._master)
+                vault = Vault(keyring, records, self._clock)
             except OSError as error:
-                what = f"the payloads in {root} cannot be opened: {error}"
+                what = f"the payloads of {tenant} cannot be opened: {error}"
                 raise Locked(self._provider.name, what, "mend that, and restart Tallystick") from error
-            vault = Vault(keyring, records, self._clock)
             self._opened[tenant] = (vault, keyring, records)
             return vault
 
 
-def open_vaults(state: Path, provider: KeyProvider, clock: Clock) -> Vaults:
-    """Open the payload keys and every tenant's payloads that exist; raises Locked when any of it cannot be had.
+def open_vaults(state: Path, provider: KeyProvider, clock: Clock, places: Places | None = None) -> Vaults:
+    """Open the payload keys and the payloads of every tenant that has files; raises Locked when any cannot be had.
 
-    Fail closed: without the keys nothing may be recorded that should be readable later.
+    `places` None: files below `<state>/payload`. Fail closed: without the keys nothing may be recorded that should be
+    readable later.
     """
     try:
-        vaults = Vaults(state, open_master(state, provider, clock), provider, clock)
+        master = open_master(state, provider, clock)
     except OSError as error:
         raise Locked(provider.name, f"{state / 'keys'}: {error}", "mend that, and restart Tallystick") from error
-    for keyring in sorted(state.glob("payload/*/keyring")):
-        vaults.vault(TenantId(keyring.parent.name))
+
+    def files(tenant: TenantId, master: Master) -> tuple[Keyring, Records]:
+        root = state / "payload" / tenant
+        return FileKeyring(root / "keyring", tenant, master), FileRecords(root)
+
+    vaults = Vaults(places or files, master, provider, clock)
+    if places is None:
+        for keyring in sorted(state.glob("payload/*/keyring")):
+            vaults.vault(TenantId(keyring.parent.name))
     return vaults
 
 

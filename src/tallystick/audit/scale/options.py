@@ -1,6 +1,6 @@
 """Where the scale-out store is, and its bounds: handed to the writer process as JSON, so nothing in it is secret."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,8 @@ class Options:
     """Days for which a complete tile, bundle or hourly checkpoint can be neither changed nor removed: 7 years."""
     partial_days: int = 1
     """Days for an incomplete tile and for each version of the checkpoint, which later ones replace."""
+    class_years: dict[str, float] = field(default_factory=dict[str, float])
+    """Years for which payloads of a retention class are locked, where they are not those of the built-in class."""
     lease_s: float = 10.0
     """Seconds after which a silent writer may be replaced."""
     wait_s: float = 13.0

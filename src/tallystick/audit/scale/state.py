@@ -12,17 +12,24 @@ from secrets import token_hex
 from time import CLOCK_REALTIME, clock_gettime
 
 from tallystick.audit.disk import write_durably
+from tallystick.audit.keeping.classes import BUILT_IN, YEAR_DAYS
 from tallystick.audit.log.files import lock_directory, open_signing
 from tallystick.audit.model import Unwritable
-from tallystick.audit.scale.lease import Leases
-from tallystick.audit.scale.objects import Objects
+from tallystick.audit.payload.keys import Master
+from tallystick.audit.scale.bucket.client import connect
+from tallystick.audit.scale.bucket.objects import Objects
+from tallystick.audit.scale.bucket.uploads import Uploads
+from tallystick.audit.scale.database.connection import SCHEMA, Database
+from tallystick.audit.scale.database.lease import Leases
 from tallystick.audit.scale.options import Options, parse_options, read_dsn
-from tallystick.audit.scale.postgres import SCHEMA, Database
-from tallystick.audit.scale.s3 import connect
+from tallystick.audit.scale.payload.keyring import SCHEMA as KEYS
+from tallystick.audit.scale.payload.keyring import ScaleKeyring
+from tallystick.audit.scale.payload.records import SCHEMA as RECORDS
+from tallystick.audit.scale.payload.records import ScaleRecords
 from tallystick.audit.scale.store import ScaleStore
-from tallystick.audit.scale.uploads import Uploads
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
 from tallystick.audit.tlog.note import Checkpoint
+from tallystick.terms import TenantId
 
 _HOLDER = "scale-holder"
 _CREATE_LOG = "INSERT INTO log VALUES (%s, %s, %s, %s, %s, %s, '{}', false) ON CONFLICT DO NOTHING"
@@ -48,9 +55,9 @@ class ScaleState:
         dsn = read_dsn(options)
         self._commits, self._others, renewals = (self._connected(dsn) for _ in range(3))
         if initialize:
-            self._others.script(SCHEMA)
-        self._objects = Objects(connect(options), options.bucket, options.prefix, _realtime)
-        self._objects.check()
+            self._others.script(SCHEMA + KEYS + RECORDS)
+        self.objects = Objects(connect(options), options.bucket, options.prefix, _realtime)
+        self.objects.check()
         self.signing = open_signing(directory, initialize=initialize and not self.logs())
         self._leases = Leases(renewals, _holder(directory), options.lease_s, options.wait_s)
         self._opened.callback(self._leases.close)
@@ -70,7 +77,7 @@ class ScaleState:
     def store(self, tenant: str, year: int) -> ScaleStore:
         """Store of a log that exists, under the tenant's lease; finishes a creation that a crash cut short."""
         name = f"{tenant}/{year}"
-        uploads = Uploads(self._objects.below(name + "/"), self._options, _realtime, self._closing)
+        uploads = Uploads(self.objects.below(name + "/"), self._options, _realtime, self._closing)
         try:
             store = ScaleStore(name, self._leases, (self._commits, self._others), uploads, self._options.backlog)
             rows = self._others.rows("SELECT origin, body FROM log WHERE log = %s AND NOT ready", (name,))
@@ -85,7 +92,7 @@ class ScaleState:
         """Create an empty log; raises Unwritable when anything says that it existed before."""
         name = f"{tenant}/{year}"
         self._leases.take(tenant)
-        if self._objects.below(name + "/").versions():
+        if self.objects.below(name + "/").versions():
             message = f"{origin}: the bucket holds its objects but the database does not know it; restore the database"
             raise Unwritable(message)
         body = self.signing.sign(Checkpoint(origin, 0, EMPTY_ROOT), time_us / 1_000_000)
@@ -93,6 +100,18 @@ class ScaleState:
         self._others.again(_CREATE_LOG, (name, tenant, year, origin, body, time_us))
         self._others.again(_CREATE_HEAD, (name,))
         self.store(tenant, year)
+
+    def payload_places(self, tenant: TenantId, master: Master) -> tuple[ScaleKeyring, ScaleRecords]:
+        """Where the payload keys and the payloads of a tenant are; takes its lease. Raises OSError, Unwritable."""
+        databases = (self._commits, self._others)
+        keyring = ScaleKeyring(databases, tenant, self._leases.take(tenant), master)
+        return keyring, ScaleRecords(self._others, self.objects.below(f"{tenant}/payload/"), tenant, self._days)
+
+    def _days(self, retention: str) -> float:
+        """For how long payloads of a class are locked: as long as it keeps them, or where nobody knows, shortly."""
+        known = BUILT_IN.get(retention)
+        years = self._options.class_years.get(retention, known.years if known else 0.0)
+        return years * YEAR_DAYS or self._options.partial_days
 
     def close(self) -> None:
         """Give the leases back and let the next process in."""
@@ -106,7 +125,7 @@ class ScaleState:
         self._others.again(_CREATE_HEAD, (name,))
         store.show(self.signing.vkeys(origin), "vkey")
         store.show(body)
-        until = self._objects.below(name + "/").locked_until("checkpoint")
+        until = self.objects.below(name + "/").locked_until("checkpoint")
         if until is None:
             raise OSError(EIO, f"the bucket {self._options.bucket} does not lock what is stored with a lock")
         self._others.again("UPDATE log SET ready = true WHERE log = %s", (name,))

@@ -15,9 +15,9 @@ from typing import Final
 
 from tallystick.audit.log.journal import Segment
 from tallystick.audit.log.log import Row
-from tallystick.audit.scale.lease import HELD, Leases
-from tallystick.audit.scale.postgres import Database, Rows
-from tallystick.audit.scale.uploads import Uploads
+from tallystick.audit.scale.bucket.uploads import Uploads
+from tallystick.audit.scale.database.connection import Database, Rows
+from tallystick.audit.scale.database.lease import HELD, Leases
 
 _HEAD: Final = Struct(">4sQI")
 """What every batch starts with: magic, index of its first leaf, number of leaves."""

@@ -378,7 +378,8 @@ class Log:
             self.blame(path, first + wrong[0], "the leaf is missing, or not the one that was logged")
         elif b"".join(found) != content or len(found) != width:
             self.blame(path, first + width - 1, "bytes follow the last leaf")
-        self.forerunners(path, found)
+        if not wrong:
+            self.forerunners(path, found)
         for at in sorted({*range(width)} - {*wrong}):
             self.check_leaf(path, first + at, found[at][2:])
         for digest in genuine:
@@ -423,6 +424,18 @@ class Log:
                 )
 
 
+def check_listed(listed: str, keys: list[Key], note: Note) -> list[tuple[str, str]]:
+    """What is wrong with the list of keys beside a log: each must be a key, and have signed."""
+    try:
+        known = parse_keys(listed)
+        signed = signers(note, known)
+    except Damaged as error:
+        return [("vkey", str(error))]
+    wrong = [] if "".join(key.text + "\n" for key in known) == listed else [("vkey", "has not one key on each line")]
+    missing = [key for key in known if key not in signed]
+    return wrong + [("checkpoint" if key in keys else "vkey", f"not signed by {key.name}") for key in missing]
+
+
 def check_log(directory: Path, keys: list[Key], policy: str | None, older: str | None) -> tuple[str, Log]:
     """Check a whole log and say what it is."""
     text = (directory / "checkpoint").read_bytes().decode()
@@ -437,13 +450,8 @@ def check_log(directory: Path, keys: list[Key], policy: str | None, older: str |
     before = open_checkpoint(older, keys) if older is not None else None
     log = Log(directory, note, before)
     log.check()
-    try:
-        if listed is not None and "".join(key.text + "\n" for key in parse_keys(listed)) != listed:
-            log.blame("vkey", None, "is not a list of keys, one on each line")
-        elif listed is not None and len(signers(note, parse_keys(listed))) < len(parse_keys(listed)):
-            log.blame("vkey", None, "is not the key that signed the checkpoint")
-    except Damaged as error:
-        log.blame("vkey", None, str(error))
+    for file, wrong in check_listed(listed, keys, note) if listed is not None else ():
+        log.blame(file, None, wrong)
     if before and before.size > note.size:
         log.blame("checkpoint", note.size, f"the log had {before.size} leaves when the older checkpoint was signed")
     return f"whole: {note.origin}, {note.size} leaves, {len(log.opened)} open intents, root {note.root.hex()}", log

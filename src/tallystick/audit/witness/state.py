@@ -24,7 +24,7 @@ from tallystick.terms import TallyError
 KEY_FILES: Final = {"witness-ed25519": COSIGNATURE, "witness-mldsa44": ML_DSA_44}
 EVERY_YEAR: Final = "/*"
 """Ends the name of a log of which each year's is known under the same keys."""
-REFUSED_LIMIT: Final = 1000
+REFUSED_LIMIT: Final = 200
 """Refused checkpoints that are kept for each log and each reason, the newest."""
 _YEAR = re.compile(r"/[0-9]{4}")
 _SCHEMA = """

@@ -16,11 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.audit.disk import make_directory
+from tallystick.audit.keeping.orders import ORDERS as KEEPING
 from tallystick.audit.log.files import State, read_commitment_key
 from tallystick.audit.model import Cosigner, Unwritable
+from tallystick.audit.payload import open_provider, open_vaults
+from tallystick.audit.payload.orders import payload_orders
+from tallystick.audit.scale import open_scale
+from tallystick.audit.witness.client import open_witnesses
 from tallystick.audit.writer.clerk import Beats, Bench, Clerk, Heart
 from tallystick.audit.writer.frames import FATAL, Progress, answer
-from tallystick.audit.writer.logs import Logs
+from tallystick.audit.writer.logs import Logs, Shelf
 from tallystick.audit.writer.orders import ORDERS
 from tallystick.audit.writer.publish import Publisher, Witnessing
 from tallystick.audit.writer.sequence import Sequencer
@@ -68,6 +73,8 @@ def serve(office: Office, streams: Iterable[socket.socket]) -> None:
     except Unwritable as error:
         sequencer.tell_all(error.message)
         raise
+    finally:
+        publisher.broken.close()
 
 
 def listen(path: Path) -> socket.socket:
@@ -129,26 +136,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", type=Path, required=True, help="state directory")
     parser.add_argument("--host", default="", help="host part of the origins of new logs; default: that of the newest")
     parser.add_argument("--initialize", action="store_true", help="create what does not exist yet")
+    parser.add_argument("--store", default="", help="where the scale-out store is: `audit.store` as JSON")
+    parser.add_argument("--keys", default="", help="who holds the master key of payloads: `audit.keys` as JSON")
+    parser.add_argument("--witness-policy", type=Path, help="file with the witnesses to ask, and their quorum")
+    parser.add_argument("--witness-ca", type=Path, help="certificates that vouch for the witnesses' servers, PEM")
     return parser
 
 
 def _open(options: argparse.Namespace, opened: ExitStack) -> Office:
     """Open the record and everything that works on it; raises OSError, ValueError or TallyError."""
     directory: Path = options.state
-    state = State(directory, initialize=options.initialize)
+    scale = open_scale(directory, options.store, initialize=options.initialize) if options.store else None
+    state: Shelf = scale or State(directory, initialize=options.initialize)
     opened.callback(state.close)
     host = options.host or _known_host(state)
-    logs = Logs(state, host, _realtime, initialize=options.initialize)
+    places = None if scale is None else scale.payload_places
+    vaults = open_vaults(directory, open_provider(directory, options.keys), _realtime, places)
+    opened.callback(vaults.close)
+    logs = Logs(state, host, _realtime, initialize=options.initialize, safes=vaults.vault)
     key = read_commitment_key(directory)
     beats = Beats(logs, _realtime, time.monotonic)
     # What the last life left is closed; this one begins with a beat in every log, before anybody else's leaf.
     beats.beat(lambda tenant, leaf: logs.append(tenant, [leaf])[0].first or 0)
     sequencer = Sequencer(logs, key + host.encode(), _listener(options.listen, directory))
-    bench = Bench(directory, key, logs, beats, _realtime, time.monotonic)
-    return Office(logs, sequencer, Clerk(bench, ORDERS, sequencer), Heart(beats, time.monotonic))
+    bench = Bench(directory, key, logs, beats, _realtime, time.monotonic, vaults.vault)
+    orders = {**ORDERS, **KEEPING, **payload_orders(vaults)}
+    cosigner = open_witnesses(options.witness_policy, options.witness_ca) if options.witness_policy else None
+    return Office(logs, sequencer, Clerk(bench, orders, sequencer), Heart(beats, time.monotonic), cosigner)
 
 
-def _known_host(state: State) -> str:
+def _known_host(state: Shelf) -> str:
     """Host part of the newest log's origin; raises Unwritable where there is none."""
     origins = [origin for _, origin in sorted(state.logs().items(), key=lambda log: log[0][1])]
     if not origins:

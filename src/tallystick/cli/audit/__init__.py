@@ -4,6 +4,7 @@ Never in here: what makes a log whole or damaged (that is `audit.offline`), or a
 """
 
 from tallystick.cli.audit.group import DAMAGED, NOT_VERIFIED, audit, json_option, log_argument
+from tallystick.cli.audit.keys import rotate_keys
 from tallystick.cli.audit.read import proof, show, tail
 from tallystick.cli.audit.verify import verifier, verify
 
@@ -14,6 +15,7 @@ __all__ = [
     "json_option",
     "log_argument",
     "proof",
+    "rotate_keys",
     "show",
     "tail",
     "verifier",

@@ -52,12 +52,12 @@ class _Asked(TypedDict):
 )
 @click.option("--every-key", is_flag=True, help="All keys of --vkey must have signed, not only one of them.")
 @click.option(
-    "--range", "part", metavar="A:B", help="Only leaves A to B-1, and the tiles above them; A or B may be left out."
+    "--range", "part", metavar="A:B", help="Only leaves A to B-1, and what is above them; A or B may be missing."
 )
 @click.option(
     "--since",
     metavar="SINCE",
-    help="Only what came after: a time (RFC 3339), an index, or a file with an older checkpoint, which must be continued.",
+    help="Only what came after: a time (RFC 3339), an index, or an older checkpoint file, which must be continued.",
 )
 @click.option(
     "--witness",
@@ -66,9 +66,7 @@ class _Asked(TypedDict):
     multiple=True,
     help="Compare with what a witness has seen: its monitoring URL, or a file with the checkpoint from there.",
 )
-@click.option(
-    "--policy", type=existing_file, help="Trust policy (C2SP tlog-policy): which witnesses must have cosigned."
-)
+@click.option("--policy", type=existing_file, help="Trust policy (C2SP tlog-policy): who must have cosigned.")
 @click.option(
     "--payloads",
     type=click.Path(path_type=Path, file_okay=False),
@@ -79,9 +77,7 @@ class _Asked(TypedDict):
 @click.option("--receipt", "receipt_file", type=existing_file, help="Check the receipt of one call (JSON).")
 @click.option("--opaque", is_flag=True, help="Check the tree only, not what the leaves say (logs of other programs).")
 @click.option("--strict", is_flag=True, help="Findings fail, too: gaps in the heartbeat, clock steps ...")
-@click.option(
-    "--processes", type=click.IntRange(1, 64), help="Processes that work at it (default: one per core, up to 8)."
-)
+@click.option("--processes", type=click.IntRange(1, 64), help="Processes that work at it (default: one per core).")
 @json_option
 @click.pass_context
 def verify(context: click.Context, **asked: Unpack[_Asked]) -> None:
@@ -94,6 +90,9 @@ def verify(context: click.Context, **asked: Unpack[_Asked]) -> None:
     if asked["proof_file"] is not None or asked["receipt_file"] is not None:
         context.exit(_verify_one(asked, keys, policy))
     directory = log_of(asked["log"])
+    if not directory.is_dir():
+        message = f"there is no log at {directory}: name its directory, <state>/audit/<tenant>/<year>"
+        raise click.UsageError(message)
     untold: list[str] = []
     others = tuple(text for given in asked["witnesses"] if (text := _heard(given, directory, untold)) is not None)
     if keys is None and policy is not None and (named := policy.log_keys(offline.origin_of(directory))):
@@ -107,7 +106,7 @@ def verify(context: click.Context, **asked: Unpack[_Asked]) -> None:
         payloads=_payloads(asked["payloads"], directory),
         processes=asked["processes"] or min(_MOST_PROCESSES, cpu_count() or 1),
     )
-    with _progress((stop or offline.size_of(directory)) - start) as progress:
+    with _progress((_size(directory) if stop is None else stop) - start) as progress:
         report = offline.verify_log(directory, keys, wanted, opaque=asked["opaque"], progress=progress)
     report = replace(report, unverified=(*report.unverified, *untold))
     if asked["as_json"]:
@@ -215,6 +214,14 @@ def _payloads(given: Path | None, directory: Path) -> Path | None:
     return beside if beside.is_dir() else None
 
 
+def _size(directory: Path) -> int:
+    """Number of leaves for the progress bar; a checkpoint that does not tell is reported by the verification."""
+    try:
+        return offline.size_of(directory)
+    except TallyError:
+        return 0
+
+
 @contextmanager
 def _progress(leaves: int) -> Generator[Callable[[int], None]]:
     if not sys.stderr.isatty():
@@ -226,7 +233,7 @@ def _progress(leaves: int) -> Generator[Callable[[int], None]]:
 
 def _print(report: offline.Report, directory: Path, *, trusted: bool) -> None:
     if report.damage:
-        click.echo(f"DAMAGED: {directory}: {report.damages} problems")
+        click.echo(f"DAMAGED: {directory}: {report.damages} problem{'s' if report.damages > 1 else ''}")
         for damage in report.damage[:_LISTED]:
             where = damage.file if damage.index is None else f"{damage.file}, leaf {damage.index}"
             click.echo(f"  {tame(where)}: {tame(damage.text)}")

@@ -3,7 +3,7 @@
 Never in here: I/O, a clock, payloads (leaves have none), or state between two events.
 """
 
-from tallystick.export.formats.derived import FORMATS, Format, data_collection_rule, otlp_request, table
+from tallystick.export.formats.derived import FORMATS, Format, collection_rule, otlp_request, table
 from tallystick.export.formats.leaf import Entry, Event, Masking, Skipped
 from tallystick.export.formats.ocsf import event
 
@@ -14,7 +14,7 @@ __all__ = [
     "Format",
     "Masking",
     "Skipped",
-    "data_collection_rule",
+    "collection_rule",
     "event",
     "otlp_request",
     "table",

@@ -161,6 +161,8 @@ def _tell(draft: Draft, call: Leaf) -> None:
         context=[f"{part.text('of')}:{part.text('source')}" for part in call.inners("context")],
         retention=call.text("retention"),
         kept=call.texts("kept"),
+        unkept=call.texts("unkept"),
+        subject=call.text("subject"),
     )
 
 

@@ -125,7 +125,13 @@ def approval(entry: Entry, leaf: Leaf, masking: Masking) -> Draft:
     same = all(asked.text(name) == approver.text(name) for name in ("subject", "issuer"))
     who = ("requester" if same else "other") if asked.fields else None
     add(draft.tally, effect=effect, server=server, tool=tool, definition=leaf.text("definition"))
-    add(draft.tally, policies=leaf.texts("policies"), requester_agent=acting(asked), approver=who)
+    add(
+        draft.tally,
+        policies=leaf.texts("policies"),
+        expires=leaf.text("expires"),
+        requester_agent=acting(asked),
+        approver=who,
+    )
     return draft
 
 
@@ -173,6 +179,7 @@ def erasure(entry: Entry, leaf: Leaf) -> Draft:
     draft = _entity(entry, leaf, (4, "Delete"), "Payload keys", entity)
     add(draft.event, comment=leaf.text("basis"))
     add(draft.tally, action=leaf.text("action"), payloads=leaf.number("payloads"), keys=leaf.number("keys"))
+    add(draft.tally, before=leaf.text("before"), holds_checked=leaf.number("holds_checked"))
     return draft
 
 
@@ -183,6 +190,7 @@ def hold(entry: Entry, leaf: Leaf) -> Draft:
     draft = _entity(entry, leaf, activity, "Legal hold", {"name": leaf.text("hold") or UNKNOWN})
     add(draft.event, comment=leaf.text("matter"))
     add(draft.tally, action=action, subject=leaf.text("subject"), retention=leaf.text("retention"))
+    add(draft.tally, since=leaf.text("since"), until=leaf.text("until"))
     return draft
 
 

@@ -71,6 +71,7 @@ def frame(entry: Entry, leaf: Leaf, said: Said) -> Draft:
         metadata["correlation_uid"] = call
     status_id, status = _STATUS[said.ended]
     tally: Event = {"kind": kind, **_clock_of(time)}
+    add(tally, event=leaf.text("id") if leaf.text("call") else None, operator=leaf.text("operator"))
     event: Event = {
         "metadata": metadata,
         "time": time,

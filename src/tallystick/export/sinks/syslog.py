@@ -6,11 +6,13 @@ follower goes back by `overlap` records after a failure. A receiver drops repeat
 """
 
 import fcntl
+import os
 import socket
 import ssl
 import struct
 import termios
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from tallystick.export.model import Event, Limits, Pause, Refused, Unavailable
@@ -19,6 +21,7 @@ from tallystick.export.settings import SyslogOptions, Tls
 _TIMEOUT_S: Final = 20.0
 _DATAGRAM: Final = 60_000
 _POLL_S: Final = 0.01
+_PART: Final = 4096
 _POLLS: Final = 2000
 """Looks at what the peer's kernel has not taken yet, for `confirm: sent`: 20 s of them."""
 
@@ -65,11 +68,13 @@ class SyslogSink:
         stream = self._stream or self._connected()
         self._stream = stream
         stream.sendall(frames)
-        if self._options.confirm == "sent":
+        if self._options.confirm == "close":
+            # A receiver that was gone before it read has closed, too: only that it took every byte tells them apart.
+            _await_end(stream)
             self._drain(stream)
-            return
-        _finish(stream)
-        self.close()
+            self.close()
+        else:
+            self._drain(stream)
 
     def _connected(self) -> socket.socket:
         stream = socket.create_connection((self._options.host, self._options.port), _TIMEOUT_S)
@@ -82,9 +87,13 @@ class SyslogSink:
             raise
 
     def _drain(self, stream: socket.socket) -> None:
-        """Wait until the peer's machine has acknowledged every byte (SIOCOUTQ, tcp(7))."""
+        """Wait until the peer's machine has acknowledged every byte (SIOCOUTQ, tcp(7)); raises OSError."""
         for _ in range(_POLLS):
-            if struct.unpack("i", fcntl.ioctl(stream.fileno(), termios.TIOCOUTQ, bytes(4)))[0] == 0:
+            left = struct.unpack("i", fcntl.ioctl(stream.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+            broken = stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if broken:
+                raise OSError(broken, os.strerror(broken))
+            if left == 0:
                 return
             self._pause(_POLL_S)
         message = "the receiver does not read"
@@ -104,16 +113,14 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _finish(stream: socket.socket) -> None:
-    """Say that no more comes, and wait until the receiver, having read it all, closes too."""
+def _await_end(stream: socket.socket) -> None:
+    """Say that no more comes, and wait until the receiver closes; raises OSError."""
     if isinstance(stream, ssl.SSLSocket):
-        # close_notify first, so that the receiver sees an end and not a cut; its own may not come before it closes.
-        try:
-            stream = stream.unwrap()
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
-            return
+        # close_notify, so that the receiver sees an end and not a cut. Not every receiver answers with its own.
+        with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            stream.unwrap()
     stream.shutdown(socket.SHUT_WR)
-    while stream.recv(4096):
+    while socket.socket.recv(stream, _PART):
         pass
 
 

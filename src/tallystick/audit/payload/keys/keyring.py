@@ -18,7 +18,7 @@ from tallystick.audit.model import Unwritable
 from tallystick.audit.payload.keys import slots
 from tallystick.audit.payload.keys.master import Master
 from tallystick.audit.payload.keys.slots import SLOT_BYTES, Slot
-from tallystick.audit.payload.model import Damaged, DataKey, Gone, Why
+from tallystick.audit.payload.model import Damaged, Gone, PayloadKey, Why
 
 _GROWTH: Final = 128
 """Slots that are filled with zeros at once, so that using one changes neither the file's length nor its extents."""
@@ -40,7 +40,7 @@ class FileKeyring:
         self._failure: Unwritable | None = None
         self._live: dict[tuple[str, str], int] = {}
         self._numbers: dict[bytes, int] = {}
-        self._ready: dict[tuple[str, str], DataKey] = {}
+        self._ready: dict[tuple[str, str], PayloadKey] = {}
         self._used = self._room = 0
         self.damaged: list[int] = []
         is_new = not path.exists()
@@ -57,7 +57,7 @@ class FileKeyring:
         """How many keys there are that were not destroyed."""
         return len(self._live)
 
-    def key_for(self, subject: str, retention: str, at: float) -> DataKey:
+    def key_for(self, subject: str, retention: str, at: float) -> PayloadKey:
         """The live key of a subject and class; a new one is durable when it is returned. Raises Unwritable."""
         key = self._ready.get((subject, retention))
         if key is None:
@@ -83,7 +83,7 @@ class FileKeyring:
                 self._numbers[slot.key_id] = number
                 self._live[slot.subject, slot.retention] = number
 
-    def key(self, key_id: str) -> DataKey | Gone:
+    def key(self, key_id: str) -> PayloadKey | Gone:
         """A key by its id; raises Damaged."""
         with self._lock:
             number = self._numbers.get(bytes.fromhex(key_id))
@@ -190,14 +190,14 @@ class FileKeyring:
             raise Damaged(message)
         return slot
 
-    def _open(self, number: int) -> DataKey:
+    def _open(self, number: int) -> PayloadKey:
         slot = self._slot(number)
         try:
             key = self._master.cipher(slot.version).decrypt(slot.nonce, slot.wrapped, slot.bound(self._tenant))
         except InvalidTag as error:
             message = f"{self._path}: slot {number} does not open with keyring key {slot.version}"
             raise Damaged(message) from error
-        ready = DataKey(slot.key_id.hex(), AESGCM(key))
+        ready = PayloadKey(slot.key_id.hex(), AESGCM(key))
         if len(self._ready) >= _READY_LIMIT:
             del self._ready[next(iter(self._ready))]
         self._ready[slot.subject, slot.retention] = ready

@@ -60,6 +60,11 @@ class Master:
         self._ciphers = {version: AESGCM(key) for version, key in keys.items()}
 
     @property
+    def id(self) -> str:
+        """What tells this set of keyring keys from any other (32 hex digits)."""
+        return self._document.id
+
+    @property
     def newest(self) -> int:
         """The version that wraps new slots."""
         return self._document.keys[-1].version

@@ -31,7 +31,7 @@ class _Sealed(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    data: _Sealed | None = None  # the API's word
+    found: _Sealed | None = msgspec.field(default=None, name="data")
     errors: list[str] = []
 
 
@@ -82,10 +82,10 @@ class TransitProvider:
             answer.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self._fail(f"it cannot be reached: {error}", f"check with: bao status -address={self._url}")
-        found = _decoded(content)
-        if answer.status != _OK or found.data is None:
-            self._refused(action, answer.status, "; ".join(found.errors))
-        return found.data
+        told = _decoded(content)
+        if answer.status != _OK or told.found is None:
+            self._refused(action, answer.status, "; ".join(told.errors))
+        return told.found
 
     def _refused(self, action: str, status: int, said: str) -> NoReturn:
         engine = f"{self._mount}/{action}/{self._key}"

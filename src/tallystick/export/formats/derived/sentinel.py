@@ -122,7 +122,7 @@ def table(retention_days: int = 90) -> Event:
     return _template(parameters, resource, {})
 
 
-def data_collection_rule() -> Event:
+def collection_rule() -> Event:
     """ARM template of the data collection rule: its stream takes the rows as they are."""
     columns = [{"name": column.row.target, "type": column.type} for column in COLUMNS]
     flow = {"streams": [STREAM], "destinations": ["workspace"], "transformKql": "source", "outputStream": STREAM}

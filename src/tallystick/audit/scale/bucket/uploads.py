@@ -11,9 +11,9 @@ from errno import EIO
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from tallystick.audit.scale.objects import Objects
+from tallystick.audit.scale.bucket.client import POOL, AwayError, ShadowedError
+from tallystick.audit.scale.bucket.objects import Objects
 from tallystick.audit.scale.options import Options
-from tallystick.audit.scale.s3 import POOL, AwayError, ShadowedError
 from tallystick.terms import Clock
 
 _FIRST_PAUSE_S: Final = 0.1

@@ -1,7 +1,8 @@
 """Objects of one log in S3-compatible storage: stored once and locked, or shown anew with a condition.
 
-Never a delete: the writer needs no right to one. What a later object replaces carries a tag (`TRANSIENT`) by which a
-lifecycle rule of the bucket removes it after its lock has ended.
+Nothing of a log is ever deleted: the writer needs no right to it. What a later object replaces carries a tag
+(`TRANSIENT`) by which a lifecycle rule of the bucket removes it after its lock has ended. (Payloads that have expired
+are deleted, and only once their lock is over.)
 
 A put whose answer is an error may still have stored; so whatever fails is read back before it is done again.
 """
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from errno import EIO
 from typing import Final, NamedTuple
 
-from tallystick.audit.scale.s3 import (
+from tallystick.audit.scale.bucket.client import (
     FAILURES,
     AwayError,
     Body,
@@ -81,6 +82,24 @@ class Objects:
         hidden = self._get(path, first.id) if first else None
         return hidden.content if hidden else None
 
+    def read_range(self, path: str, offset: int, length: int) -> bytes | None:
+        """A stretch of an object's first version, or None where it has none. Raises OSError."""
+        found = self._get(path, stretch=f"bytes={offset}-{offset + length - 1}")
+        if found is not None:
+            return found.content
+        whole = self.read(path)
+        return whole[offset : offset + length] if whole is not None else None
+
+    def delete(self, path: str) -> None:
+        """Delete every version of an object whose lock is over. Raises OSError where one is not."""
+        for version in self.versions(path):
+            if version.path != path:
+                continue
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + path, VersionId=version.id)
+            except FAILURES as error:
+                raise self._told(error, path) from error
+
     def put_once(self, path: str, content: bytes, days: float, *, transient: bool) -> None:
         """Store and lock an object, or find it stored; raises FileExistsError, AwayError, OSError."""
         try:
@@ -144,8 +163,8 @@ class Objects:
             return []
         return [Version(key.removeprefix(self._prefix), name, at, marker, row.get("IsLatest") is True)]
 
-    def _get(self, path: str, version: str | None = None) -> Shown | None:
-        which = {"VersionId": version} if version else {}
+    def _get(self, path: str, version: str | None = None, stretch: str | None = None) -> Shown | None:
+        which = {**({"VersionId": version} if version else {}), **({"Range": stretch} if stretch else {})}
         try:
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + path, **which)
             body = found.get("Body")
@@ -160,8 +179,7 @@ class Objects:
         until = datetime.fromtimestamp(self._clock(), UTC) + timedelta(days=days)
         keywords: dict[str, object] = {
             "ContentType": "text/plain; charset=utf-8" if path == "checkpoint" else "application/octet-stream",
-            "ObjectLockMode": "COMPLIANCE",
-            "ObjectLockRetainUntilDate": until,
+            **({"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until} if days else {}),
             **({"Tagging": TRANSIENT} if transient else {}),
             **condition,
         }

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 from tallystick.audit.model import Unwritable
-from tallystick.audit.scale.postgres import Database
+from tallystick.audit.scale.database.connection import Database
 
 HELD: Final = "held AS (SELECT FROM lease WHERE tenant = %s AND token = %s FOR SHARE)"
 """Empty for a writer that was replaced. The share of the row keeps a successor waiting until this statement is over:

@@ -56,6 +56,10 @@ class Client(Protocol):
         """Ask about a version."""
         ...
 
+    def delete_object(self, **keywords: object) -> Mapping[str, object]:
+        """Delete a version."""
+        ...
+
     def list_object_versions(self, **keywords: object) -> Mapping[str, object]:
         """List versions and delete markers, a page at a time."""
         ...

@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS journal (
 ALTER TABLE journal ALTER batch SET STORAGE EXTERNAL;
 """
 
-Value = str | bytes | int | float | bool | Sequence[str] | Sequence[int]
+Value = str | bytes | int | float | bool | Sequence[str] | Sequence[int] | Sequence[str | int]
 Rows = list[tuple[object, ...]]
 _T = TypeVar("_T")
 

@@ -12,9 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tallystick.audit.disk import make_directory
-from tallystick.audit.scale.objects import Objects, Version
+from tallystick.audit.scale.bucket.client import POOL, connect
+from tallystick.audit.scale.bucket.objects import Objects, Version
 from tallystick.audit.scale.options import Options
-from tallystick.audit.scale.s3 import POOL, connect
 from tallystick.terms import TallyError
 
 OVERWRITTEN: Final = frozenset({"checkpoint", "cosigned", "vkey"})

@@ -1,0 +1,66 @@
+"""Personal data that goes through the gateway in every way stands in clear in no file of the state directory."""
+
+import json
+import threading
+from base64 import b64decode
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tallystick.audit.client import order
+from tests.audit.payload.canaries import CANARIES, sightings
+from tests.interaction.explained import explained
+from tests.interaction.stage import Json, Stage, open_stage
+from tests.interaction.ways import Way, every_way_at_once
+from tests.interaction.world import World
+from tests.requirements import requirement
+
+pytestmark = pytest.mark.anyio
+TOLD = json.dumps(CANARIES, ensure_ascii=False)
+
+
+@pytest.fixture(scope="module")
+async def stage(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
+    """A gateway of its own: its state directory is searched as a whole."""
+    folder = tmp_path_factory.mktemp("canaries")
+    async with open_stage(world, explained(world.config, folder / "config"), folder / "state") as running:
+        yield running
+
+
+@requirement("secrets:payloads:encrypted")
+@every_way_at_once
+async def test_no_canary_is_in_any_file_of_the_state_directory(stage: Stage, ways: list[Way]) -> None:
+    record = stage.record()
+    start = await record.mark()
+    for way in ways:
+        async with stage.client(way.route, way.era) as client:
+            result = await client.call_tool(f"{way.prefix}echo", {"text": TOLD, "reason": TOLD[:1900]})
+            assert CANARIES["name"] in str(result)
+            await client.call_tool(f"{way.prefix}echo", {"text": TOLD})
+            await client.call_tool(f"{way.prefix}fail", {"text": TOLD})
+    meta = {f"tallystick.dev/{name}": TOLD for name in ("prompt", "intent", "reason")}
+    arguments: Json = {"a": 1, "b": 2}
+    await stage.post("servers/desk", "tools/call", {"name": "add", "arguments": arguments, "_meta": meta})
+    leaves = await record.since(start)
+    assert sightings(stage.places.state) == []
+    intents = [leaf for leaf in leaves if leaf["kind"] == "intent" and leaf.get("kept")]
+    assert len(intents) > len(ways)
+    assert CANARIES["IBAN"] in reveal(stage, str(intents[0]["id"]), "args")
+    assert CANARIES["PAN"] in reveal(stage, str(intents[0]["id"]), "result")
+    assert CANARIES["name"] in reveal(stage, str(intents[-1]["id"]), "prompt")
+    assert sightings(stage.places.state) == []
+
+
+def reveal(stage: Stage, call: str, field: str) -> str:
+    """A payload, as an operator has it told; the gateway's loop need not run meanwhile."""
+    told: list[object] = []
+    fields = {"order": "reveal", "tenant": "bank", "call": call, "field": field, "why": "test", "operator": "ana"}
+
+    def ask() -> None:
+        told.append(order(stage.places.state, fields).get("content"))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    asking.join(20)
+    assert isinstance(told[0], str)
+    return b64decode(told[0]).decode()

@@ -1,0 +1,92 @@
+"""The how-to pages about witnesses and signing keys, followed literally."""
+
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tallystick.audit.tlog.note import parse_vkeys, read_note, signed_by
+from tallystick.audit.witness import WitnessState
+from tests.test_how_tos import OWN_SERVERS, ROOT, TALLY, commands_of, run, write_files
+
+WITNESS = (ROOT / "docs/how-to/witness.md").read_text()
+ROTATE = (ROOT / "docs/how-to/rotate-keys.md").read_text()
+
+
+@contextmanager
+def started(command: str, folder: Path) -> Generator[str]:
+    """A command of a page that runs until it is interrupted; gives its first line."""
+    words = [TALLY, *command.split()[1:]]
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    with process, process.stdout:
+        yield process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 130
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def a_record(folder: Path) -> Path:
+    """A log as `own-servers.md` makes one; returns its directory."""
+    write_files(OWN_SERVERS, folder, free_port())
+    pin, _, up, _ = commands_of(OWN_SERVERS)
+    run(pin, folder)
+    with started(up, folder) as said:
+        assert "listens at" in said
+    (log,) = (folder / "state" / "audit").glob("acme/*")
+    return log
+
+
+def test_a_witness_is_set_up_asked_and_looked_at_as_the_page_says(tmp_path: Path) -> None:
+    log = a_record(tmp_path)
+    port = free_port()
+    page = WITNESS.replace("8443", str(port))
+    init, add_log, serve, policy, up, show, verify = commands_of(page)
+    keys = parse_vkeys(run(init, tmp_path))
+    assert {key.name for key in keys} == {"audit.bank.example/witness"}
+    shutil.copy(log / "vkey", tmp_path / "acme.vkey")
+    assert "/acme/* is known by:" in run(add_log, tmp_path)
+    with started(serve, tmp_path) as said:
+        assert said == f"audit.bank.example/witness listens at http://127.0.0.1:{port}\n"
+        run(policy, tmp_path)
+        (settings,) = re.findall(r"^```yaml\n# config/tally.yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+        tally_yaml = tmp_path / "config" / "tally.yaml"
+        tally_yaml.write_text(tally_yaml.read_text() + settings)
+        with started(up, tmp_path) as said:
+            assert "listens at" in said
+            wait_for(log / "cosigned")
+        note = read_note((log / "cosigned").read_text())
+        assert [one.verifier for one in signed_by(note, keys)] == list(keys)
+        shown = run(show, tmp_path)
+        assert re.search(r"^seen \S+/acme/\d{4}: \d+ leaves", shown, re.MULTILINE)
+        for command in (verify.removeprefix("export "),):
+            assert "itness" in run(command, tmp_path, {"TALLY_STATE": "state"})
+    assert WitnessState(tmp_path / "witness").refusals() == []
+
+
+def wait_for(file: Path) -> None:
+    """Wait until a file is there: `tail -F` is told by the kernel, and ends with the test's own time limit."""
+    command = ["sh", "-c", f"until [ -e '{file}' ]; do sleep 0.05; done"]
+    subprocess.run(command, check=True, timeout=60)
+
+
+def test_the_signing_keys_are_replaced_as_the_page_says(tmp_path: Path) -> None:
+    log = a_record(tmp_path)
+    before = (log / "vkey").read_text()
+    begin, end, verify = commands_of(ROTATE)
+    assert "acme: keys introduced, see leaf" in run(begin, tmp_path)
+    both = (log / "vkey").read_text()
+    assert both.startswith(before)
+    assert "acme: keys retired, see leaf" in run(end, tmp_path)
+    assert (log / "vkey").read_text() == both.removeprefix(before)
+    files = {file.name for file in (tmp_path / "state" / "keys").iterdir()}
+    assert {"audit-ed25519.2", "audit-mldsa44.2"} <= files
+    assert not {"audit-ed25519", "audit-mldsa44"} & files
+    assert "2 key" in run(verify.replace("acme/2026", f"acme/{log.name}"), tmp_path)
