@@ -20,6 +20,7 @@ up: setup npm ## start the demo bank behind Tallystick, and leave it running
 
 test: setup npm ## run the default test suite
 	@scripts/siem
+	@scripts/oracles
 	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} .venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs

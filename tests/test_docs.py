@@ -30,8 +30,16 @@ PROVEN: dict[str, str] = {
     "tally health --state state": _HEALTH,
     "tally health --state state --json": _HEALTH,
     "tally audit verify": _RECORD,
+    "cp state/audit/acme/*/vkey trusted.vkey": _RECORD,
+    "cp state/audit/acme/*/checkpoint kept-checkpoint": _RECORD,
+    "tally audit verify --vkey trusted.vkey --since kept-checkpoint": _RECORD,
     "tally audit show 0": _RECORD,
+    "tally audit show 0 --raw > record-0.json": _RECORD,
     "tally audit proof 0 -o record-0.tlog-proof": _RECORD,
+    "tally audit verify --proof record-0.tlog-proof --leaf record-0.json --vkey trusted.vkey": _RECORD,
+    "tally audit verifier > tally_verify.py": _RECORD,
+    "python tally_verify.py --keys trusted.vkey state/audit/acme/*": _RECORD,
+    "python tally_verify.py --keys trusted.vkey --proof record-0.tlog-proof record-0.json": _RECORD,
     "tally audit tail": _RECORD,
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tallystick.export.follower import Follower
 from tallystick.export.ledger import Ledger, ledger_path
-from tallystick.export.model import Event, Format, Limits, Refused, Stopped
+from tallystick.export.model import Event, Format, Limits, Refused, Sink, Stopped
 from tallystick.export.settings import FileOptions, SinkEntry
 from tallystick.export.source import Directory
 from tallystick.export.written import raw
@@ -81,7 +81,7 @@ ENTRY = SinkEntry("soc", "file", "leaf", (), (), False, 60.0, (), "", FileOption
 """Settings of a sink, of which only what a follower looks at matters here."""
 
 
-def opened(state: Path, sink: Kept, written: Format = raw, chosen: SinkEntry = ENTRY) -> Follower:
+def opened(state: Path, sink: Sink, written: Format = raw, chosen: SinkEntry = ENTRY) -> Follower:
     """A follower as a new process would have it: everything it knows is in its ledger."""
     return Follower(chosen, sink, written, Directory(state), Ledger(ledger_path(state, chosen.name)))
 

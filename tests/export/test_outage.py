@@ -1,6 +1,7 @@
 """Real receivers that die under load: nothing is lost, and the order is kept."""
 
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def outcomes(count: int) -> list[int]:
     return [2 * number + 1 for number in range(count)]
 
 
+def load(process: subprocess.Popen[bytes], log: Published, calls: int, seconds: float) -> int:
+    """Publish twenty calls, and more twice a second for so long; how many calls there are then."""
+    ends = time.monotonic() + seconds
+    while True:
+        log.publish_calls(range(calls, calls + 20))
+        calls += 20
+        step = min(ends, time.monotonic() + 0.5)
+        if time.monotonic() >= ends:
+            return calls
+        until(process, lambda step=step: time.monotonic() > step)
+
+
 def killed(tmp_path: Path, times: int, outage_s: float) -> None:
     """Kill rsyslog with TLS on both sides under load, and start it again after a while."""
     authority = Authority(tmp_path / "tls", "bank-authority")
@@ -51,13 +64,7 @@ def killed(tmp_path: Path, times: int, outage_s: float) -> None:
                 calls += 700
                 until(process, lambda before=before: len(written(receiver)) > before)
                 receiver.kill()
-                ends = time.monotonic() + outage_s
-                while True:
-                    log.publish_calls(range(calls, calls + 20))
-                    calls += 20
-                    if time.monotonic() >= ends:
-                        break
-                    until(process, lambda step=time.monotonic() + 0.5, ends=ends: time.monotonic() > min(step, ends))
+                calls = load(process, log, calls, outage_s)
                 receiver.start()
             until(process, lambda: written(receiver)[-1:] == [2 * calls - 1])
         receiver.stop()

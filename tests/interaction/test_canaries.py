@@ -1,11 +1,13 @@
 """Personal data that goes through the gateway in every way stands in clear in no file of the state directory."""
 
 import json
-import threading
 from base64 import b64decode
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 import pytest
+from anyio import to_thread
+from mcp import MCPError
 
 from tallystick.audit.client import order
 from tests.audit.payload.canaries import CANARIES, sightings
@@ -36,31 +38,26 @@ async def test_no_canary_is_in_any_file_of_the_state_directory(stage: Stage, way
         async with stage.client(way.route, way.era) as client:
             result = await client.call_tool(f"{way.prefix}echo", {"text": TOLD, "reason": TOLD[:1900]})
             assert CANARIES["name"] in str(result)
-            await client.call_tool(f"{way.prefix}echo", {"text": TOLD})
+            # Refused, since it is not explained: some eras tell that as a failed tool, some as an error.
+            with suppress(MCPError):
+                await client.call_tool(f"{way.prefix}echo", {"text": TOLD})
             await client.call_tool(f"{way.prefix}fail", {"text": TOLD})
     meta = {f"tallystick.dev/{name}": TOLD for name in ("prompt", "intent", "reason")}
     arguments: Json = {"a": 1, "b": 2}
     await stage.post("servers/desk", "tools/call", {"name": "add", "arguments": arguments, "_meta": meta})
     leaves = await record.since(start)
     assert sightings(stage.places.state) == []
-    intents = [leaf for leaf in leaves if leaf["kind"] == "intent" and leaf.get("kept")]
-    assert len(intents) > len(ways)
-    assert CANARIES["IBAN"] in reveal(stage, str(intents[0]["id"]), "args")
-    assert CANARIES["PAN"] in reveal(stage, str(intents[0]["id"]), "result")
-    assert CANARIES["name"] in reveal(stage, str(intents[-1]["id"]), "prompt")
+    kept = {leaf["tool"]: str(leaf["id"]) for leaf in leaves if leaf["kind"] == "intent" and "tool" in leaf}
+    assert CANARIES["IBAN"] in await reveal(stage, kept["echo"], "args")
+    assert CANARIES["PAN"] in await reveal(stage, kept["echo"], "result")
+    assert CANARIES["name"] in await reveal(stage, kept["add"], "prompt")
     assert sightings(stage.places.state) == []
 
 
-def reveal(stage: Stage, call: str, field: str) -> str:
-    """A payload, as an operator has it told; the gateway's loop need not run meanwhile."""
-    told: list[object] = []
+async def reveal(stage: Stage, call: str, field: str) -> str:
+    """A payload, as an operator has it told."""
     fields = {"order": "reveal", "tenant": "bank", "call": call, "field": field, "why": "test", "operator": "ana"}
-
-    def ask() -> None:
-        told.append(order(stage.places.state, fields).get("content"))
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    asking.join(20)
-    assert isinstance(told[0], str)
-    return b64decode(told[0]).decode()
+    told = await to_thread.run_sync(order, stage.places.state, fields)
+    content = told["content"]
+    assert isinstance(content, str)
+    return b64decode(content).decode()

@@ -204,6 +204,17 @@ async def test_what_is_no_tool_is_explained_by_its_client_and_refused_by_an_erro
     assert "rate of secret-1" in (await stage.post(ROUTE, "resources/read", told)).text
 
 
+@requirement("context:meta")
+async def test_what_a_client_told_of_a_call_that_led_nowhere_is_on_record(stage: Stage) -> None:
+    record = stage.record()
+    start = await record.mark()
+    assert reasons_of(await _call(stage, "no_such_tool", {"x": 1}, prompt="wipe it all")) == ["tool_unknown"]
+    (denial,) = await record.since(start)
+    assert _committed(stage, denial) == {"prompt": ("meta", _commit(stage, denial, "prompt", b"wipe it all"))}
+    assert denial["kept"] == ["args", "prompt"]
+    assert await _kept(stage, denial, "prompt") == b"wipe it all"
+
+
 @requirement("context:required")
 async def test_an_explanation_comes_before_an_approval(stage: Stage) -> None:
     assert reasons_of(await _call(stage, "close_account", {"account": "7"})) == ["context_required"]

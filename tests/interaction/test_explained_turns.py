@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.anyio, both_eras]
 _OBLIGED = """
 @id("asking-explained")
 @obligation("reason")
-permit (principal in Group::"clerks", action in Action::"read", resource);
+permit (principal in Group::"clerks", action, resource);
 """
 _CAPABLE: Json = {"elicitation": {"form": {}}}
 

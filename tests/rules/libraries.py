@@ -108,7 +108,7 @@ def locks(root: Path) -> Iterator[Violation]:
         name = re.split(r"[<>=!\[ ]", line)[0].lower()
         if name not in locked:
             yield Violation("lock requirements.lock", f"{name} is missing: run make lock")
-    for folder in ("examples/npm", "conformance", "tests/peers/npm"):
+    for folder in ("examples/npm", "conformance", "tests/peers/npm", "tests/oracles/npm"):
         for path in root.glob(f"{folder}/package-lock.json"):
             yield from _npm_lock(path, f"{folder}/package-lock.json")
 

@@ -120,8 +120,8 @@ def trust(state: Path, sink: str) -> None:
     for place in source.places():
         stated = (source.read(place)("vkey") or b"").decode(errors="replace").split("\n")
         vkeys = [line.strip() for line in stated if line.strip()]
-        if ledger.trust(place, vkeys):
-            click.echo("\n".join(tame(vkey) for vkey in vkeys))
+        ledger.trust(place, vkeys)
+        click.echo("\n".join(tame(vkey) for vkey in vkeys))
     ledger.close()
 
 

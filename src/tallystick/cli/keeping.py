@@ -4,22 +4,18 @@ Each is an order to the writer of the record: to the running one, or to one that
 """
 
 import json
-import os
-import pwd
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import click
 
-from tallystick.audit import client, offline
-from tallystick.cli.audit import json_option
+from tallystick.audit import offline
+from tallystick.cli.audit import give_for, json_option, tenant_option
 from tallystick.cli.terminal import tame
-from tallystick.settings import places
 
 NOTHING: Final = 1
 _MIB: Final = 1024 * 1024
-tenant_option = click.option("--tenant", help="Whose record (default: the only one there is).")
 subject_option = click.option(
     "--subject",
     required=True,
@@ -43,7 +39,7 @@ def hold() -> None:
 @json_option
 def place_hold(tenant: str | None, *, as_json: bool, name: str, **asked: str | None) -> None:
     """Put the hold NAME in force."""
-    told = _order("hold", tenant, {"hold": name, **asked})
+    told = give_for("hold", tenant, {"hold": name, **asked})
     _tell(told, f"Hold {name} is in force (leaf {told['leaf']}).", as_json=as_json)
 
 
@@ -53,7 +49,7 @@ def place_hold(tenant: str | None, *, as_json: bool, name: str, **asked: str | N
 @json_option
 def release_hold(name: str, tenant: str | None, *, as_json: bool) -> None:
     """Put the hold NAME out of force."""
-    told = _order("release", tenant, {"hold": name})
+    told = give_for("release", tenant, {"hold": name})
     _tell(told, f"Hold {name} is released (leaf {told['leaf']}).", as_json=as_json)
 
 
@@ -62,7 +58,7 @@ def release_hold(name: str, tenant: str | None, *, as_json: bool) -> None:
 @json_option
 def list_holds(tenant: str | None, *, as_json: bool) -> None:
     """Print the holds in force."""
-    holds = _objects(_order("keeping", tenant, {})["holds"])
+    holds = _objects(give_for("keeping", tenant, {})["holds"])
     if as_json:
         click.echo(json.dumps(holds, indent=2))
         return
@@ -74,7 +70,7 @@ def list_holds(tenant: str | None, *, as_json: bool) -> None:
 @json_option
 def retention(tenant: str | None, *, as_json: bool) -> None:
     """Print the retention classes in force, with their years and laws."""
-    classes = _objects(_order("keeping", tenant, {})["classes"])
+    classes = _objects(give_for("keeping", tenant, {})["classes"])
     if as_json:
         click.echo(json.dumps(classes, indent=2))
         return
@@ -95,7 +91,7 @@ def erase(tenant: str | None, *, subject: str, basis: str, classes: tuple[str, .
     """
     if not yes:
         click.confirm(f"Destroy the keys of all payloads of {subject}? Nobody can undo this.", abort=True, err=True)
-    told = _order("erase", tenant, {"subject": subject, "basis": basis, "classes": list(classes) or None})
+    told = give_for("erase", tenant, {"subject": subject, "basis": basis, "classes": list(classes) or None})
     said = f"{told['payloads']} payloads are erased, {told['keys']} keys destroyed (leaf {told['leaf']})."
     _tell(told, said, as_json=as_json)
 
@@ -105,7 +101,7 @@ def erase(tenant: str | None, *, subject: str, basis: str, classes: tuple[str, .
 @json_option
 def expire(tenant: str | None, *, as_json: bool) -> None:
     """Remove the payloads whose retention is over. Exit code 1: a hold blocks some of them."""
-    told = _order("expire", tenant, {})
+    told = give_for("expire", tenant, {})
     expired, blocked = _objects(told["expired"]), _objects(told["blocked"])
     if as_json:
         click.echo(json.dumps(told, indent=2))
@@ -129,7 +125,7 @@ def expire(tenant: str | None, *, as_json: bool) -> None:
 @json_option
 def subject_access(tenant: str | None, *, subject: str, why: str, output: Path, as_json: bool) -> None:
     """Write everything that is kept of a person to a file, one JSON object a line."""
-    told = _order("subject-access", tenant, {"subject": subject, "why": why, "file": str(output.absolute())})
+    told = give_for("subject-access", tenant, {"subject": subject, "why": why, "file": str(output.absolute())})
     said = f"{told['records']} payloads ({told['unreadable']} of them gone) -> {told['file']} (leaf {told['leaf']})."
     _tell(told, said, as_json=as_json)
 
@@ -139,7 +135,7 @@ def subject_access(tenant: str | None, *, subject: str, why: str, output: Path, 
 @json_option
 def cost(tenant: str | None, *, as_json: bool) -> None:
     """Print what the record takes on disk, and what it will take, by retention class."""
-    told = _order("cost", tenant, {})
+    told = give_for("cost", tenant, {})
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
@@ -159,7 +155,7 @@ def cost(tenant: str | None, *, as_json: bool) -> None:
 @json_option
 def tier(tenant: str | None, *, directory: Path, days: int, as_json: bool) -> None:
     """Move old payloads to a cheaper DIRECTORY. They stay encrypted, readable and erasable; leaves are not moved."""
-    told = _order("tier", tenant, {"directory": str(directory.absolute()), "days": days})
+    told = give_for("tier", tenant, {"directory": str(directory.absolute()), "days": days})
     _tell(told, f"{told['payloads']} payloads, {told['stored_bytes']} bytes -> {told['directory']}.", as_json=as_json)
 
 
@@ -175,24 +171,8 @@ def prune(tenant: str | None, *, year: int, yes: bool, as_json: bool) -> None:
     """
     if not yes:
         click.confirm(f"Remove all leaves of {year}? Nobody can undo this.", abort=True, err=True)
-    told = _order("prune", tenant, {"year": year})
+    told = give_for("prune", tenant, {"year": year})
     _tell(told, f"{told['leaves']} leaves of {year} are removed (leaf {told['leaf']}).", as_json=as_json)
-
-
-def _order(name: str, tenant: str | None, fields: Mapping[str, object]) -> Mapping[str, object]:
-    state = places()[1]
-    operator = pwd.getpwuid(os.getuid()).pw_name
-    given = {field: value for field, value in fields.items() if value is not None}
-    return client.order(state, {"order": name, "tenant": tenant or _only_tenant(state), "operator": operator, **given})
-
-
-def _only_tenant(state: Path) -> str:
-    names = sorted({path.parent.parent.name for path in (state / "audit").glob("*/*/checkpoint")})
-    if len(names) == 1:
-        return names[0]
-    where = f"--tenant, one of: {', '.join(names)}" if names else "TALLY_STATE, the state directory of a Tallystick"
-    message = f"{len(names)} tenants have a record under {state}; name {where}"
-    raise click.UsageError(message)
 
 
 def _tell(told: Mapping[str, object], said: str, *, as_json: bool) -> None:

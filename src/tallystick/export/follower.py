@@ -79,8 +79,10 @@ class Follower:
                 moved += count
             except (offline.UntrustedError, offline.UnreadableError) as error:
                 self._open.pop(place, None)
-                self.ledger.trouble(place, error.message)
+                self.ledger.complain(place, error.message)
                 reached = 0.0
+            else:
+                self.ledger.complain(place, None)
             oldest = min(oldest, began if reached is None else reached)
         try:
             moved += self._try_again(clock)
@@ -96,8 +98,6 @@ class Follower:
         log, cursor = self._followed(place)
         checkpoint = log.refresh()
         if cursor.next >= checkpoint.size:
-            if cursor.trouble:
-                self.ledger.advance(place, cursor, cursor._replace(checkpoint=checkpoint), (), clock())
             return 0, None
         batch = self._gather(place, log, cursor)
         told = self._deliver(batch)

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,8 +21,10 @@ from tallystick.terms import TallyError
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS cursor (
     tenant TEXT NOT NULL, year INTEGER NOT NULL, origin TEXT NOT NULL, next INTEGER NOT NULL, size INTEGER NOT NULL,
-    root BLOB NOT NULL, vkeys TEXT NOT NULL, beat INTEGER NOT NULL, trouble TEXT,
-    PRIMARY KEY (tenant, year)
+    root BLOB NOT NULL, vkeys TEXT NOT NULL, beat INTEGER NOT NULL, PRIMARY KEY (tenant, year)
+) STRICT;
+CREATE TABLE IF NOT EXISTS trouble (
+    tenant TEXT NOT NULL, year INTEGER NOT NULL, told TEXT NOT NULL, PRIMARY KEY (tenant, year)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS aside (
     tenant TEXT NOT NULL, year INTEGER NOT NULL, idx INTEGER NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,
@@ -43,7 +46,6 @@ class Cursor(NamedTuple):
     checkpoint: offline.Checkpoint
     vkeys: tuple[str, ...]
     beat: int = -1
-    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +119,23 @@ class Ledger:
 
     def cursor(self, place: Place) -> Cursor | None:
         """How far the sink is in a log; None for one that was never followed."""
-        query = "SELECT next, origin, size, root, vkeys, beat, trouble FROM cursor WHERE tenant = ? AND year = ?"
+        query = "SELECT next, origin, size, root, vkeys, beat FROM cursor WHERE tenant = ? AND year = ?"
         row = self._database.execute(query, place).fetchone()
         if row is None:
             return None
-        following, origin, size, root, vkeys, beat, trouble = row
+        following, origin, size, root, vkeys, beat = row
         checkpoint = offline.Checkpoint(str(origin), int(size), bytes(root))
-        return Cursor(int(following), checkpoint, tuple(str(vkeys).split("\n")), int(beat), trouble)
+        return Cursor(int(following), checkpoint, tuple(str(vkeys).split("\n")), int(beat))
 
     def begin(self, place: Place, checkpoint: offline.Checkpoint, vkeys: Sequence[str], first: int = 0) -> None:
         """Start to follow a log whose keys are trusted from now on."""
         values = (*place, checkpoint.origin, first, checkpoint.size, checkpoint.root, "\n".join(vkeys))
-        self._database.execute("INSERT OR IGNORE INTO cursor VALUES (?, ?, ?, ?, ?, ?, ?, -1, NULL)", values)
+        self._database.execute("INSERT OR IGNORE INTO cursor VALUES (?, ?, ?, ?, ?, ?, ?, -1)", values)
 
     def advance(self, place: Place, old: Cursor, new: Cursor, refused: Sequence[Refused], at: float) -> bool:
         """Move a cursor on and put aside what was refused; False when somebody moved it meanwhile."""
         update = (
-            "UPDATE cursor SET next = ?, origin = ?, size = ?, root = ?, vkeys = ?, beat = ?, trouble = NULL"
+            "UPDATE cursor SET next = ?, origin = ?, size = ?, root = ?, vkeys = ?, beat = ?"
             " WHERE tenant = ? AND year = ? AND next = ?"
         )
         origin, size, root = new.checkpoint.origin, new.checkpoint.size, new.checkpoint.root
@@ -145,20 +147,31 @@ class Ledger:
                 self._database.execute("INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?, ?, 0)", values)
         return moved
 
-    def trouble(self, place: Place, text: str) -> None:
-        """Note why a log is not followed any further at the moment."""
-        query = "UPDATE cursor SET trouble = ? WHERE tenant = ? AND year = ? AND trouble IS NOT ?"
-        self._database.execute(query, (text, *place, text))
+    def trouble(self, place: Place) -> str | None:
+        """Why a log is not followed any further at the moment; None while it is."""
+        row = self._database.execute("SELECT told FROM trouble WHERE tenant = ? AND year = ?", place).fetchone()
+        return None if row is None else str(row[0])
+
+    def complain(self, place: Place, told: str | None) -> None:
+        """Note why a log is not followed any further, or that it is again."""
+        known = self.trouble(place)
+        if told is None and known is not None:
+            self._database.execute("DELETE FROM trouble WHERE tenant = ? AND year = ?", place)
+        elif told is not None and told != known:
+            self._database.execute("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?)", (*place, told))
 
     def replay(self, place: Place, index: int) -> bool:
         """Have everything from `index` on sent again (or skip to it); False when the log was never followed."""
         update = "UPDATE cursor SET next = ? WHERE tenant = ? AND year = ?"
         return self._database.execute(update, (index, *place)).rowcount == 1
 
-    def trust(self, place: Place, vkeys: Sequence[str]) -> bool:
-        """Believe these keys from now on, and no others; False when the log was never followed."""
-        update = "UPDATE cursor SET vkeys = ?, trouble = NULL WHERE tenant = ? AND year = ?"
-        return self._database.execute(update, ("\n".join(vkeys), *place)).rowcount == 1
+    def trust(self, place: Place, vkeys: Sequence[str]) -> None:
+        """Believe these keys of a log from now on, and no others."""
+        update = "UPDATE cursor SET vkeys = ? WHERE tenant = ? AND year = ?"
+        if self._database.execute(update, ("\n".join(vkeys), *place)).rowcount == 0:
+            # A key's name is the origin of its log.
+            origin = vkeys[0].partition("+")[0] if vkeys else ""
+            self.begin(place, offline.Checkpoint(origin, 0, sha256(b"").digest()), vkeys)
 
     def rewind(self, records: int) -> None:
         """Go back by so many records in each log."""

@@ -83,7 +83,10 @@ def _status(state: Path, entry: SinkEntry, now: float) -> SinkStatus:
 def _lag(state: Path, ledger: Ledger | None, place: Place, now: float) -> LogLag:
     cursor = ledger.cursor(place) if ledger is not None else None
     following = cursor.next if cursor is not None else 0
-    directory, trouble = state / "audit" / place.tenant / str(place.year), cursor.trouble if cursor else None
+    directory, trouble = (
+        state / "audit" / place.tenant / str(place.year),
+        ledger.trouble(place) if ledger is not None else None,
+    )
     try:
         size = offline.size_of(directory)
         behind = max(0, size - following)

@@ -2,14 +2,14 @@
 
 import os
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 
 from tallystick import audit
 from tallystick.audit import model
 from tallystick.gateway import local
-from tallystick.gateway.context import NOTHING, Given, person_of, trace_of, with_receipt
+from tallystick.gateway.context import NOTHING, Given, person_of, read, trace_of, with_receipt
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import (
     Answer,
@@ -19,6 +19,7 @@ from tallystick.gateway.tickets import (
     Routed,
     ServerTarget,
     StreamTarget,
+    Target,
     TaskTarget,
     ToolTarget,
 )
@@ -148,7 +149,11 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
     arguments = audit.canonical(given(received)) if caller is not None else None
     body = arguments if isinstance(arguments, bytes) else None
     session = routed.identified.session if routed is not None else None
-    kept, capture = (None, None) if body is None or caller is None else _whose(rooms, caller, routed, "args", body)
+    told = read(received.told) if routed is None and caller is not None else NOTHING
+    given_too = routed.given if routed is not None else NOTHING if isinstance(told, Refusal) else told
+    kept, capture = None, None
+    if body is not None and caller is not None:
+        kept, capture = _kept(rooms, caller, None if routed is None else routed.target, _contents(body, given_too))
     denial = audit.Denial(
         call_id,
         now,
@@ -162,7 +167,7 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
         session.key if session is not None else None,
         whose=kept,
         trace=trace_of(received.message, received.headers),
-        why=None if routed is None else why(rooms, call_id, routed.given),
+        why=why(rooms, call_id, given_too),
     )
     index = await record_denial(rooms, denial, capture)
     # Only a tool can fail in a way that a model sees; what else lacks an explanation is answered by an error.
@@ -230,30 +235,33 @@ def why(rooms: Rooms, call_id: str, told: Given) -> model.Why | None:
     return model.Why(tuple(context), told.model, told.prompt_set)
 
 
-def whose(rooms: Rooms, routed: Routed, field: str, content: bytes) -> tuple[model.Whose | None, model.Capture | None]:
-    """Return what a leaf of a call says of its payload, and the payload that goes with it."""
-    return _whose(rooms, routed.identified.caller, routed, field, content)
-
-
-def _whose(
-    rooms: Rooms, caller: Caller, routed: Routed | None, field: str, content: bytes
+def whose(
+    rooms: Rooms, routed: Routed, field: Literal["args", "result"], content: bytes
 ) -> tuple[model.Whose | None, model.Capture | None]:
-    recording = rooms.recording
+    """Return what a leaf of a call says of its payloads, and the payloads that go with it."""
+    contents = _contents(content, routed.given) if field == "args" else (model.Content(field, content),)
+    return _kept(rooms, routed.identified.caller, routed.target, contents)
+
+
+def _contents(arguments: bytes, told: Given) -> tuple[model.Content, ...]:
+    first = (model.Content("args", arguments),)
+    return first + tuple([model.Content(part, content) for part, _, content in told.context]) if told.context else first
+
+
+def _kept(
+    rooms: Rooms, caller: Caller, target: Target | None, contents: tuple[model.Content, ...]
+) -> tuple[model.Whose | None, model.Capture | None]:
+    recording, key = rooms.recording, rooms.commitment_key
     if not recording.payloads:
         return None, None
-    contents = (model.Content(field, content),)
-    if routed is not None and field == "args" and routed.given.context:
-        contents += tuple([model.Content(part, told) for part, _, told in routed.given.context])
-    target = None if routed is None else routed.target
     match target:
         case ToolTarget():
             tool = target.routed.tool
-            person = person_of(rooms.commitment_key, caller, tool, target.arguments)
-            return recording.keep(person, tool.retention, contents)
+            return recording.keep(person_of(key, caller, tool, target.arguments), tool.retention, contents)
         case TaskTarget():
             return recording.keep(target.person, target.routed.tool.retention, contents)
         case _:
-            return recording.keep(person_of(rooms.commitment_key, caller, None, {}), None, contents)
+            return recording.keep(person_of(key, caller, None, {}), None, contents)
 
 
 def given(received: Received) -> dict[str, object]:

@@ -186,10 +186,17 @@ def clear(authorized: Authorized) -> Cleared | Refusal:
     routed, decision = authorized.routed, authorized.decision
     if not decision.obligations:
         return Cleared(authorized)
-    # What asks how a task is doing goes with the call that began it, which was explained.
-    told = _EXPLAINED if isinstance(routed.target, TaskTarget) else routed.given.parts
+    told = routed.given.parts if _has_to_explain(routed) else _EXPLAINED
     argument = routed.target.routed.reason if isinstance(routed.target, ToolTarget) else None
     return approvals.clear(decision, told, argument) or Cleared(authorized)
+
+
+def _has_to_explain(routed: Routed) -> bool:
+    """Tell whether a message stands for itself: not one that opens a route or lists what is there, nor one that asks
+    how a task is doing, which goes with the call that began it."""
+    if isinstance(routed.target, StreamTarget):
+        return routed.identified.received.message.method != local.STREAM
+    return not isinstance(routed.target, Local | TaskTarget)
 
 
 async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:

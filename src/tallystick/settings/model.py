@@ -1,11 +1,14 @@
 """Process settings, one small frozen value per room. Every field works when absent."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 Level = Literal["durable", "published", "cosigned"]
 KeyProviderName = Literal["file", "transit", "pkcs11", "aws-kms"]
+_LEASE_MARGIN_S = 3.0
+"""How much longer than a lease a start waits for one that ran out meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,39 @@ class KeySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the record is: in the state directory, or (with a `dsn_file`) in PostgreSQL and S3-compatible storage."""
+
+    dsn_file: str = ""
+    """File with the connection string of PostgreSQL (libpq's form). Default: the record is in the state directory."""
+    bucket: str = ""
+    """Bucket of tiles and payloads, made with Object Lock."""
+    prefix: str = ""
+    """First part of every key in the bucket; empty, or it ends with a slash. For a bucket that holds more than this."""
+    endpoint: str = ""
+    """URL of the object store. Default: AWS, in the region."""
+    region: str = "us-east-1"
+    """Region of the bucket; stores other than AWS take any."""
+    credentials_file: str = ""
+    """Shared credentials file (the form of ~/.aws/credentials). Default: what machine or environment give to boto3."""
+    retain_days: int = 2557
+    """Days for which tiles can be neither changed nor removed. Seven years: the longest of the built-in classes."""
+    lease_s: float = 10.0
+    """Seconds after which a writer that is not heard of may be replaced: longer than most pauses of a machine."""
+    standby: bool = False
+    """Whether a start waits for ever for the lease of another writer. By default it is refused after `lease_s`."""
+    backlog: int = 50_000
+    """Leaves that may wait for an object store that is away, before nothing is recorded, and nothing allowed, any
+    more: a minute of 800 calls a second."""
+
+    def to_json(self, class_years: Mapping[str, float]) -> str:
+        """The settings as the writer process takes them; nothing in them is secret."""
+        fields: dict[str, object] = asdict(self)
+        wait = 0 if fields.pop("standby") else self.lease_s + _LEASE_MARGIN_S
+        return json.dumps({**fields, "wait_s": wait, "class_years": dict(class_years)}, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionClassSettings:
     """A retention class, `audit.classes.<name>`; it replaces a built-in one of its name."""
 
@@ -121,6 +157,8 @@ class AuditSettings:
     """How far a record must have come before a reply leaves, by risk: see LevelSettings."""
     keys: KeySettings = field(default_factory=KeySettings)
     """Who keeps the master key of payloads: see KeySettings."""
+    store: StoreSettings = field(default_factory=StoreSettings)
+    """Where the record is: see StoreSettings."""
     level_timeout_s: float = 10.0
     """Seconds that a record gets to come so far, and a receipt to be made: several times a publisher's usual 0.2 s."""
     witness_policy: str = ""

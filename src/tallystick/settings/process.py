@@ -17,6 +17,7 @@ from tallystick.settings.model import (
     RetentionClassSettings,
     RuntimeSettings,
     Settings,
+    StoreSettings,
 )
 from tallystick.settings.problem import Problem
 from tallystick.settings.section import Section
@@ -96,6 +97,7 @@ def _audit(section: Section, gateway: GatewaySettings) -> AuditSettings:
         retention=section.text("retention", usual.retention, pattern=_CLASS_NAME),
         levels=_levels(section.section("levels")),
         keys=_keys(section.section("keys")),
+        store=_store(section.section("store")),
         classes=tuple(_class(name, said) for name, said in section.sections("classes").items()),
         level_timeout_s=section.seconds("level_timeout_s", usual.level_timeout_s, 0.1, 600),
         witness_policy=section.text("witness_policy", usual.witness_policy),
@@ -135,6 +137,26 @@ def _keys(section: Section) -> KeySettings:
     for name in _NEEDED[settings.provider]:
         if not text[name]:
             section.fault(name, f"is missing, and the key provider {settings.provider} needs it", f"add `{name}`")
+    section.close()
+    return settings
+
+
+def _store(section: Section) -> StoreSettings:
+    usual = StoreSettings()
+    names = ("dsn_file", "bucket", "prefix", "endpoint", "credentials_file")
+    settings = StoreSettings(
+        **{name: section.text(name, "") for name in names},
+        region=section.text("region", usual.region),
+        retain_days=section.integer("retain_days", usual.retain_days, 1, 36_500),
+        lease_s=section.seconds("lease_s", usual.lease_s, 1, 300),
+        standby=section.flag("standby", default=False),
+        backlog=section.integer("backlog", usual.backlog, 1000, 90_000),
+    )
+    if bool(settings.dsn_file) != bool(settings.bucket):
+        lacking = "bucket" if settings.dsn_file else "dsn_file"
+        section.fault(lacking, "is missing: the record needs both a database and a bucket", f"add `{lacking}`")
+    if settings.prefix and not settings.prefix.endswith("/"):
+        section.fault("prefix", f'"{settings.prefix}" does not end with a slash', "write it like tallystick/")
     section.close()
     return settings
 

@@ -30,7 +30,7 @@ from tallystick.settings import Problem, Settings
 from tallystick.snapshot import Holder, Snapshot, compile_snapshot
 from tallystick.terms import Refusal, ServerId, TallyError, TenantId
 from tallystick.wiring.keys import secret
-from tallystick.wiring.record import changed
+from tallystick.wiring.record import changed, tell_classes
 from tallystick.wiring.worker import SharedBulkhead, Worker, writer_flags, writer_socket
 
 if TYPE_CHECKING:
@@ -147,6 +147,12 @@ class Gateway:
         accepted = self.holder.accept(compiled)
         self.rooms.streams.stir()
         return accepted
+
+    async def tell_classes(self) -> None:
+        """Tell the record the retention classes of the settings; raises TallyError."""
+        snapshot = self.holder.current
+        if self.settings.audit.capture != "none" and snapshot is not None:
+            await tell_classes(self._recorder.order, snapshot.registry.tenants, self.settings)
 
     async def _record(self, compiled: Snapshot) -> Problem | None:
         """Record the change in every tenant's log, once for all workers; one that cannot be recorded is not made."""

@@ -1,17 +1,19 @@
 """Where things are, and the pieces that only the first run needs: the development issuer and its tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from tallystick import settings as settings_room
+from tallystick.audit import client
 from tallystick.identity.issuer_dev import Agent, DevelopmentIssuer, Person
 from tallystick.settings import Problem, Settings
 from tallystick.snapshot import Snapshot, compile_snapshot
 from tallystick.terms import TallyError
 from tallystick.wiring.compose import clock
 from tallystick.wiring.keys import secret
+from tallystick.wiring.worker import writer_flags
 
 PEOPLE: Final = "development-people.yaml"
 """The file whose presence asks for the embedded development issuer."""
@@ -26,6 +28,18 @@ class Places:
 
     config: Path
     state: Path
+
+    def order(self, fields: Mapping[str, object]) -> Mapping[str, object]:
+        """Give an order to the writer of the record: the running one, or one that is started for it as configured.
+
+        Raises `TallyError` with what the writer said, or for a configuration that is wrong.
+        """
+        flags = writer_flags(settings_of(read(self.config)).audit) if self.config.is_dir() else []
+        return client.order(self.state, fields, flags)
+
+    def key_settings(self) -> Mapping[str, object]:
+        """Return `audit.keys` of the configuration, as an order takes them; raises `TallyError`."""
+        return asdict(settings_of(read(self.config)).audit.keys)
 
 
 def look(config: Path) -> Mapping[str, bytes] | tuple[Problem, ...]:

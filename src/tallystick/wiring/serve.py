@@ -74,6 +74,7 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
             offered = await gateway.offer(files)
             if not isinstance(offered, Snapshot):
                 raise TallyError(code="invalid", message=told(offered))
+            await gateway.tell_classes()
             front = Front(gateway.rooms, admission_of(settings, url), _relay(places.state, worker))
             ended = anyio.Event()
             async with anyio.create_task_group() as running:

@@ -29,6 +29,8 @@ def writer_flags(settings: AuditSettings) -> list[str]:
     """What the audit writer is told of the settings, beside where its record is."""
     flags = ["--witness-policy", settings.witness_policy] if settings.witness_policy else []
     flags += ["--witness-ca", settings.witness_ca] if settings.witness_ca else []
+    if settings.store.dsn_file:
+        flags += ["--store", settings.store.to_json({found.name: found.years for found in settings.classes})]
     return [*flags, "--keys", settings.keys.to_json()]
 
 

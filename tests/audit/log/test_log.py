@@ -298,17 +298,15 @@ def test_a_flipped_letter_anywhere_in_the_database_row_is_found(tmp_path: Path) 
         log.append([intent(0), intent(1)])
         log.publish(Ticking())
     database = sqlite3.connect(tmp_path / "audit.sqlite", isolation_level=None)
-    query = "SELECT origin, body, time_us, opened, digest FROM log"
-    columns = dict(
-        zip(("origin", "body", "time_us", "opened", "digest"), database.execute(query).fetchone(), strict=True)
-    )
-    for column, value in columns.items():
+    names = ("origin", "body", "time_us", "opened", "digest")
+    found = database.execute(f"SELECT {', '.join(names)} FROM log").fetchone()  # noqa: S608 - names from this file
+    for column, value in zip(names, found, strict=True):
         text = str(value)
         for at in {0, len(text) // 3, len(text) // 2, len(text) - 2}:
             flipped = text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
             database.execute(f"UPDATE log SET {column} = ?", (flipped,))  # noqa: S608 - a name from this file
             with opened_state(tmp_path) as state, pytest.raises(audit.Unwritable):
-                opened_log(state)
+                Logs(state, "localhost", Ticking(), initialize=False)
         database.execute(f"UPDATE log SET {column} = ?", (value,))  # noqa: S608 - a name from this file
     database.close()
     with opened_state(tmp_path) as state:

@@ -223,7 +223,7 @@ def test_the_first_failed_write_is_the_last(tmp_path: Path, vault: Vault) -> Non
 
 def test_a_record_that_was_handed_over_under_another_class_is_refused(tmp_path: Path, vault: Vault) -> None:
     records = FileRecords(tmp_path / "bank")
-    with pytest.raises(Damaged, match="handed over as brief"):
+    with pytest.raises(Damaged, match="told as brief"):
         records.keep([Sealed("brief", sealed(vault, 1)[0].record)])
 
 

@@ -24,7 +24,6 @@ def test_a_record_says_what_it_belongs_to_and_opens_with_its_key() -> None:
         leaf="ab" * 32,
         size=5,
         ts="2026-05-28T20:26:40.000000Z",
-        v=1,
     )
     assert parsed.header.month == "2026-05"
     assert unseal(CIPHER, parsed) == b"hello"

@@ -1,21 +1,19 @@
 """A place for logs of a test's own: a schema, a prefix in the one bucket, and state directories."""
 
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
-
-import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none
-from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs] - it has none
+from typing import Protocol, runtime_checkable
 
 from tallystick.audit.log.log import Log, open_log
 from tallystick.audit.scale.bucket.client import Client, connect
 from tallystick.audit.scale.options import Options
 from tallystick.audit.scale.state import ScaleState
 from tests.audit.sample import BANK, NOON, ORIGIN, YEAR, Ticking
-from tests.audit.scale.servers import KEY, SECRET, Postgres, Seaweed
+from tests.audit.scale.servers import Postgres, Seaweed
 
 BUCKET = "record"
 
@@ -58,20 +56,29 @@ def opened_log(state: ScaleState, clock: Ticking | None = None) -> Log:
     return open_log(state.store(BANK, YEAR), state.signing, ORIGIN, BANK, clock or Ticking())
 
 
+@runtime_checkable
+class Operator(Client, Protocol):
+    """A client of whoever holds the bucket's keys, which may do more than Tallystick does."""
+
+    def create_bucket(self, **keywords: object) -> Mapping[str, object]:
+        """Make a bucket."""
+        ...
+
+    def put_object_retention(self, **keywords: object) -> Mapping[str, object]:
+        """Change a lock."""
+        ...
+
+
+def operator(seaweed: Seaweed) -> Operator:
+    """The object store, with all rights."""
+    client = connect(Options("", BUCKET, endpoint=seaweed.endpoint, credentials_file=str(seaweed.credentials)))
+    assert isinstance(client, Operator)
+    return client
+
+
 def make_bucket(seaweed: Seaweed) -> None:
     """Make the bucket, with Object Lock."""
-    client = boto3.client(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - no types
-        "s3",
-        endpoint_url=seaweed.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=KEY,
-        aws_secret_access_key=SECRET,
-    )
-    try:
-        client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)  # pyright: ignore[reportUnknownMemberType] - no types
-    except ClientError as error:
-        if "AlreadyOwned" not in str(error):
-            raise
+    operator(seaweed).create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
 
 
 def new_place(postgres: Postgres, seaweed: Seaweed, directory: Path) -> Place:

@@ -14,7 +14,7 @@ import pytest
 from tallystick import audit
 from tallystick.audit.client import WriterClient, start_writer
 from tallystick.audit.model import Unwritable
-from tallystick.audit.scale.bucket.mirror import mirror
+from tallystick.audit.scale import mirror
 from tallystick.audit.scale.bucket.objects import Objects, Version
 from tests.audit.sample import BANK, denial
 from tests.audit.scale.place import BUCKET, Place
@@ -170,16 +170,15 @@ async def test_an_object_store_that_is_away_is_waited_for_up_to_the_backlog(plac
     place = place.change(backlog=3000)
     load = Load()
     try:
-        async with _writer(place, "a") as client, anyio.create_task_group() as group:
-            group.start_soon(load.run, client, CLIENTS)
-            await load.reach(200)
+        async with _writer(place, "a") as client:
+            await load.run(client, CLIENTS, 200)
             await anyio.to_thread.run_sync(place.seaweed.kill)
-            await load.reach(500)
+            await load.run(client, CLIENTS, 1000)
             await anyio.to_thread.run_sync(place.seaweed.start)
-            await load.reach(4000)
+            await client.reach(BANK, max(load.acknowledged), "published")
             assert not load.refused, "it came back in time"
             await anyio.to_thread.run_sync(place.seaweed.kill)
-            await load.reach(refused=CLIENTS)
+            await load.run(client, CLIENTS)
     finally:
         await anyio.to_thread.run_sync(place.seaweed.kill)
         await anyio.to_thread.run_sync(place.seaweed.start)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tallystick import audit
-from tallystick.audit.scale.bucket.mirror import Mirrored, mirror
+from tallystick.audit.scale import mirror
+from tallystick.audit.scale.bucket.mirror import Mirrored
 from tests.audit.sample import BANK, YEAR, Ticking, denial
 from tests.audit.scale.place import BUCKET, Place, opened_log
 

@@ -1,25 +1,21 @@
 """The writer process and its client: durable in order, closed when anything is wrong, exact after a kill."""
 
-import asyncio
-import os
 import resource
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 
-import anyio
 import pytest
 import uvloop
 
 from tallystick import audit
 from tallystick.audit import client as clients
-from tallystick.audit.client import WriterClient, connect, start_writer
+from tallystick.audit.client import connect, start_writer
 from tallystick.terms import TenantId
-from tests.audit.sample import BANK, denial, intent, outcome
+from tests.audit.sample import BANK, denial
 
 pytestmark = pytest.mark.anyio
 HOST = "localhost"
@@ -143,76 +139,3 @@ async def test_a_disk_that_cannot_be_written_stops_the_writer_for_good(tmp_path:
         with pytest.raises(audit.Unwritable, match="the writer has stopped"):
             recorder.append(BANK, denial(2))
     assert process.wait() == 1
-
-
-class Load:
-    """Calls in parallel that append intents and outcomes, and remember what was acknowledged."""
-
-    def __init__(self, recorder: WriterClient, numbers: "count[int]") -> None:
-        self._recorder = recorder
-        self._numbers = numbers
-        self.acknowledged: dict[int, bytes] = {}
-        self.enough = asyncio.Event()
-
-    async def run(self, until: int) -> None:
-        """Call until the writer is gone."""
-        try:
-            while True:
-                number = next(self._numbers)
-                index = await self._append(intent(number), until)
-                if number % 3:
-                    await self._append(outcome(number, index), until)
-        except audit.Unwritable:
-            self.enough.set()
-
-    async def _append(self, leaf: bytes, until: int) -> int:
-        index = await self._recorder.append(BANK, leaf)
-        assert index not in self.acknowledged, "no index is given twice"
-        self.acknowledged[index] = leaf
-        if len(self.acknowledged) >= until:
-            self.enough.set()
-        return index
-
-
-async def _kill_and_recover(state: Path, rounds: int) -> None:
-    acknowledged: dict[int, bytes] = {}
-    numbers = count()
-    for turn in range(rounds):
-        process, ours = _spawn(state)
-        with closing(ours):
-            load = Load(await connect(ours), numbers)
-            async with anyio.create_task_group() as calls:
-                for _ in range(16):
-                    calls.start_soon(load.run, 40 + turn * 37 % 900)
-                await load.enough.wait()
-                os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not acknowledged.keys() & load.acknowledged.keys(), "no index is used again after a restart"
-        acknowledged |= load.acknowledged
-    async with start_writer(state, HOST):
-        pass
-    _check(state, acknowledged)
-
-
-def _check(state: Path, acknowledged: dict[int, bytes]) -> None:
-    log = _log_of(state)
-    report = _verified(log)
-    assert report.damage == ()
-    leaves = [leaf for _, leaf in audit.offline.read_leaves(log, range(report.size))]
-    assert {index: leaves[index] for index in acknowledged} == acknowledged
-    fields = [audit.offline.read_fields(leaf) for leaf in leaves]
-    ended = {each["intent"] for each in fields if each["kind"] == "outcome"}
-    in_doubt = [each["intent"] for each in fields if each["kind"] == "in_doubt"]
-    intents = {index for index, each in enumerate(fields) if each["kind"] == "intent"}
-    assert sorted(intents - ended) == sorted(map(int, map(str, in_doubt))), "exactly the open intents, each once"
-    assert len({each["id"] for each in fields if each["kind"] == "intent"}) == len(intents)
-
-
-async def test_a_killed_writer_loses_nothing_and_knows_what_is_in_doubt(tmp_path: Path) -> None:
-    await _kill_and_recover(tmp_path, 4)
-
-
-@pytest.mark.live
-@pytest.mark.crash
-async def test_a_writer_killed_again_and_again_loses_nothing(tmp_path: Path, crash_rounds: int) -> None:
-    await _kill_and_recover(tmp_path, crash_rounds)

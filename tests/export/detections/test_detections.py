@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 
 from tallystick.export.formats.derived.ecs import ROWS as ECS_ROWS
-from tallystick.export.formats.derived.sentinel import COLUMNS
+from tallystick.export.formats.derived.sentinel import COLUMNS, TABLE
 from tallystick.export.formats.leaf import at, is_list, is_object
 from tallystick.settings import parse_document
 from tests.export.detections import compiled
 from tests.export.detections.cases import CASES, flat
-from tests.export.formats.places import ask
+from tests.export.formats.places import ask, ask_kql
 
 RULES = compiled.rules()
 ALERTS = [(name, case) for name, cases in CASES.items() for case in cases]
@@ -73,6 +73,29 @@ def test_the_validators_of_sigma_find_what_is_wrong() -> None:
     faults = ask("lint", [text, text.replace("    metadata", '    unused: "**"\n    metadata')])
     assert is_list(faults)
     assert {"IdentifierCollisionIssue", "DoubleWildcardIssue"} <= set(re.findall(r"\w+", str(faults)))
+
+
+def kql_faults(queries: dict[str, str]) -> dict[str, object]:
+    """What the parser of KQL has against queries over our table."""
+    columns = [[column.row.target, "bool" if column.type == "boolean" else column.type] for column in COLUMNS]
+    found = ask_kql({"table": TABLE, "columns": columns, "queries": queries})
+    assert is_object(found)
+    return found
+
+
+def test_the_parser_of_kql_accepts_each_query_over_the_columns_of_our_table() -> None:
+    queries = {path.stem: path.read_text() for path in compiled.FOLDER.glob("compiled/sentinel/*.kql")}
+    assert queries.keys() == RULES.keys()
+    assert kql_faults(queries) == {name: [] for name in queries}
+
+
+def test_the_parser_of_kql_refuses_columns_types_and_words_that_do_not_fit() -> None:
+    wrong = {
+        "column": f"{TABLE} | where Novel == 1",
+        "type": f'{TABLE} | where HourUtc =~ "x"',
+        "word": f"{TABLE} | were 1",
+    }
+    assert all(faults for faults in kql_faults(wrong).values())
 
 
 def test_ids_and_titles_are_unique() -> None:

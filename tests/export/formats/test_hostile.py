@@ -15,7 +15,7 @@ from tallystick.export.formats.derived.syslog import syslog
 from tallystick.export.formats.leaf import at, is_list, is_object
 from tests.export.formats import places
 from tests.export.formats.published import ecs_faults, ocsf_faults
-from tests.export.formats.samples import CALL, CALLER, DECISION, ORIGIN, event_of
+from tests.export.formats.samples import CALL, CALLER, DECISION, ENTRIES, ORIGIN, event_of
 from tests.export.formats.test_golden import leef_fields
 
 TEXTS = {
@@ -242,6 +242,18 @@ def test_what_no_store_can_hold_becomes_a_visible_mark(escape: str) -> None:
         written = format_(event).decode()
         assert "\\ud8" not in written.lower().replace("\\\\ud8", ""), name
         assert "\\u0000" not in written
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_field_of_another_type_never_breaks_an_event(name: str) -> None:
+    entry = ENTRIES[name]
+    fields: Event = json.loads(entry.leaf)
+    for field in fields.keys() - {"kind"}:
+        for value in (None, -(2**70), True, "", ["x", 1], [[]], {"subject": 1}, [{"a": None}]):
+            event = event_of(Entry(ORIGIN, 1, json.dumps({**fields, field: value}).encode(), entry.about))
+            assert ocsf_faults({**event, "time": 0}) == [], (field, value)
+            for format_ in FORMATS.values():
+                format_(event)
 
 
 def test_the_uri_of_a_tool_cannot_reach_into_another_server() -> None:

@@ -24,6 +24,7 @@ from tallystick.audit.offline.read import (
 )
 from tallystick.audit.offline.report import Report, Wanted
 from tallystick.audit.offline.verify import verify_log
+from tallystick.audit.scale.opening import mirror
 from tallystick.audit.standalone import VERIFIER
 from tallystick.audit.tlog.note import Checkpoint, parse_vkeys
 from tallystick.audit.tlog.policy import Policy, parse_policy
@@ -44,6 +45,7 @@ __all__ = [
     "disclose",
     "first_at",
     "is_fields",
+    "mirror",
     "origin_of",
     "parse_policy",
     "parse_vkeys",

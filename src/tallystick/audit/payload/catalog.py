@@ -1,5 +1,6 @@
 """The index of a tenant's sealed records: where each one is. SQLite; rebuildable, so that it may lag behind a crash."""
 
+import json
 import sqlite3
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -87,12 +88,11 @@ class Catalog:
         with _as_os_error():
             self._database.execute("UPDATE segment SET place = ? WHERE id = ?", (place, segment.id))
 
-    def has(self, header: Header) -> bool:
-        """Whether a record is indexed."""
-        query = "SELECT 1 FROM record WHERE call = ? AND field = ? AND leaf = ?"
-        with _as_os_error():
-            found = self._database.execute(query, (header.call, header.field, bytes.fromhex(header.leaf))).fetchone()
-        return found is not None
+    def known(self, calls: Iterable[str]) -> set[tuple[str, str, str]]:
+        """Call id, field and leaf hash (hex) of every record of these calls that is indexed."""
+        query = "SELECT call, field, leaf FROM record WHERE call IN (SELECT value FROM json_each(?))"
+        found = self._rows(list[tuple[str, str, bytes]], query, (json.dumps([*calls]),))
+        return {(call, field, leaf.hex()) for call, field, leaf in found}
 
     def add(self, found: Iterable[tuple[Header, Spot]]) -> None:
         """Index records and what their segments have grown by, in one transaction."""

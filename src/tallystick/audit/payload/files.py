@@ -51,16 +51,16 @@ class FileRecords:
         with self._lock:
             if self._failure is not None:
                 raise self._failure
+            headers = [parse(one.record).header for one in sealed]
+            known = self._catalog.known({header.call for header in headers})
             fresh: dict[tuple[str, str, str], tuple[Header, Sealed]] = {}
-            for one in sealed:
-                header = parse(one.record).header
+            for header, one in zip(headers, sealed, strict=True):
                 if header.retention != one.retention:
-                    message = (
-                        f"{header.call} {header.field}: sealed as {header.retention}, handed over as {one.retention}"
-                    )
+                    message = f"{header.call} {header.field}: sealed as {header.retention}, told as {one.retention}"
                     raise Damaged(message)
-                if not self._catalog.has(header):
-                    fresh[header.call, header.field, header.leaf] = (header, one)
+                place = (header.call, header.field, header.leaf)
+                if place not in known:
+                    fresh[place] = (header, one)
             try:
                 self._catalog.add(self._write(sorted(fresh.values(), key=_group)))
             except OSError as error:

@@ -61,8 +61,8 @@ class Orders:
     def rewrap(self, desk: Desk, fields: Fields) -> Fields:
         """`rewrap-payload-keys`: wrap the keyring keys by the newest master key, or by the provider in `to`.
 
-        `to` has the fields of `audit.keys`; afterwards the settings have to name that provider. The file's master key
-        is renewed, and its forerunners are destroyed.
+        `to` has the fields of `audit.keys`; afterwards the settings have to name that provider. A master key in a file
+        is renewed, and destroyed where nothing is wrapped by it any more.
         """
         operator, provider = text_of(fields, "operator"), _provider(desk, fields)
         before = self._vaults.provider
@@ -72,6 +72,8 @@ class Orders:
         self._vaults.rewrap(provider)
         if isinstance(provider, FileProvider):
             provider.retire()
+        elif isinstance(before, FileProvider):
+            before.forget()
         status = self._vaults.status()
         versions = [key.version for key in status.keyring_keys]
         leaves = _record(desk, "rewrapped", versions, status.provider, operator)

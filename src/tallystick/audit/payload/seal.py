@@ -9,7 +9,6 @@ import re
 from struct import Struct
 from typing import Final, NamedTuple
 
-import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -26,24 +25,25 @@ _TAG: Final = 16
 _HEADER: Final = (
     b'{"call":"%b","class":"%b","field":"%b","key":"%b","leaf":"%b","size":%d,"ts":"%b","v":1}'  # its keys are sorted
 )
-_CALL = re.compile(r"[0-9A-Za-z]{1,64}")
 _FIELD = re.compile(r"[a-z][a-z_]{0,31}")
-_KEY = re.compile(r"[0-9a-f]{32}")
-_LEAF = re.compile(r"[0-9a-f]{64}")
-_TS = re.compile(r"\d{4}-(0[1-9]|1[0-2])-[0-3]\d[T][0-2]\d:[0-5]\d:[0-5]\d\.\d{6}Z")
+_READ: Final = re.compile(
+    rb'\{"call":"([0-9A-Za-z]{1,64})","class":"([a-z0-9][a-z0-9-]{0,62})","field":"([a-z][a-z_]{0,31})",'
+    rb'"key":"([0-9a-f]{32})","leaf":"([0-9a-f]{64})","size":(0|[1-9][0-9]{0,8}),'
+    rb'"ts":"([0-9]{4}-(?:0[1-9]|1[0-2])-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z)","v":1\}'
+)
+"""All that a header may be. INVARIANT: what this matches has one spelling, so that it is canonical without a parser."""
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Header(NamedTuple):
     """What a record says of itself in clear."""
 
     call: str
-    retention: str = msgspec.field(name="class")
+    retention: str
     field: str
     key: str
     leaf: str
     size: int
     ts: str
-    v: int
 
     @property
     def month(self) -> str:
@@ -58,9 +58,6 @@ class Parsed(NamedTuple):
     bound: bytes
     nonce: bytes
     body: bytes
-
-
-_decoder = msgspec.json.Decoder(Header)
 
 
 def is_field(name: str) -> bool:
@@ -109,20 +106,9 @@ def unseal(cipher: AESGCM, parsed: Parsed) -> bytes:
 
 
 def _read(bound: bytes) -> Header:
-    try:
-        header = _decoder.decode(bound)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"the header of a sealed record does not read: {error}"
-        raise Damaged(message) from error
-    values = (header.call, header.retention, header.field, header.key, header.leaf, header.ts)
-    patterns = (_CALL, RETENTION, _FIELD, _KEY, _LEAF, _TS)
-    sound = all(pattern.fullmatch(value) for pattern, value in zip(patterns, values, strict=True))
-    if not sound or header.v != 1 or not 0 <= header.size <= CONTENT_LIMIT:
-        message = "the header of a sealed record has a value that none can have"
+    found = _READ.fullmatch(bound)
+    if found is None:
+        message = "the header of a sealed record is not canonical, or has a value that none can have"
         raise Damaged(message)
-    call, retention, field, key, leaf, ts = (value.encode() for value in values)
-    # The same header has one spelling only.
-    if header_of((call, retention, field, key, leaf, header.size, ts)) != bound:
-        message = "the header of a sealed record is not canonical"
-        raise Damaged(message)
-    return header
+    call, retention, field, key, leaf, size, ts = [part.decode("ascii") for part in found.groups()]
+    return Header(call, retention, field, key, leaf, int(size), ts)

@@ -5,7 +5,7 @@ Needs the extra `scale` (psycopg, boto3), which is imported only when the store 
 Never in here: what a leaf says, how a tree is hashed, or a right to delete objects.
 """
 
-from tallystick.audit.scale.opening import open_scale
+from tallystick.audit.scale.opening import mirror, open_scale
 from tallystick.audit.scale.options import Options, parse_options
 
-__all__ = ["Options", "open_scale", "parse_options"]
+__all__ = ["Options", "mirror", "open_scale", "parse_options"]

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from tallystick.audit.desk import Standing
 from tallystick.audit.leaf.call import glance, in_doubt, opening
-from tallystick.audit.log import Log, Store, keep_nothing, open_log
+from tallystick.audit.log import Log, Row, Store, keep_nothing, open_log
 from tallystick.audit.model import Capture, Sealed, Unwritable
 from tallystick.audit.signing import Signers
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
@@ -89,7 +89,7 @@ class Logs:
         for tenant, year in shelf.logs():
             newest[tenant] = max(year, newest.get(tenant, year))
         for tenant, year in shelf.logs():
-            row = shelf.store(tenant, year).row()
+            row = self._row(tenant, year)
             if year == newest[tenant]:
                 self._current[tenant] = (year, self._open(tenant, year))
             elif row is not None and row.opened:
@@ -241,10 +241,17 @@ class Logs:
         earlier = [past for name, past in logs if name == tenant and past < year]
         if log.size == 0 and earlier:
             origin = logs[tenant, max(earlier)]
-            row = self._shelf.store(tenant, max(earlier)).row()
+            row = self._row(tenant, max(earlier))
             last = Checkpoint(origin, 0, EMPTY_ROOT) if row is None else self._shelf.signing.open(row.body, origin)
             log.append([opening(TenantId(tenant), (origin, last.size, last.root.hex()), self._clock())])
         return log
+
+    def _row(self, tenant: str, year: int) -> Row | None:
+        try:
+            return self._shelf.store(tenant, year).row()
+        except OSError as error:
+            message = f"the log of {tenant} for {year} cannot be opened: {error}"
+            raise Unwritable(message) from error
 
     def _seal(self, tenant: str, leaves: Sequence[bytes], captures: Mapping[int, Capture]) -> dict[int, list[Sealed]]:
         """Encrypt what goes with the leaves; raises Refused for what cannot be, Unwritable for a broken key store."""

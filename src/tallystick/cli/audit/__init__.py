@@ -5,6 +5,9 @@ Never in here: what makes a log whole or damaged (that is `audit.offline`), or a
 
 from tallystick.cli.audit.group import DAMAGED, NOT_VERIFIED, audit, json_option, log_argument
 from tallystick.cli.audit.keys import rotate_keys
+from tallystick.cli.audit.mirror import mirror
+from tallystick.cli.audit.orders import give_for, tenant_option
+from tallystick.cli.audit.payloads import reveal
 from tallystick.cli.audit.read import proof, show, tail
 from tallystick.cli.audit.verify import verifier, verify
 
@@ -12,12 +15,16 @@ __all__ = [
     "DAMAGED",
     "NOT_VERIFIED",
     "audit",
+    "give_for",
     "json_option",
     "log_argument",
+    "mirror",
     "proof",
+    "reveal",
     "rotate_keys",
     "show",
     "tail",
+    "tenant_option",
     "verifier",
     "verify",
 ]

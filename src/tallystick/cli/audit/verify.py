@@ -200,10 +200,14 @@ def _extent(asked: _Asked, directory: Path) -> tuple[int, int | None, tuple[str,
         return 0, None, ()
     if since.isdecimal():
         return int(since), None, ()
-    if Path(since).is_file():
-        text = offline.text(Path(since))
-        return offline.stated_size(text, since), None, (text,)
-    return offline.first_at(directory, since), None, ()
+    try:
+        if Path(since).is_file():
+            text = offline.text(Path(since))
+            return offline.stated_size(text, since), None, (text,)
+        return offline.first_at(directory, since), None, ()
+    except TallyError as error:
+        message = f"--since: {error.message}"
+        raise click.UsageError(message) from error
 
 
 def _payloads(given: Path | None, directory: Path) -> Path | None:

@@ -68,6 +68,11 @@ class FileProvider:
         version, master = max(self._read().items())
         self._write({version: master})
 
+    def forget(self) -> None:
+        """Destroy the file. INVARIANT: nothing is wrapped by it any more."""
+        destroy(self.path)
+        self._sweep()
+
     def _read(self) -> dict[int, bytes]:
         try:
             with self.path.open("rb") as file:
@@ -103,7 +108,7 @@ class FileProvider:
     def _sweep(self) -> None:
         """Overwrite and remove the file that was replaced, now or before a crash."""
         if self._old.exists():
-            if self._old.samefile(self.path):
+            if self.path.exists() and self._old.samefile(self.path):
                 self._old.unlink()
             else:
                 destroy(self._old)

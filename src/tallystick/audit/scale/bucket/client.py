@@ -103,6 +103,11 @@ def is_absent(error: Exception) -> bool:
     return isinstance(error, ClientError) and _code(error)[0] in _NOT_FOUND
 
 
+def is_without_lock(error: Exception) -> bool:
+    """Tell whether a failure says that a bucket has no Object Lock."""
+    return isinstance(error, ClientError) and _code(error)[0] == "ObjectLockConfigurationNotFoundError"
+
+
 def told(error: Exception, what: str) -> OSError:
     """What a failure means, as an error of ours."""
     text = f"object store: {what}: {error}"

@@ -37,7 +37,7 @@ class Mirrored:
     laid_over: tuple[str, ...]
 
 
-def mirror(
+def mirror_log(
     url: str, directory: Path, *, endpoint: str = "", region: str = "us-east-1", credentials: str = ""
 ) -> Mirrored:
     """Bring a directory up to date with `s3://bucket/prefix` of one log; raises MirrorError, OSError.

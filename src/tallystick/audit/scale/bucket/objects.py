@@ -21,6 +21,7 @@ from tallystick.audit.scale.bucket.client import (
     is_absent,
     is_list,
     is_mapping,
+    is_without_lock,
     told,
 )
 from tallystick.terms import Clock
@@ -61,10 +62,11 @@ class Objects:
     def check(self) -> None:
         """Refuse a bucket that would not keep what it is told to keep; raises OSError."""
         try:
-            found = self._client.get_object_lock_configuration(Bucket=self._bucket)
+            state = self._client.get_object_lock_configuration(Bucket=self._bucket).get("ObjectLockConfiguration")
         except FAILURES as error:
-            raise self._told(error, "bucket") from error
-        state = found.get("ObjectLockConfiguration")
+            if not is_without_lock(error):
+                raise told(error, f"bucket {self._bucket}") from error
+            state = None
         if not is_mapping(state) or state.get("ObjectLockEnabled") != "Enabled":
             raise OSError(EIO, f"object store: bucket {self._bucket} was made without Object Lock")
 

@@ -1,0 +1,36 @@
+"""Orders to the writer of the record, as the commands give them."""
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from tallystick.settings import places
+
+tenant_option = click.option("--tenant", help="Whose record (default: the only one there is).")
+
+
+def give(name: str, fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Give an order in the name of who runs the command; absent fields are left out. Raises TallyError."""
+    from tallystick.wiring import Places  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+
+    given = {field: value for field, value in fields.items() if value is not None}
+    operator = pwd.getpwuid(os.getuid()).pw_name
+    return Places(*places()).order({"order": name, "operator": operator, **given})
+
+
+def give_for(name: str, tenant: str | None, fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Give an order about a tenant's record."""
+    return give(name, {"tenant": tenant or only_tenant(places()[1]), **fields})
+
+
+def only_tenant(state: Path) -> str:
+    """The tenant whose record there is, where there is one; raises UsageError."""
+    names = sorted({path.parent.parent.name for path in (state / "audit").glob("*/*/checkpoint")})
+    if len(names) == 1:
+        return names[0]
+    where = f"--tenant, one of: {', '.join(names)}" if names else "TALLY_STATE, the state directory of a Tallystick"
+    message = f"{len(names)} tenants have a record under {state}; name {where}"
+    raise click.UsageError(message)
