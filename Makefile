@@ -21,12 +21,16 @@ up: setup npm ## start the demo bank behind Tallystick, and leave it running
 test: setup npm ## run the default test suite
 	@scripts/siem
 	@scripts/oracles
+	@scripts/scale
+	@scripts/syslog
 	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} .venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs
 	@scripts/conformance-setup
 	@scripts/peers
 	@scripts/kms
+	@scripts/scale
+	@scripts/syslog
 	@.venv/bin/python -m pytest -m live $(ARGS)
 
 check: setup ## lint, types, import contracts, architecture and docs rules

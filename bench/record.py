@@ -7,7 +7,6 @@ intent of the governed call; the payload, where there is one, is sealed under th
 
 import argparse
 import asyncio
-import os
 import shutil
 import sys
 import time
@@ -18,13 +17,16 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import uvloop
 
-from bench.processes import cpu_seconds, tree
+from bench.processes import cpu_seconds
 from tallystick import audit
 from tallystick.audit.client import WriterClient, start_writer
 from tallystick.audit.model import Capture, Content
 from tallystick.terms import Caller, Decision, Digest, Reason, ServerId, TenantId, ToolId
+from tests.audit.scale.place import make_bucket, new_place
+from tests.audit.scale.servers import servers, writer_of
 
 WIDTHS: Final = (1, 16, 64)
 PAYLOADS: Final = (0, 1024)
@@ -62,6 +64,13 @@ class Row:
 Opens = Callable[[Path, ExitStack], Backend]
 
 
+class _Listed(msgspec.Struct):
+    """An object in a listing, as S3 names its parts."""
+
+    Key: str
+    Size: int
+
+
 def embedded(state: Path, closing: ExitStack) -> Backend:
     """Files and SQLite in the state directory. The journal is left out: it lets go of what is published."""
     del closing
@@ -73,7 +82,27 @@ def embedded(state: Path, closing: ExitStack) -> Backend:
     return Backend("files and SQLite", (), size)
 
 
-BACKENDS: Final[dict[str, Opens]] = {"embedded": embedded}
+def scale_out(state: Path, closing: ExitStack) -> Backend:
+    """PostgreSQL and SeaweedFS on this machine. Incomplete tiles and old checkpoints are left out: they are let go."""
+    state.mkdir(parents=True, exist_ok=True)
+    postgres, seaweed = closing.enter_context(servers())
+    make_bucket(seaweed)
+    place = new_place(postgres, seaweed, state)
+
+    def size() -> int:
+        client, total, more = place.client, 0, dict[str, object]()
+        while True:
+            page = client.list_object_versions(Bucket=place.options.bucket, Prefix=place.options.prefix, **more)
+            for one in msgspec.convert(page.get("Versions", []), list[_Listed]):
+                total += one.Size if (".p/" not in one.Key and "/tile/" in one.Key) or "/payload/" in one.Key else 0
+            if not page.get("IsTruncated"):
+                return total
+            more = {"KeyMarker": page.get("NextKeyMarker"), "VersionIdMarker": page.get("NextVersionIdMarker")}
+
+    return Backend("PostgreSQL and S3", ("--store", place.options.to_json()), size)
+
+
+BACKENDS: Final[dict[str, Opens]] = {"embedded": embedded, "scale": scale_out}
 
 
 def measure_record(folder: Path, backend: str, seconds: float) -> list[Row]:
@@ -96,7 +125,7 @@ async def _load(state: Path, backend: Backend, load: tuple[int, int], seconds: f
             await known
         await _callers(recorder, numbers, load, seconds / 4)
         await asyncio.sleep(_SETTLE_S)
-        (writer,) = tree(os.getpid())[1:] or tree(os.getpid())
+        writer = writer_of(state)
         before, stored, start = cpu_seconds(writer), backend.size(), time.perf_counter()
         times = await _callers(recorder, numbers, load, seconds)
         elapsed = time.perf_counter() - start

@@ -103,23 +103,26 @@ def _write(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
+def _used() -> tuple[float, int]:
+    """Processor seconds of this process and its children so far, and the most MiB that one of them took."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in both), max(one.ru_maxrss for one in both) >> 10
+
+
 def main(sizes: list[int]) -> None:
     """Measure each size."""
-    print("leaves | processes | seconds | leaves/s | leaves/s per process | peak MiB of this process, of a worker")
+    print("leaves | processes | seconds | leaves/s | leaves per second of processor time | peak MiB of a process")
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             vkey = write_log(Path(folder), size)
             for processes in (1, cpu_count() or 1):
-                began = perf_counter()
+                began, (before, _) = perf_counter(), _used()
                 report = verify_log(Path(folder), vkey, Wanted(processes=processes))
-                took = perf_counter() - began
+                took, (after, peak) = perf_counter() - began, _used()
                 if not report.ok or report.findings:
                     sys.exit(f"not whole: {report.damage[:3]} {report.findings[:3]}")
-                own, other = [
-                    resource.getrusage(who).ru_maxrss >> 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-                ]
-                rate = size / took
-                print(f"{size} | {processes} | {took:.1f} | {rate:.0f} | {rate / processes:.0f} | {own}, {other}")
+                rates = f"{size / took:.0f} | {size / (after - before):.0f}"
+                print(f"{size} | {processes} | {took:.1f} | {rates} | {peak}", flush=True)
 
 
 if __name__ == "__main__":

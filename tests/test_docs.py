@@ -18,7 +18,45 @@ _OWN = "tests/test_how_tos.py::test_pinning_checking_and_serving_say_what_they_d
 _CALL = "tests/test_how_tos.py::test_a_client_with_the_printed_token_calls_a_tool"
 _RECORD = "tests/test_how_tos.py::test_the_record_is_verified_shown_and_proved_as_the_page_says"
 _HEALTH = "tests/test_how_tos.py::test_the_health_of_the_servers_is_told_as_the_page_shows"
+_SINKS = "tests/export/test_how_to.py::test_the_commands_of_the_page_work_in_their_order"
+_KEEPING = "tests/test_how_to_retention.py::test_what_is_held_stays_and_what_is_erased_is_gone_as_the_page_says"
+_SCALE = (
+    "tests/audit/scale/test_how_to.py::test_a_record_is_kept_elsewhere_and_verified_from_a_copy_as_the_page_says"
+)
+_WITNESS = "tests/test_how_tos_of_proof.py::test_a_witness_is_set_up_asked_and_looked_at_as_the_page_says"
+_ROTATE = "tests/test_how_tos_of_proof.py::test_the_signing_keys_are_replaced_as_the_page_says"
+_PAYLOADS = "tests/cli/test_payloads.py::test_keys_are_shown_rotated_and_rewrapped"
 PROVEN: dict[str, str] = {
+    'tally audit reveal 01KSR492000000000000000001 args --why "complaint 4711"': (
+        "tests/cli/test_payloads.py::test_a_payload_is_printed_as_it_was_and_what_is_gone_is_told"
+    ),
+    "tally audit payload-keys": _PAYLOADS,
+    "tally audit rotate-payload-keys": _PAYLOADS,
+    "tally audit rewrap-payload-keys": _PAYLOADS,
+    "tally audit rewrap-payload-keys --to new-config": (
+        "tests/cli/test_payloads.py::test_keys_move_to_transit_and_everything_asks_for_the_new_configuration"
+    ),
+    "tally witness init --state witness --key-name audit.bank.example/witness": _WITNESS,
+    "tally witness add-log --state witness --every-year acme.vkey": _WITNESS,
+    "tally witness serve --state witness --listen 127.0.0.1:8443": _WITNESS,
+    "tally witness policy --state witness --url http://127.0.0.1:8443 -o witnesses.policy": _WITNESS,
+    "tally witness show --state witness": _WITNESS,
+    "tally audit verify --witness http://127.0.0.1:8443": _WITNESS,
+    "tally audit rotate-keys begin": _ROTATE,
+    "tally audit rotate-keys end": _ROTATE,
+    "tally audit retention": _KEEPING,
+    'tally audit hold place case-12 --matter "Smith v. Bank" --subject ana': _KEEPING,
+    "tally audit hold list": _KEEPING,
+    "tally audit hold release case-12": _KEEPING,
+    'tally audit subject-access --subject ana --why "GDPR Art. 15, request 2026-117" -o ana.jsonl': _KEEPING,
+    'tally audit erase --subject ana --basis "GDPR Art. 17(1)(b), request 2026-118" --yes': _KEEPING,
+    "tally audit expire": _KEEPING,
+    "tally audit cost": _KEEPING,
+    (
+        "tally audit mirror s3://record/tallystick/acme/2026 copy "
+        "--endpoint http://127.0.0.1:8333 --credentials secrets/s3"
+    ): _SCALE,
+    "tally audit verify copy --vkey trusted.vkey": _SCALE,
     "tally pin --config config": _OWN,
     "tally config check --config config": _OWN,
     "tally up --config config --state state": _OWN,
@@ -34,13 +72,21 @@ PROVEN: dict[str, str] = {
     "cp state/audit/acme/*/checkpoint kept-checkpoint": _RECORD,
     "tally audit verify --vkey trusted.vkey --since kept-checkpoint": _RECORD,
     "tally audit show 0": _RECORD,
-    "tally audit show 0 --raw > record-0.json": _RECORD,
+    "tally audit show 0 --raw -o record-0.json": _RECORD,
     "tally audit proof 0 -o record-0.tlog-proof": _RECORD,
     "tally audit verify --proof record-0.tlog-proof --leaf record-0.json --vkey trusted.vkey": _RECORD,
-    "tally audit verifier > tally_verify.py": _RECORD,
+    "tally audit verifier -o tally_verify.py": _RECORD,
     "python tally_verify.py --keys trusted.vkey state/audit/acme/*": _RECORD,
     "python tally_verify.py --keys trusted.vkey --proof record-0.tlog-proof record-0.json": _RECORD,
     "tally audit tail": _RECORD,
+    "tally follow status --config config --state state": _SINKS,
+    "tally follow status --config config --state state --json": _SINKS,
+    "tally follow status --config config --state state --prometheus": _SINKS,
+    "tally follow retry --state state soc --list": _SINKS,
+    "tally follow retry --state state soc": _SINKS,
+    "tally follow replay --state state soc --tenant acme --year 2026 --from-index 0": _SINKS,
+    "tally export state/audit/acme/2026 --format ocsf --count 5": _SINKS,
+    "tally follow trust --config config --state state soc": _SINKS,
 }
 
 

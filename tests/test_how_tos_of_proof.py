@@ -11,10 +11,14 @@ from pathlib import Path
 import anyio
 
 from tallystick.audit.client import join_writer
+from tallystick.audit.leaf import call_id
+from tallystick.audit.leaf.event import event
+from tallystick.audit.model import Event
 from tallystick.audit.tlog.note import parse_vkeys, read_note, signed_by
 from tallystick.audit.witness import WitnessState
 from tallystick.audit.writer import socket_of
 from tallystick.terms import TenantId
+from tests.audit.sample import NOON
 from tests.test_how_tos import OWN_SERVERS, ROOT, TALLY, commands_of, run, write_files
 
 WITNESS = (ROOT / "docs/how-to/witness.md").read_text()
@@ -41,10 +45,11 @@ def free_port() -> int:
 
 
 def a_record(folder: Path) -> Path:
-    """A log as `own-servers.md` makes one; returns its directory."""
+    """A log as `own-servers.md` makes one, for a tenant without servers; returns its directory."""
     write_files(OWN_SERVERS, folder, free_port())
-    pin, _, up, _ = commands_of(OWN_SERVERS)
-    run(pin, folder)
+    for file in (file for file in (folder / "config").rglob("*.*") if file.name not in {"tally.yaml", "acme.yaml"}):
+        file.unlink()
+    up = commands_of(OWN_SERVERS)[2]
     with started(up, folder) as said:
         assert "listens at" in said
     (log,) = (folder / "state" / "audit").glob("acme/*")
@@ -73,27 +78,30 @@ def test_a_witness_is_set_up_asked_and_looked_at_as_the_page_says(tmp_path: Path
         assert [one.verifier for one in signed_by(note, keys)] == list(keys)
         shown = run(show, tmp_path)
         assert re.search(r"^seen \S+/acme/\d{4}: \d+ leaves", shown, re.MULTILINE)
-        assert "itness" in run(verify, tmp_path, {"TALLY_STATE": "state"})
+        assert "Verified" in run(verify, tmp_path, {"TALLY_STATE": "state"})
     assert WitnessState(tmp_path / "witness").refusals() == []
 
 
 async def until_cosigned(state: Path) -> None:
-    """Wait until the first leaf of the record is cosigned, as a worker of the gateway would."""
+    """Write a leaf beside the gateway, and wait until it is cosigned."""
+    tenant, fields = TenantId("acme"), {"action": "looked", "object": "witness", "result": "success"}
+    leaf = event(Event("admin", call_id(NOON, bytes(10)), NOON, tenant, fields))
     with anyio.fail_after(60):
         async with join_writer(socket_of(state)) as recorder:
-            await recorder.reach(TenantId("acme"), 0, "cosigned")
+            await recorder.reach(tenant, await recorder.append(tenant, leaf), "cosigned")
 
 
 def test_the_signing_keys_are_replaced_as_the_page_says(tmp_path: Path) -> None:
     log = a_record(tmp_path)
     before = (log / "vkey").read_text()
     begin, end, verify = commands_of(ROTATE)
-    assert "acme: keys introduced, see leaf" in run(begin, tmp_path)
+    place = {"TALLY_STATE": "state"}
+    assert "acme: keys introduced, see leaf" in run(begin, tmp_path, place)
     both = (log / "vkey").read_text()
     assert both.startswith(before)
-    assert "acme: keys retired, see leaf" in run(end, tmp_path)
+    assert "acme: keys retired, see leaf" in run(end, tmp_path, place)
     assert (log / "vkey").read_text() == both.removeprefix(before)
     files = {file.name for file in (tmp_path / "state" / "keys").iterdir()}
     assert {"audit-ed25519.2", "audit-mldsa44.2"} <= files
     assert not {"audit-ed25519", "audit-mldsa44"} & files
-    assert "2 key" in run(verify.replace("acme/2026", f"acme/{log.name}"), tmp_path)
+    assert "2 key" in run(verify, tmp_path, place)

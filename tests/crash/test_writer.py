@@ -17,7 +17,6 @@ from tallystick.audit.model import Capture, Content
 from tallystick.audit.payload import open_provider, open_vaults
 from tests.audit.sample import BANK, Ticking, call_of, intent, outcome, payload
 from tests.crash.nursery import Nursery, nursery
-from tests.interaction.processes import is_alive
 from tests.interaction.waiting import until
 from tests.requirements import requirement
 
@@ -73,7 +72,8 @@ async def _live(writers: Nursery, state: Path, numbers: "count[int]", until_kill
                 calls.start_soon(load.run)
             await load.enough.wait()
             os.kill(pid, signal.SIGKILL)
-    await until(lambda: not is_alive(pid))
+    # A process may be a zombie while a thread of it still syncs, and holds the lock: it has gone when it is taken away.
+    await until(lambda: not Path(f"/proc/{pid}").exists())
     return load
 
 

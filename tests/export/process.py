@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-_BOUND = 4000
+_BOUND = 12_000
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def test_it_ends_when_its_parent_is_gone(config: Path) -> None:
         assert process.wait(30) == 0
 
 
-def test_a_second_follower_of_the_same_sink_says_so_and_does_nothing(config: Path) -> None:
+def test_a_second_follower_of_the_same_sink_waits_and_takes_over(config: Path) -> None:
     state, path = config.parent / "state", config.parent / "soc.jsonl"
     log = Published(state)
     log.publish_calls(range(5))
@@ -95,4 +95,25 @@ def test_a_second_follower_of_the_same_sink_says_so_and_does_nothing(config: Pat
         until(second, lambda: "another process follows the record for sink soc" in (state / "follow.log").read_text())
         log.publish_calls(range(5, 9))
         until(first, lambda: len(lines(path)) >= 18)
-    assert lines(path) == list(range(18))
+        assert lines(path) == list(range(18))
+        # Once the first has gone, the second takes over by itself.
+        first.kill()
+        log.publish_calls(range(9, 10))
+        until(second, lambda: len(lines(path)) >= 20)
+    assert first_times(lines(path)) == list(range(20))
+
+
+def test_a_sink_whose_secret_is_not_there_yet_is_followed_once_it_is(config: Path) -> None:
+    state, path, key = config.parent / "state", config.parent / "soc.jsonl", config.parent / "key"
+    log = Published(state)
+    log.publish_calls(range(2))
+    text = f"type: file\nmask: [person]\nmask_key_file: {key}\nfile: {{path: {path}}}\n"
+    (config / "sinks/soc.yaml").write_text(text)
+    with following(config, state) as process:
+        until(
+            process, lambda: "is not followed at the moment: the key of the masks" in (state / "follow.log").read_text()
+        )
+        key.write_bytes(bytes(range(32)))
+        until(process, lambda: path.exists() and path.read_bytes().count(b"\n") == 2)
+    assert b"alice" not in path.read_bytes()
+    assert path.read_bytes().count(b"masked:") >= 2

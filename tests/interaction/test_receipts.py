@@ -117,8 +117,8 @@ async def _stage_with(world: World, folder: Path, settings: str) -> AsyncGenerat
 
 @pytest.fixture
 async def published(world: World, tmp_path: Path) -> AsyncGenerator[Stage]:
-    """A gateway whose replies about tools of low risk wait for a checkpoint."""
-    async for running in _stage_with(world, tmp_path, "audit: {levels: {low: published}}\n"):
+    """A gateway whose replies about tools of low risk wait for a checkpoint, and which keeps no payload."""
+    async for running in _stage_with(world, tmp_path, "audit: {levels: {low: published}, capture: none}\n"):
         yield running
 
 
@@ -127,7 +127,7 @@ async def unwitnessed(world: World, tmp_path: Path) -> AsyncGenerator[Stage]:
     """A gateway whose replies about tools of low risk wait for a witness that nobody runs."""
     policy = tmp_path / "witnesses"
     policy.write_text(f"witness nobody {_vkey_of_nobody()} http://127.0.0.1:1/\nquorum nobody\n")
-    levels = f"levels: {{low: cosigned}}, level_timeout_s: 0.2, witness_policy: '{policy}'"
+    levels = f"levels: {{low: cosigned}}, level_timeout_s: 0.2, witness_policy: '{policy}', capture_bytes: 8"
     async for running in _stage_with(world, tmp_path, f"audit: {{{levels}}}\n"):
         yield running
 
@@ -141,6 +141,8 @@ async def test_no_reply_leaves_before_its_record_is_published_where_the_risk_dem
         leaves = leaves_of(log_of(state, "bank"), range(size_of(state, "bank")))
         assert told_of_calls(leaves)[-1] == "outcome success"
         assert len([leaf for leaf in leaves if leaf["kind"] == "outcome" and leaf["intent"] is not None]) == number + 1
+        # Nothing is captured here, and no leaf says that anything is.
+        assert not any({"kept", "unkept", "subject", "retention"} & leaf.keys() for leaf in leaves)
 
 
 @requirement("record:level")
@@ -155,6 +157,8 @@ async def test_a_reply_whose_record_nobody_witnessed_is_withheld_and_says_so(unw
     leaves = await record.since(start)
     assert told_of_calls(leaves) == ["intent tools/call", "outcome success"]
     assert leaves[index_of(answer) - start - 1]["kind"] == "outcome"
+    # Eight bytes are kept here at most, and the leaves say of what is larger that it is not.
+    assert [(leaf.get("kept"), leaf["unkept"]) for leaf in leaves] == [(None, ["args"]), (None, ["result"])]
     # A list, and a tool of another risk, wait for no witness.
     assert (await unwitnessed.post(ROUTE, "tools/list")).status_code == 200
     assert "40 to DE02" in (await unwitnessed.call(ROUTE, "transfer", {"account": "DE02", "amount": 40})).text

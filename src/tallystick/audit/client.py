@@ -22,6 +22,7 @@ import anyio
 from tallystick.audit.desk import Fields
 from tallystick.audit.leaf.call import SIZE_LIMIT
 from tallystick.audit.model import Capture, Level, Unwritable
+from tallystick.audit.reach import Reaching, fail
 from tallystick.audit.tlog.tiles import pack
 from tallystick.audit.writer import socket_of
 from tallystick.audit.writer.frames import (
@@ -33,7 +34,6 @@ from tallystick.audit.writer.frames import (
     READY,
     REFUSED,
     TOLD,
-    Progress,
     answers,
     bundle_of,
     check_capture,
@@ -57,7 +57,6 @@ LONGEST_PAUSE_S: Final = 2.0
 _BUNDLE_LEAVES = 4096
 _BUNDLE_BYTES: Final = 8 << 20
 """A frame ends with the leaf that reaches either: a writer takes in a frame as a whole."""
-_STRAYS_LIMIT: Final = 4096
 _STOP_SECONDS = 15
 _KEY_BYTES = 32
 _NOT_YET: Final = Unwritable("the audit writer has not answered yet")
@@ -77,21 +76,6 @@ class _Frame:
         self.at = 0
 
 
-class _Reach:
-    """Somebody who waits until a leaf has come so far."""
-
-    __slots__ = ("future", "index", "level")
-
-    def __init__(self, level: Level, index: int, future: asyncio.Future[None]) -> None:
-        self.level = level
-        self.index = index
-        self.future = future
-
-    def reached(self, known: Progress) -> bool:
-        """Tell whether the leaf is there, or nobody waits any more."""
-        return self.future.done() or self.index < (known.cosigned if self.level == "cosigned" else known.published)
-
-
 class WriterClient(asyncio.Protocol):
     """A `Recorder` over one stream after the other to the writer process. Belongs to one event loop."""
 
@@ -105,11 +89,7 @@ class WriterClient(asyncio.Protocol):
         self._scheduled = self._hurried = False
         self._rest = b""
         self._failure: Unwritable | None = _NOT_YET
-        # The newest log of each tenant, and which leaves went into the one before it.
-        self._years: dict[TenantId, int] = {}
-        self._strays: dict[tuple[TenantId, int], int] = {}
-        self._progress: dict[tuple[str, int], Progress] = {}
-        self._reaching: dict[tuple[str, int], list[_Reach]] = {}
+        self._reaching = Reaching()
         self._orders: dict[int, asyncio.Future[Fields]] = {}
         self._ordered = 0
         self.ready: asyncio.Future[None] = loop.create_future()
@@ -180,21 +160,15 @@ class WriterClient(asyncio.Protocol):
             future.set_result(None)
             return future
         self._connected()
-        place = (tenant, self._year_of(tenant, index))
-        wanted = _Reach(level, index, future)
-        known = self._progress.get(place)
-        if known is not None and wanted.reached(known):
-            future.set_result(None)
-            return future
-        self._reaching.setdefault(place, []).append(wanted)
-        self._hurried = True
-        self._schedule()
+        if not self._reaching.want(tenant, index, level, future):
+            self._hurried = True
+            self._schedule()
         return future
 
     async def prove(self, tenant: TenantId, index: int) -> str:
         """Return the tlog-proof of a leaf of this client, once a checkpoint covers it; raises Unwritable."""
         await self.reach(tenant, index, "published")
-        asked = {"order": "prove", "tenant": tenant, "index": index, "year": self._year_of(tenant, index)}
+        asked = {"order": "prove", "tenant": tenant, "index": index, "year": self._reaching.year_of(tenant, index)}
         try:
             return str((await self.order(asked))["proof"])
         except TallyError as error:
@@ -236,7 +210,7 @@ class WriterClient(asyncio.Protocol):
             if kind == ACKNOWLEDGED:
                 self._acknowledge(number, count)
             elif kind == PROGRESS:
-                self._move(read_progress(text))
+                self._reaching.move(read_progress(text))
             elif kind == REFUSED:
                 self._refuse(count, Unwritable(text.decode()))
             elif kind == TOLD:
@@ -261,12 +235,9 @@ class WriterClient(asyncio.Protocol):
         self._full.clear()
         self._open.clear()
         self._refuse(sum(len(frame.futures) - frame.at for frame in self._waiting), self._failure)
-        for reaching in self._reaching.values():
-            for wanted in reaching:
-                _fail(wanted.future, self._failure)
+        self._reaching.fail(self._failure)
         for future in self._orders.values():
-            _fail(future, self._failure)
-        self._reaching.clear()
+            fail(future, self._failure)
         self._orders.clear()
         self._transport = None
         if not self.ready.done():
@@ -342,8 +313,7 @@ class WriterClient(asyncio.Protocol):
     def _acknowledge(self, number: int, count: int) -> None:
         year, index = place_of(number)
         for tenant, futures in self._answered(count):
-            if self._years.get(tenant) != year:
-                self._note(tenant, year, range(index, index + len(futures)))
+            self._reaching.note(tenant, year, range(index, index + len(futures)))
             for future in futures:
                 if not future.done():
                     future.set_result(index)
@@ -352,7 +322,7 @@ class WriterClient(asyncio.Protocol):
     def _refuse(self, count: int, failure: Unwritable) -> None:
         for _, futures in self._answered(count):
             for future in futures:
-                _fail(future, failure)
+                fail(future, failure)
 
     def _answered(self, count: int) -> Generator[tuple[TenantId, Sequence[asyncio.Future[int]]]]:
         """Take the next `count` off what waits, frame by frame."""
@@ -369,35 +339,6 @@ class WriterClient(asyncio.Protocol):
                 self._pending_bytes -= frame.size
             yield frame.tenant, futures
 
-    def _note(self, tenant: TenantId, year: int, indices: range) -> None:
-        """Note that a tenant's log has turned, or that leaves went into the log of the year before."""
-        if year > self._years.get(tenant, 0):
-            self._years[tenant] = year
-            return
-        for index in indices:
-            self._strays[tenant, index] = year
-        while len(self._strays) > _STRAYS_LIMIT:
-            del self._strays[next(iter(self._strays))]
-
-    def _year_of(self, tenant: TenantId, index: int) -> int:
-        return self._strays.get((tenant, index)) or self._years.get(tenant, 0)
-
-    def _move(self, found: Progress) -> None:
-        """Note how far a log has come, and let go whoever waits for no more."""
-        place = (found.tenant, found.year)
-        known = self._progress.get(place)
-        if known is not None and known.published > found.published:
-            found = Progress(found.tenant, found.year, known.published, found.cosigned)
-        self._progress[place] = found
-        left: list[_Reach] = []
-        for wanted in self._reaching.pop(place, ()):
-            if not wanted.reached(found):
-                left.append(wanted)
-            elif not wanted.future.done():
-                wanted.future.set_result(None)
-        if left:
-            self._reaching[place] = left
-
     def _tell(self, number: int, text: bytes) -> None:
         future = self._orders.pop(number, None)
         if future is None or future.done():
@@ -405,13 +346,7 @@ class WriterClient(asyncio.Protocol):
         try:
             future.set_result(read_told(text))
         except TallyError as error:
-            _fail(future, error)
-
-
-def _fail(future: "asyncio.Future[int] | asyncio.Future[None] | asyncio.Future[Fields]", failure: TallyError) -> None:
-    if not future.done():
-        future.set_exception(failure)
-        future.exception()  # a caller that was cancelled meanwhile will not fetch it; that is no warning
+            fail(future, error)
 
 
 async def connect(stream: socket.socket) -> WriterClient:

@@ -59,7 +59,8 @@ def status(config: Path, state: Path, as_json: bool, prometheus: bool) -> None: 
     from tallystick import export  # noqa: PLC0415 - `tally --help` must not load the whole gateway
     from tallystick.wiring import followers  # noqa: PLC0415 - as above
 
-    told = export.statuses(state, [*followers.sinks_in(config).values()], followers.clock())
+    entries, source = [*followers.sinks_in(config).values()], followers.source_of(config, state)
+    told = export.statuses(state, source, entries, followers.clock())
     if as_json:
         click.echo(json.dumps([sink.to_json() for sink in told], indent=2))
     elif prometheus:
@@ -110,13 +111,15 @@ def replay(state: Path, sink: str, tenant: str, year: int, from_index: int) -> N
 
 
 @follow.command()
+@config_option
 @state_option
 @sink_argument
-def trust(state: Path, sink: str) -> None:
+def trust(config: Path, state: Path, sink: str) -> None:
     """Have SINK's follower trust the keys that stand beside the logs now, after a rotation that it did not see."""
     from tallystick import export  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick.wiring import followers  # noqa: PLC0415 - as above
 
-    ledger, source = export.Ledger.existing(state, sink), export.Directory(state)
+    ledger, source = export.Ledger.existing(state, sink), followers.source_of(config, state)
     for place in source.places():
         stated = (source.read(place)("vkey") or b"").decode(errors="replace").split("\n")
         vkeys = [line.strip() for line in stated if line.strip()]

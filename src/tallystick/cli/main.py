@@ -17,9 +17,7 @@ from tallystick.cli.demo import INTERRUPTED, demo, demo_bank, end_on_terminate
 from tallystick.cli.export import export_events, follow
 from tallystick.cli.gateway import gateway, gateway_worker
 from tallystick.cli.health import show_health
-from tallystick.cli.keeping import COMMANDS
 from tallystick.cli.places import config_option, state_option
-from tallystick.cli.search import search
 from tallystick.cli.witness import witness
 from tallystick.terms import TallyError
 
@@ -139,8 +137,6 @@ def check_config(config: Path) -> None:
 
 
 tally.add_command(audit)
-for command in (search, *COMMANDS):
-    audit.add_command(command)
 tally.add_command(demo)
 tally.add_command(export_events)
 tally.add_command(follow)

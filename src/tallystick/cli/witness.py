@@ -45,7 +45,7 @@ def init(directory: Path, key_name: str) -> None:
 def add_log(directory: Path, vkey: Path, every_year: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Know the log whose public keys are in the file VKEY, by these keys only. A running server need not restart."""
     state = room.WitnessState(directory)
-    known = state.add_log(vkey.read_text(encoding="utf-8"), every_year=every_year)
+    known = state.add_log(vkey.read_text(encoding="utf-8", errors="replace"), every_year=every_year)
     click.echo(f"{known.origin} is known by:")
     for verifier in known.verifiers:
         click.echo(f"  {verifier.label}")
@@ -63,7 +63,11 @@ def policy(directory: Path, url: str, output: Path) -> None:
         f"witness {name} {verifier.vkey} {url}".rstrip() for name, verifier in zip(names, state.verifiers, strict=True)
     ]
     lines += [f"group {state.name} all {' '.join(names)}", f"quorum {state.name}"]
-    output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    try:
+        output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}"
+        raise TallyError(code="unavailable", message=message) from error
     click.echo(f"Policy of {state.name} written to {output}.")
 
 

@@ -10,13 +10,11 @@ from tallystick.export.ledger import Ledger
 from tallystick.export.model import Place
 from tallystick.export.run import Crew
 from tallystick.export.settings import FOLDER, SinkEntry, read_sinks
-from tallystick.export.source import Directory
 from tallystick.export.status import SinkStatus, events_of, prometheus, statuses
 
 __all__ = [
     "FOLDER",
     "Crew",
-    "Directory",
     "Gate",
     "Ledger",
     "Place",

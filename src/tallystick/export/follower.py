@@ -11,7 +11,7 @@ from typing import Final
 from tallystick.audit import offline
 from tallystick.export.formats.leaf import Entry, Skipped
 from tallystick.export.lease import Lease
-from tallystick.export.ledger import Cursor, Ledger
+from tallystick.export.ledger import Aside, Cursor, Ledger
 from tallystick.export.model import STREAK, Event, Format, Limits, Place, Refused, Sink, Unavailable, is_list
 from tallystick.export.settings import SinkEntry
 from tallystick.export.source import Read, Source
@@ -84,11 +84,7 @@ class Follower:
             else:
                 self.ledger.complain(place, None)
             oldest = min(oldest, began if reached is None else reached)
-        try:
-            moved += self._try_again(clock)
-        except (offline.UntrustedError, offline.UnreadableError) as error:
-            # Said above, for the log that it is.
-            del error
+        moved += self._try_again(clock)
         if lease is not None:
             lease.renew(clock(), oldest + self.entry.max_lag_s)
         return moved
@@ -196,15 +192,23 @@ class Follower:
         """Send what was put aside once more, where somebody asked for that; each on its own, out of order."""
         count = 0
         for entry in self.ledger.aside(again=True):
-            log, _ = self._followed(entry.place)
-            log.refresh()
-            leaf = log.leaf(entry.index)
-            batch = _Batch(entry.index, -1, log.vkeys)
-            self._add(batch, entry.place, log, Record(entry.index, leaf, offline.read_fields(leaf)))
-            told = [*batch.refused, *(self._sink.deliver(batch.events) if batch.events else ())]
-            self.ledger.settle(entry, told[0].reason if told else None, clock())
+            try:
+                refused = self._send_once(entry)
+            except (offline.UntrustedError, offline.UnreadableError) as error:
+                refused = error.message
+            self.ledger.settle(entry, refused, clock())
             count += 1
         return count
+
+    def _send_once(self, entry: Aside) -> str | None:
+        """Send one event that was put aside; why it was refused again, or None."""
+        log, _ = self._followed(entry.place)
+        log.refresh()
+        leaf = log.leaf(entry.index)
+        batch = _Batch(entry.index, -1, log.vkeys)
+        self._add(batch, entry.place, log, Record(entry.index, leaf, offline.read_fields(leaf)))
+        told = [*batch.refused, *(self._sink.deliver(batch.events) if batch.events else ())]
+        return told[0].reason if told else None
 
 
 def _minimum(read: Read) -> int:

@@ -4,6 +4,7 @@ Never in here: what an event is, or how it is sent.
 """
 
 import secrets
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ POLL_S: Final = 0.25
 """Between two looks at logs in which nothing was new: a checkpoint is published every 0.2 s."""
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
+AGAIN_S: Final = 2.0
+"""Before a sink that could not be opened at all is opened again."""
 MANDATORY_WAIT_S: Final = 5.0
 """Longest back-off of a sink that calls wait for."""
 
@@ -119,12 +122,20 @@ class Crew:
             raise Stopped
 
     def _follow(self, entry: SinkEntry) -> None:
+        said = ""
         try:
-            follow_one(entry, self._state, self._source, self._clock, self._pause)
+            while True:
+                # What cannot be opened now (a secret, the ledger on a full disk, a sink that another process follows)
+                # may be there in a while. Said once, and shown by `tally follow status` where there is a ledger.
+                try:
+                    follow_one(entry, self._state, self._source, self._clock, self._pause)
+                except (TallyError, OSError, sqlite3.Error) as error:
+                    if str(error) != said:
+                        said = str(error)
+                        say(f"sink {entry.name} is not followed at the moment: {said}")
+                self._pause(AGAIN_S)
         except Stopped:
             return
-        except TallyError as error:
-            say(f"sink {entry.name} is not followed: {error.message}")
 
 
 def follow_one(entry: SinkEntry, state: Path, source: Source, clock: Clock, pause: Pause) -> None:
@@ -138,9 +149,13 @@ def follow_one(entry: SinkEntry, state: Path, source: Source, clock: Clock, paus
         lease = Lease(lease_path(state, entry.name)) if entry.mandatory else None
         if lease is not None:
             closing.callback(lease.close)
-        sink = make_sink(entry, clock, pause)
+        try:
+            sink, written = make_sink(entry, clock, pause), format_of(entry)
+        except Unavailable as failure:
+            ledger.say(failure.message, clock())
+            raise
         closing.callback(sink.close)
-        keep(Follower(entry, sink, format_of(entry), source, ledger), clock, pause, lease)
+        keep(Follower(entry, sink, written, source, ledger), clock, pause, lease)
 
 
 def say(text: str) -> None:

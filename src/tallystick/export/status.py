@@ -10,7 +10,7 @@ from tallystick.export.formats.leaf import Entry, Skipped
 from tallystick.export.ledger import Ledger, ledger_path
 from tallystick.export.model import Place
 from tallystick.export.settings import SinkEntry
-from tallystick.export.source import Directory
+from tallystick.export.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,17 @@ class SinkStatus:
         return {**asdict(self), "behind": self.behind, "behind_s": self.behind_s}
 
 
-def statuses(state: Path, entries: Sequence[SinkEntry], now: float) -> list[SinkStatus]:
+def statuses(state: Path, source: Source, entries: Sequence[SinkEntry], now: float) -> list[SinkStatus]:
     """Return the status of each sink."""
-    return [_status(state, entry, now) for entry in entries]
+    return [_status(state, source, entry, now) for entry in entries]
 
 
-def _status(state: Path, entry: SinkEntry, now: float) -> SinkStatus:
+def _status(state: Path, source: Source, entry: SinkEntry, now: float) -> SinkStatus:
     path = ledger_path(state, entry.name)
     ledger = Ledger(path) if path.exists() else None
     logs = tuple(
-        _lag(state, ledger, place, now)
-        for place in Directory(state).places()
+        _lag(source, ledger, place, now)
+        for place in source.places()
         if not entry.tenants or place.tenant in entry.tenants
     )
     if ledger is None:
@@ -80,22 +80,17 @@ def _status(state: Path, entry: SinkEntry, now: float) -> SinkStatus:
     return SinkStatus(entry.name, entry.type, entry.mandatory, logs, aside, failing, since)
 
 
-def _lag(state: Path, ledger: Ledger | None, place: Place, now: float) -> LogLag:
+def _lag(source: Source, ledger: Ledger | None, place: Place, now: float) -> LogLag:
     cursor = ledger.cursor(place) if ledger is not None else None
-    following = cursor.next if cursor is not None else 0
-    directory, trouble = (
-        state / "audit" / place.tenant / str(place.year),
-        ledger.trouble(place) if ledger is not None else None,
-    )
+    trouble = ledger.trouble(place) if ledger is not None else None
+    following, read = cursor.next if cursor is not None else 0, source.read(place)
     try:
-        size = offline.size_of(directory)
+        log = offline.Followed(read, (read("vkey") or b"").decode(errors="replace").split("\n"))
+        size = log.refresh().size
         behind = max(0, size - following)
-        oldest = next(
-            (leaf for _, leaf in offline.read_leaves(directory, range(following, following + bool(behind)))), b""
-        )
-    except offline.UnreadableError as error:
+        since = max(0.0, now - time_of(log.leaf(following))) if behind else 0.0
+    except (offline.UntrustedError, offline.UnreadableError) as error:
         return LogLag(place.tenant, place.year, following, following, 0, 0.0, trouble or error.message)
-    since = max(0.0, now - time_of(oldest)) if behind else 0.0
     return LogLag(place.tenant, place.year, following, size, behind, round(since, 3), trouble)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tallystick.audit.writer import socket_of
 from tallystick.guard import Admission, Bulkhead
 from tallystick.settings import AuditSettings
 from tallystick.terms import Refusal, ServerId
@@ -22,7 +23,7 @@ class Worker:
 
 def writer_socket(state: Path) -> Path:
     """Where the audit writer of a state directory takes in workers."""
-    return state / "run" / "audit.sock"
+    return socket_of(state)
 
 
 def writer_flags(settings: AuditSettings) -> list[str]:

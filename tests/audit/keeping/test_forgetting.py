@@ -109,6 +109,9 @@ def test_a_past_year_is_pruned_after_the_longest_retention_and_still_verifies(tm
         with pytest.raises(TallyError, match="case-12"):
             _order(desk, "prune", year=2026)
         _order(desk, "release", hold="case-12")
+        with pytest.raises(TallyError, match=r"payloads of 2026-03 \(standard\) are still kept"):
+            _order(desk, "prune", year=2026)
+        assert len(_expired(desk)) == 1
         told = _order(desk, "prune", year=2026)
         assert told["leaves"] == last + 1
     old = _log(tmp_path, 2026)

@@ -1,10 +1,11 @@
 """What keeping remembers survives the process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tallystick.audit.keeping.classes import RetentionClass
+from tallystick.audit.keeping.classes import BUILT_IN, RetentionClass
 from tallystick.audit.keeping.judge import Hold
 from tallystick.audit.keeping.ledger import Ledger
 from tallystick.terms import TallyError
@@ -15,7 +16,7 @@ HOLD = Hold("case-12", "Smith v. Bank", "2026-11-01T00:00:00.000000Z", subject="
 def test_holds_classes_and_erasures_under_way_are_there_after_a_restart(tmp_path: Path) -> None:
     first = Ledger(tmp_path / "keeping" / "bank.sqlite")
     assert first.place(HOLD)
-    assert first.configure([RetentionClass("house", 2, "rule 7")])
+    first.configure([RetentionClass("house", 2, "rule 7")], "2026-11-02T00:00:00.000000Z")
     first.begin("01J", {"subject": "a" * 64}, None)
     first.close()
     again = Ledger(tmp_path / "keeping" / "bank.sqlite")
@@ -37,10 +38,17 @@ def test_a_second_hold_of_a_name_is_not_placed(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_the_same_classes_again_are_no_change(tmp_path: Path) -> None:
+def test_what_a_weakened_statute_promised_is_remembered(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "bank.sqlite")
-    classes = [RetentionClass("house", 2, "rule 7")]
-    assert [ledger.configure(classes), ledger.configure(classes), ledger.configure([])] == [True, False, True]
+    ledger.configure([replace(BUILT_IN["sox"], years=9)], "2026-01-01T00:00:00.000000Z")
+    assert ledger.promises() == []
+    weak = replace(BUILT_IN["sox"], years=0.01)
+    ledger.configure([weak], "2026-02-01T00:00:00.000000Z")
+    ledger.configure([replace(BUILT_IN["pci"], statutory=False)], "2026-03-01T00:00:00.000000Z")
+    assert [(one.found.name, one.found.years, one.until[:7]) for one in ledger.promises()] == [
+        ("sox", 9, "2026-02"),
+        ("pci", 1, "2026-03"),
+    ]
     ledger.close()
 
 

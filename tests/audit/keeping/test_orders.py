@@ -168,7 +168,7 @@ async def test_configured_classes_are_recorded_once(bench: Bench) -> None:
     assert changed == [True, False]
     await bench.keep(2)
     [leaf] = bench.leaves("admin")
-    assert (leaf["action"], leaf["object"]) == ("retention classes", "house 2 years")
+    assert (leaf["action"], leaf["object"]) == ("retention class", "house: not defined -> 2 years (rule 7)")
     with pytest.raises(TallyError, match="retention class"):
         await bench.order("retention-classes", classes=[{"name": "house"}])
 

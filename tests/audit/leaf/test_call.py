@@ -292,11 +292,13 @@ def test_a_leaf_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monke
         decision = Decision("allow", (Reason.POLICY_ALLOWS,), (text(),), Digest("sha256:" + "%" * 64))
         tool = random.choice([None, ToolId(text())])
         target = audit.Target(text(), text(), text(), ServerId(text()), tool, TARGET.definition, TARGET.snapshot)
-        for number in range(6):
+        kept = _whose(text)
+        for number in range(16):
             at, session = NOON + random.random() * 1e6, random.choice([None, "abc123", text()])
             id_, args_c = random.choice([call_of(number), text()]), random.choice(["f" * 64, text()])
             tenant = random.choice([BANK, TenantId(text())])
-            whose, trace = random.choice([None, _whose(text)]), random.choice([None, "4" * 32, text()])
+            whose = random.choice([None, kept._replace(subject=text())])
+            trace = random.choice([None, "4" * 32, text()])
             why = random.choice([None, None, audit.model.Why(model=text())])
             size, amount = random.randrange(2**60), random.choice([None, None, "12.50"])
             each = audit.Intent(id_, at, tenant, caller, target, decision, args_c, size, session, whose, trace, why)
@@ -305,6 +307,7 @@ def test_a_leaf_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monke
 
 def test_an_outcome_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(32)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
+    shapes = [_whose(lambda: random.choice(HOSTILE)) for _ in range(3)]
     statuses: list[audit.model.Status] = ["success", "tool_error", "rpc_error", "timeout"]
     for _ in range(3000):
         each = audit.Outcome(
@@ -321,7 +324,7 @@ def test_an_outcome_out_of_a_template_is_the_leaf_of_the_encoder_byte_for_byte(m
             random.choice([None, None, None, TARGET]),
             random.choice([None, None, None, CALLER]),
             random.choice([None, None, None, DECISION]),
-            random.choice([None, _whose(lambda: random.choice(HOSTILE))]),
+            random.choice([None, *[kept._replace(subject=random.choice(HOSTILE)) for kept in shapes]]),
             random.choice([None, None, "4" * 32]),
         )
         _same(each, monkeypatch)

@@ -206,6 +206,23 @@ def of_two_writers_only_one_moves_the_checkpoint(ground: Ground, scratch: Path) 
         assert _row(_store(shelf)).body == one.body
 
 
+def a_checkpoint_that_somebody_else_has_moved_stops_the_writer(ground: Ground, scratch: Path) -> None:
+    life = Life(ground, scratch)
+    life.round()
+    with ground.opened() as shelf:
+        store = _store(shelf)
+        log = _opened(shelf, store, life.vault().keep)
+        row = _row(store)
+        # The same tree, signed anew: nothing but the compare-and-swap can tell.
+        moved = Row(shelf.signing.sign(log.checkpoint, NOON + 9), row.time_us + 1, row.opened)
+        assert store.swap(row.body, moved)
+        with pytest.raises(Unwritable, match="another writer, or a restored backup"):
+            _append_and_publish(log, 10_000)
+        assert _row(store).body == moved.body
+    life.settle()
+    life.prove()
+
+
 def _append_and_publish(log: Log, number: int) -> None:
     log.append([denial(number)])
     log.publish(Ticking())
@@ -255,6 +272,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     a_disk_that_is_full_halfway_through_a_write_loses_nothing,
     a_torn_tile_stops_the_log_and_the_journal_still_has_its_leaves,
     of_two_writers_only_one_moves_the_checkpoint,
+    a_checkpoint_that_somebody_else_has_moved_stops_the_writer,
     a_checkpoint_that_was_put_back_is_refused,
     a_clock_that_goes_back_an_hour_moves_no_checkpoint_back,
 )

@@ -139,7 +139,12 @@ def test_a_year_continues_the_log_of_the_year_before(tmp_path: Path) -> None:
     vkey = write_log(new, 1, iter([_with()(first)]), key=key)
     report = offline.verify_log(new, vkey)
     assert (report.verdict, report.findings) == ("whole", ())
-    write_log(old, 2, iter([denial(0), denial(1)]), origin=origin, key=key)
+    write_log(old, 1, iter([denial(1)]), origin=origin, key=key)
+    assert [damage.file for damage in offline.verify_log(new, vkey).damage] == ["../2025/checkpoint"]
+    # Calls that were open at the turn of the year ended in the old log.
+    write_log(old, 3, iter([denial(0), denial(1), denial(2)]), origin=origin, key=key)
+    assert offline.verify_log(new, vkey).ok
+    write_log(old, 3, iter([denial(1), denial(0), denial(2)]), origin=origin, key=key)
     assert [damage.file for damage in offline.verify_log(new, vkey).damage] == ["../2025/checkpoint"]
     write_log(old, 1, iter([denial(0)]), origin=origin)
     (finding,) = offline.verify_log(new, vkey).findings

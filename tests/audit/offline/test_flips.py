@@ -52,20 +52,20 @@ def test_every_eleventh_byte_of_real_leaves_is_found(tmp_path: Path) -> None:
     _check(files_of(write_log(tmp_path, real_leaf)), lambda _: 11, opaque=False)
 
 
-def test_a_flipped_byte_of_the_checkpoint_in_the_database_stops_the_writer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["body", "time_us", "opened"])
+def test_a_flipped_byte_of_the_row_in_the_database_stops_the_writer(tmp_path: Path, column: str) -> None:
     with opened_state(tmp_path) as state:
         log = opened_log(state)
         log.append([intent(0)])
         log.publish(Ticking())
     with closing(sqlite3.connect(tmp_path / "audit.sqlite", isolation_level=None)) as database:
-        (body,) = database.execute("SELECT body FROM log").fetchone()
-        whole = str(body).encode()
+        (held,) = database.execute(f"SELECT {column} FROM log").fetchone()  # noqa: S608 - one of three names
+        whole = str(held).encode()
         for offset in range(0, len(whole), max(1, len(whole) // SAMPLES)):
             changed = whole[:offset] + bytes([whole[offset] ^ 1]) + whole[offset + 1 :]
-            database.execute("UPDATE log SET body = ?", (changed.decode(errors="replace"),))
-            state = State(tmp_path, initialize=False)
-            try:
-                with pytest.raises(Unwritable):
-                    opened_log(state)
-            finally:
-                state.close()
+            value: object = changed.decode(errors="replace")
+            if column == "time_us":
+                value = int(changed) if changed.isdigit() else held + offset + 1
+            database.execute(f"UPDATE log SET {column} = ?", (value,))  # noqa: S608 - one of three names
+            with pytest.raises(Unwritable), closing(State(tmp_path, initialize=False)) as state:
+                opened_log(state)

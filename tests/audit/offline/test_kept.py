@@ -130,3 +130,19 @@ def test_an_erasure_of_a_later_year_or_behind_the_part_counts(state: State) -> N
     write_log(later, 1, iter([erased]), origin="localhost/bank/2027")
     report = state.verify()
     assert (report.payloads, [finding.kind for finding in report.findings]) == ({"present": 4}, ["chain"])
+
+
+def test_pruned_leaves_are_told_with_the_leaf_that_says_so(state: State) -> None:
+    state.verify()
+    (state.log / "minimum-index").write_text("4\n")
+    shutil.rmtree(state.log / "tile" / "entries")
+    vkey = offline.read_vkey(state.log)
+    (finding,) = offline.verify_log(state.log, vkey).findings
+    assert (finding.kind, "no leaf that is here records it" in finding.text) == ("pruned", True)
+    later, gone = state.log.with_name("2027"), {"year": 2026, "first": 0, "last": 3}
+    for ranges, findings in (([{**gone, "last": 2}], ["pruned"]), ([{**gone, "year": 2025}], ["pruned"]), ([gone], [])):
+        leaf = _forgetting(NOON + 1, action="expire", classes=[], ranges=ranges)
+        write_log(later, 1, iter([leaf]), origin="localhost/bank/2027", key=KEY)
+        report = offline.verify_log(state.log, vkey)
+        assert [finding.kind for finding in report.findings] == findings
+    assert (report.verdict, report.pruned_under) == ("whole", "leaf 0 of 2027")

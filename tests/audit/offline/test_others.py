@@ -1,10 +1,7 @@
 """A log is held against what others have kept of it: older checkpoints, and those that witnesses have cosigned."""
 
-from collections.abc import Iterator
-from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from urllib.request import Request, urlopen
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,6 +12,7 @@ from tallystick.audit.tlog.cosign import SigningKey, signing_key
 from tallystick.audit.tlog.message import COSIGNATURE, ML_DSA_44
 from tallystick.audit.tlog.note import read_note, with_signatures
 from tests.audit.sample import NOON, ORIGIN, denial
+from tests.audit.witness.servers import running
 
 KEY = Ed25519PrivateKey.generate()
 WITNESSES = {"alpha": signing_key(COSIGNATURE, b"a" * 32), "beta": signing_key(ML_DSA_44, b"b" * 32)}
@@ -96,6 +94,20 @@ def test_a_quorum_that_lags_behind_covers_what_all_of_it_has_seen(tmp_path: Path
     assert ("witness", 100) in [(finding.kind, finding.index) for finding in report.findings]
 
 
+def test_the_last_cosigned_checkpoint_counts_while_the_newest_waits(tmp_path: Path) -> None:
+    cosigned = _cosigned(_log(tmp_path / "before", 100)[1], "alpha")
+    vkey, _ = _log(tmp_path / "log", 300)
+    (tmp_path / "log" / "cosigned").write_text(cosigned)
+    report = offline.verify_log(tmp_path / "log", vkey, offline.Wanted(policy=_policy("alpha")))
+    assert (report.verdict, report.cosigned) == ("whole", 100)
+    assert offline.verify_log(tmp_path / "log", vkey).ok
+    (tmp_path / "log" / "cosigned").write_text(cosigned.replace("100", "101", 1))
+    assert [damage.file for damage in offline.verify_log(tmp_path / "log", vkey).damage] == ["cosigned"]
+    rewritten = _cosigned(_log(tmp_path / "other", 100, first=1)[1], "alpha")
+    (tmp_path / "log" / "cosigned").write_text(rewritten)
+    assert [damage.file for damage in offline.verify_log(tmp_path / "log", vkey).damage] == ["checkpoint"]
+
+
 def test_a_witness_that_was_shown_another_history_is_named(tmp_path: Path) -> None:
     seen = _cosigned(_log(tmp_path / "shown", 200, first=1)[1], "beta")
     vkey, _ = _log(tmp_path / "log", 300)
@@ -109,35 +121,23 @@ def test_a_forged_cosignature_is_damage(tmp_path: Path) -> None:
     other = _cosigned(_log(tmp_path / "other", 11)[1], "alpha")
     (tmp_path / "checkpoint").write_text(with_signatures(text, [read_note(other).signatures[1].line]))
     report = offline.verify_log(tmp_path, vkey, offline.Wanted(policy=_policy("alpha")))
-    assert (report.verdict, "does not fit" in report.damage[0].text) == ("damaged", True)
+    assert (report.verdict, report.damage[0].file) == ("damaged", "checkpoint")
+    assert "does not fit" in report.damage[0].text
 
 
-@pytest.fixture
-def monitor(tmp_path: Path) -> Iterator[str]:
-    """URL of a web server that shows the files of a folder, as the monitoring side of a witness does."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            file = tmp_path / "shown" / self.path.strip("/").replace("/", "-")
-            self.send_response(200 if file.is_file() else 404)
-            self.end_headers()
-            self.wfile.write(file.read_bytes() if file.is_file() else b"")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-def test_the_checkpoint_of_a_witness_is_read_from_its_monitoring_url(tmp_path: Path, monitor: str) -> None:
-    place = tmp_path / "shown" / f"{sha256(ORIGIN.encode()).hexdigest()}-checkpoint"
-    place.parent.mkdir()
-    with pytest.raises(offline.UnreadableError, match="shows no checkpoint of localhost/bank/2026"):
-        offline.ask_witness(monitor, ORIGIN)
-    place.write_text("what it has seen\n")
-    assert offline.ask_witness(monitor, ORIGIN) == "what it has seen\n"
+def test_a_witness_tells_what_it_has_seen_under_its_monitoring_url(tmp_path: Path) -> None:
+    """A real witness, over a real socket, that has cosigned a log which is then rewritten."""
+    vkey, text = _log(tmp_path / "log", 10)
+    with running(tmp_path / "w", vkey) as witness:
+        with pytest.raises(offline.UnreadableError, match="shows no checkpoint of localhost/bank/2026"):
+            offline.ask_witness(witness.server.url, ORIGIN)
+        request = Request(f"{witness.server.url}/add-checkpoint", data=f"old 0\n\n{text}".encode())  # noqa: S310 - our own server
+        with urlopen(request) as answer:  # noqa: S310 - our own server
+            assert answer.status == 200
+        seen = offline.ask_witness(f"{witness.server.url}/", ORIGIN)
+        policy = offline.parse_policy(f"{witness.lines('w')}quorum w\n".encode())
+    wanted = offline.Wanted(others=(seen,), policy=policy)
+    assert offline.verify_log(tmp_path / "log", vkey, wanted).cosigned == 10
+    _log(tmp_path / "log", 10, first=1)
+    (damage,) = offline.verify_log(tmp_path / "log", vkey, wanted).damage
+    assert "the first 10 leaves are others than it has seen" in damage.text

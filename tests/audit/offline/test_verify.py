@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.verification import write_log as write_large_log
 from tallystick.audit import offline
 from tallystick.audit.offline import verify
+from tallystick.audit.tlog.cosign import SigningKey
 from tallystick.audit.tlog.merkle import leaf_hash, root
+from tallystick.audit.tlog.message import ED25519
 from tallystick.audit.tlog.tiles import pack, unpack
 from tallystick.terms import TallyError
 from tests.audit.offline.flips import SIZE, MemoryFiles, files_of, real_leaf, write_log
-from tests.audit.sample import Ticking, intent, log_directory, opened_log, opened_state, outcome
+from tests.audit.sample import ORIGIN, Ticking, intent, log_directory, opened_log, opened_state, outcome
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +155,60 @@ def test_a_pruned_log_is_whole_above_its_stated_minimum(log: Path) -> None:
     report = offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"256\n"}), vkey)
     assert (report.verdict, report.minimum, sum(report.kinds.values())) == ("whole", 256, 44)
     assert [finding.kind for finding in report.findings] == ["pruned"]
+    emptied = {path: whole for path, whole in content.items() if not path.startswith("tile/entries/")}
+    assert offline.verify_log(MemoryFiles({**emptied, "minimum-index": b"300\n"}), vkey).ok
     # A smaller minimum excuses no bundle that holds a leaf from it on; one past the end, or no number, is damage.
     assert not offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"255\n"}), vkey).ok
     for stated in (b"301\n", b"-1\n", b"256"):
         report = offline.verify_log(MemoryFiles({**content, "minimum-index": stated}), vkey)
         assert [damage.file for damage in report.damage] == ["minimum-index"]
+
+
+def test_bytes_behind_the_last_leaf_are_damage(log: Path) -> None:
+    content = files_of(log)
+    for path, index in (("tile/entries/000", 255), ("tile/entries/001.p/44", 299)):
+        damaged = MemoryFiles(content, {path: content[path] + b"\0"})
+        (damage,) = offline.verify_log(damaged, offline.read_vkey(log)).damage
+        assert (damage.file, damage.index, damage.text) == (path, index, "bytes follow the last leaf")
+
+
+def test_a_minimum_excuses_no_tile_above_a_leaf_that_must_be_there(log: Path) -> None:
+    content = {path: whole for path, whole in files_of(log).items() if path != "tile/0/000"}
+    report = offline.verify_log(MemoryFiles({**content, "minimum-index": b"255\n"}), offline.read_vkey(log))
+    assert [damage.file for damage in report.damage] == ["tile/0/000"]
+
+
+def test_a_checkpoint_of_another_log_under_the_key_s_name_is_damage(tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    vkey = write_large_log(tmp_path, 3, iter([b"a", b"b", b"c"]), key=key)
+    body = (tmp_path / "checkpoint").read_text().partition("\n\n")[0].replace("bank", "other") + "\n"
+    line = SigningKey(ED25519, key).sign(ORIGIN, body, 0)
+    (tmp_path / "checkpoint").write_text(f"{body}\n{line}\n")
+    (damage,) = offline.verify_log(tmp_path, vkey, opaque=True).damage
+    assert (damage.file, "another log" in damage.text) == ("checkpoint", True)
+
+
+def test_tiles_of_higher_levels_are_told_apart_from_what_lies_below_them(tmp_path: Path) -> None:
+    leaves = [b"%d" % number for number in range(65_536 + 300)]
+    vkey = write_large_log(tmp_path, len(leaves), iter(leaves))
+    content = files_of(tmp_path)
+
+    def damage(*places: tuple[str, int]) -> list[tuple[str, int | None]]:
+        changed: dict[str, bytes] = {}
+        for path, offset in places:
+            whole = content[path]
+            changed[path] = whole[:offset] + bytes([whole[offset] ^ 1]) + whole[offset + 1 :]
+        report = offline.verify_log(MemoryFiles(content, changed), vkey, opaque=True)
+        return [(damage.file, damage.index) for damage in report.damage]
+
+    assert damage() == []
+    above, lower, bundle = ("tile/1/000", 5 * 32), ("tile/0/007", 9 * 32), ("tile/entries/007", 3)
+    assert damage(above) == [("tile/1/000", 5 * 256)]
+    assert damage(lower) == [("tile/0/007", 7 * 256 + 9)]
+    assert damage(above, bundle) == [("tile/1/000", 5 * 256), ("tile/entries/007", 7 * 256)]
+    # Nobody knows what was there: the tile above is to blame, and so is the one that differs from its leaves.
+    assert damage(above, lower) == [("tile/1/000", 5 * 256), ("tile/0/007", 7 * 256 + 9)]
+    assert damage(("tile/2/000.p/1", 0), above) == [("tile/2/000.p/1", 0), ("tile/1/000", 5 * 256)]
 
 
 def test_processes_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

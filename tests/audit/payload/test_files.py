@@ -335,3 +335,45 @@ def test_payloads_in_a_directory_that_is_not_mounted_are_not_said_to_be_gone(tmp
     again.close()
     (tmp_path / "away").rename(cheap)
     assert opened(state, Hand(MAY)).vault(BANK).reveal(sample.call_of(1), "args") == b"1"
+
+
+@pytest.mark.parametrize("place", ["state/payload", "state/payload/bank", "state", "link"])
+def test_payloads_are_never_moved_into_themselves(tmp_path: Path, place: str) -> None:
+    state = tmp_path / "state"
+    vault = opened(state, Hand(MAY)).vault(BANK)
+    stored(vault, 1, capture(("args", b"1")), MARCH)
+    (tmp_path / "link").symlink_to(state / "payload")
+    if place == "state":
+        (state / "bank").symlink_to(state / "payload")
+    with pytest.raises(OSError, match="is where the payloads are"):
+        vault.tier(MAY, str(tmp_path / place))
+    assert vault.reveal(sample.call_of(1), "args") == b"1"
+    assert segments(state / "payload/bank") == ["standard/2026-03-1.pay"]
+
+
+def test_a_cheaper_directory_is_for_one_state_directory_only(tmp_path: Path) -> None:
+    cheap = tmp_path / "cheap"
+    vaults = [opened(tmp_path / name, Hand(MAY)) for name in ("one", "two")]
+    for at in vaults:
+        stored(at.vault(BANK), 1, capture(("args", b"1")), MARCH)
+    vaults[0].vault(BANK).tier(MAY, str(cheap))
+    with pytest.raises(OSError, match="not of this state directory"):
+        vaults[1].vault(BANK).tier(MAY, str(cheap))
+    stored(vaults[0].vault(BANK), 2, capture(("args", b"2")), APRIL)
+    assert vaults[0].vault(BANK).tier(MAY, str(cheap)).segments == 1
+    for number, at in enumerate(vaults):
+        at.close()
+        again = opened(tmp_path / ("one", "two")[number], Hand(MAY)).vault(BANK)
+        assert again.reveal(sample.call_of(1), "args") == b"1"
+
+
+def test_a_segment_is_never_moved_over_another(tmp_path: Path) -> None:
+    state, cheap = tmp_path / "state", tmp_path / "cheap"
+    vault = opened(state, Hand(MAY)).vault(BANK)
+    stored(vault, 1, capture(("args", b"1")), MARCH)
+    vault.tier(MAY, str(cheap))
+    stored(vault, 2, capture(("args", b"2")), APRIL)
+    (cheap / "bank/standard/2026-04-1.pay").write_bytes(b"something else")
+    with pytest.raises(OSError, match="exists already and differs"):
+        vault.tier(MAY, str(cheap))
+    assert vault.reveal(sample.call_of(2), "args") == b"2"

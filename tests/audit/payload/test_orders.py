@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import AsyncGenerator, Mapping
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -10,136 +11,160 @@ import pytest
 from tallystick import audit
 from tallystick.audit.client import WriterClient, order, start_writer
 from tallystick.audit.model import Unwritable
-from tallystick.terms import TallyError
+from tallystick.terms import TallyError, TenantId
 from tests.audit import sample
 from tests.audit.leaf.test_event import SCHEMA
-from tests.audit.payload.stored import BANK, capture
+from tests.audit.payload.stored import ALICE, capture
 from tests.audit.payload.transit_server import TOKEN, Engine, serving
 
 pytestmark = pytest.mark.anyio
-ASKED = {"tenant": BANK, "call": sample.call_of(1), "field": "args", "why": "case 12", "operator": "ana"}
+_NUMBERS = count()
+
+
+class Desk:
+    """A tenant of its own in a running record, with one payload."""
+
+    def __init__(self, writer: WriterClient, state: Path) -> None:
+        self.writer = writer
+        self.state = state
+        self.tenant = TenantId(f"bank-{next(_NUMBERS)}")
+
+    async def keep(self, number: int, content: bytes) -> None:
+        """Record a call with a payload, and wait until it can be read."""
+        index = await self.writer.append(self.tenant, sample.intent(number), capture(("args", content)))
+        await self.writer.reach(self.tenant, index, "published")
+
+    def asked(self, **changes: object) -> dict[str, object]:
+        """An order that reveals the arguments of call 1."""
+        said = {"call": sample.call_of(1), "field": "args", "why": "case 12", "operator": "ana"}
+        return {"order": "reveal", "tenant": self.tenant, **said, **changes}
+
+    async def order(self, fields: Mapping[str, object]) -> Mapping[str, object]:
+        """Give an order; its leaves are published when this returns."""
+        told = await self.writer.order(fields)
+        indices = msgspec.convert(told.get("leaves", {}), dict[str, int])
+        if isinstance(leaf := told.get("leaf"), int):
+            indices[self.tenant] = leaf
+        for tenant, index in indices.items():
+            await self.writer.reach(TenantId(tenant), index, "published")
+        return told
+
+    def leaves(self, kind: str) -> list[dict[str, object]]:
+        """Published leaves of a kind; every leaf fits the schema."""
+        log = next((self.state / "audit" / self.tenant).iterdir())
+        every = range(audit.offline.size_of(log))
+        read = [audit.offline.read_fields(leaf) for _, leaf in audit.offline.read_leaves(log, every)]
+        assert all(SCHEMA.is_valid(one) for one in read)
+        return [one for one in read if one["kind"] == kind]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One loop for the module, because its writer's client lives in it."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[tuple[WriterClient, Path]]:
+    """One writer for all tests but the last."""
+    state = tmp_path_factory.mktemp("state")
+    async with start_writer(state, "localhost", initialize=True) as client:
+        yield client, state
 
 
 @pytest.fixture
-async def writer(tmp_path: Path) -> AsyncGenerator[WriterClient]:
-    """A writer with one payload."""
-    async with start_writer(tmp_path, "localhost", initialize=True) as client:
-        await keep(client, 1, b'{"iban":"x"}')
-        yield client
+async def desk(running: tuple[WriterClient, Path]) -> Desk:
+    """A tenant with one payload."""
+    made = Desk(*running)
+    await made.keep(1, b'{"iban":"x"}')
+    return made
 
 
-async def keep(client: WriterClient, number: int, content: bytes) -> None:
-    index = await client.append(BANK, sample.intent(number), capture(("args", content)))
-    await client.reach(BANK, index, "published")
-
-
-def leaves(state: Path, kind: str) -> list[dict[str, object]]:
-    """Published leaves of a kind; every leaf fits the schema."""
-    log = next((state / "audit" / BANK).iterdir())
-    read = [
-        audit.offline.read_fields(leaf) for _, leaf in audit.offline.read_leaves(log, range(audit.offline.size_of(log)))
-    ]
-    assert all(SCHEMA.is_valid(one) for one in read if one["kind"] == kind)
-    return [one for one in read if one["kind"] == kind]
-
-
-async def asked(client: WriterClient, name: str, **fields: object) -> Mapping[str, object]:
-    """Give an order; its leaf is published when this returns."""
-    told = await client.order({"order": name, "operator": "ana", **fields})
-    for index in msgspec.convert(told.get("leaves", {}), dict[str, int]).values():
-        await client.reach(BANK, index, "published")
-    return told
-
-
-async def test_a_payload_is_told_after_the_record_says_so(writer: WriterClient, tmp_path: Path) -> None:
-    told = await writer.order({"order": "reveal", **ASKED})
+async def test_a_payload_is_told_after_the_record_says_so(desk: Desk) -> None:
+    told = await desk.order(desk.asked())
     assert isinstance(told["content"], str)
     assert b64decode(told["content"]) == b'{"iban":"x"}'
-    assert told["commitment"] == audit.leaf.commit(writer.commitment_key, sample.call_of(1), "args", b'{"iban":"x"}')
-    assert isinstance(told["leaf"], int)
-    await writer.reach(BANK, told["leaf"], "published")
-    (leaf,) = leaves(tmp_path, "export")
+    key = desk.writer.commitment_key
+    assert told["commitment"] == audit.leaf.commit(key, sample.call_of(1), "args", b'{"iban":"x"}')
+    (leaf,) = desk.leaves("export")
     said = {"purpose": "payload", "why": "case 12", "operator": "ana", "call": sample.call_of(1), "field": "args"}
     assert said.items() <= leaf.items()
 
 
-async def test_a_large_payload_goes_to_a_new_file_that_its_owner_alone_reads(
-    writer: WriterClient, tmp_path: Path
-) -> None:
-    await keep(writer, 2, b"x" * (2 << 20))
-    large = {**ASKED, "call": sample.call_of(2)}
+async def test_a_large_payload_goes_to_a_new_file_that_its_owner_alone_reads(desk: Desk, tmp_path: Path) -> None:
+    await desk.keep(2, b"x" * (2 << 20))
+    large, target = desk.asked(call=sample.call_of(2)), tmp_path / "told"
     with pytest.raises(TallyError, match="has 2097152 bytes: name a file"):
-        await writer.order({"order": "reveal", **large})
-    target = tmp_path / "told"
-    told = await writer.order({"order": "reveal", **large, "file": str(target)})
+        await desk.order(large)
+    told = await desk.order({**large, "file": str(target)})
     assert (told["file"], "content" in told) == (str(target), False)
     assert target.read_bytes() == b"x" * (2 << 20)
     assert target.stat().st_mode & 0o777 == 0o600
     for wrong in (target, "told", tmp_path / "none/told"):
         with pytest.raises(TallyError, match="name a file that does not exist yet"):
-            await writer.order({"order": "reveal", **large, "file": str(wrong)})
-    assert len(leaves(tmp_path, "export")) <= 1
+            await desk.order({**large, "file": str(wrong)})
+    assert len(desk.leaves("export")) == 1
 
 
 @pytest.mark.parametrize("missing", ["why", "operator", "call", "field", "tenant"])
-async def test_an_order_without_a_reason_or_an_operator_tells_nothing(writer: WriterClient, missing: str) -> None:
-    fields = {name: value for name, value in ASKED.items() if name != missing}
+async def test_an_order_without_a_reason_or_an_operator_tells_nothing(desk: Desk, missing: str) -> None:
     with pytest.raises(TallyError, match=missing):
-        await writer.order({"order": "reveal", **fields})
+        await desk.order({name: value for name, value in desk.asked().items() if name != missing})
 
 
-async def test_what_is_gone_is_told_as_gone_and_nothing_leaves(writer: WriterClient, tmp_path: Path) -> None:
-    assert await writer.order({"order": "reveal", **ASKED, "field": "result"}) == {"gone": "never"}
-    erased = {"order": "erase", "tenant": BANK, "subject": "a1" * 32, "basis": "GDPR 17", "operator": "ana"}
-    await writer.order(erased)
-    assert (await writer.order({"order": "reveal", **ASKED}))["gone"] == "erased"
-    await keep(writer, 3, b"x")
-    assert leaves(tmp_path, "export") == []
+async def test_what_is_gone_is_told_as_gone_and_nothing_leaves(desk: Desk) -> None:
+    assert await desk.order(desk.asked(field="result")) == {"gone": "never"}
+    erasure = {"order": "erase", "tenant": desk.tenant, "subject": ALICE, "basis": "GDPR 17", "operator": "ana"}
+    await desk.order(erasure)
+    assert (await desk.order(desk.asked()))["gone"] == "erased"
+    assert desk.leaves("export") == []
 
 
-async def test_a_tenant_without_a_log_has_no_payloads_and_gets_none(writer: WriterClient, tmp_path: Path) -> None:
+async def test_a_tenant_without_a_log_has_no_payloads_and_gets_none(desk: Desk) -> None:
     with pytest.raises(TallyError):
-        await writer.order({"order": "reveal", **ASKED, "tenant": "nobody"})
-    assert not (tmp_path / "payload/nobody").exists()
+        await desk.order(desk.asked(tenant="nobody"))
+    assert not (desk.state / "payload/nobody").exists()
 
 
-async def test_a_rotation_is_on_record_and_old_payloads_stay_readable(writer: WriterClient, tmp_path: Path) -> None:
-    told = await asked(writer, "rotate-payload-keys")
-    assert told["keyring_key"] == 2
-    await keep(writer, 2, b"new")
-    (leaf,) = [one for one in leaves(tmp_path, "key") if one["purpose"] == "payload"]
-    assert {"action": "introduced", "keys": ["keyring key 2"], "provider": "file"}.items() <= leaf.items()
-    assert "content" in await writer.order({"order": "reveal", **ASKED})
+async def test_a_rotation_is_on_record_and_old_payloads_stay_readable(desk: Desk) -> None:
+    told = await desk.order({"order": "rotate-payload-keys", "operator": "ana"})
+    (leaf,) = desk.leaves("key")
+    said = {"purpose": "payload", "action": "introduced", "keys": [f"keyring key {told['keyring_key']}"]}
+    assert {**said, "provider": "file", "operator": "ana"}.items() <= leaf.items()
+    await desk.keep(2, b"new")
+    assert "content" in await desk.order(desk.asked())
 
 
-async def test_rewrapping_renews_the_master_key_in_the_file(writer: WriterClient, tmp_path: Path) -> None:
-    before = (tmp_path / "keys/payload-master").read_text().split()
-    await asked(writer, "rewrap-payload-keys")
-    assert (tmp_path / "keys/payload-master").read_text().split()[0] == "2"
-    assert before[1] not in (tmp_path / "keys/payload-master").read_text()
-    (leaf,) = [one for one in leaves(tmp_path, "key") if one["purpose"] == "payload"]
+async def test_rewrapping_renews_the_master_key_in_the_file(desk: Desk) -> None:
+    before = (desk.state / "keys/payload-master").read_text().split()
+    await desk.order({"order": "rewrap-payload-keys", "operator": "ana"})
+    number, key = (desk.state / "keys/payload-master").read_text().split()
+    assert (int(number), key != before[1]) == (int(before[0]) + 1, True)
+    (leaf,) = desk.leaves("key")
     assert leaf["action"] == "rewrapped"
-    told = await writer.order({"order": "payload-keys"})
-    assert told["live"] == {"bank": 1}
-    assert msgspec.convert(told["keyring_keys"], list[dict[str, object]])[0]["master"] == "2"
+    told = await desk.order({"order": "payload-keys"})
+    assert msgspec.convert(told["live"], dict[str, int])[desk.tenant] == 1
+    masters = [entry["master"] for entry in msgspec.convert(told["keyring_keys"], list[dict[str, object]])]
+    assert set(masters) == {number}
 
 
-async def test_the_keys_move_to_transit_and_the_next_start_needs_it(writer: WriterClient, tmp_path: Path) -> None:
-    engine = Engine(derived=True)
+async def test_the_keys_move_to_transit_and_the_next_start_needs_it(tmp_path: Path) -> None:
+    state, token_file, engine = tmp_path / "state", tmp_path / "token", Engine(derived=True)
     engine.rotate("tallystick")
-    (tmp_path / "token").write_text(TOKEN)
-    (tmp_path / "token").chmod(0o600)
+    token_file.write_text(TOKEN)
+    token_file.chmod(0o600)
     with serving(engine) as url:
-        keys = {"provider": "transit", "url": url, "key": "tallystick", "token_file": str(tmp_path / "token")}
-        told = await asked(writer, "rewrap-payload-keys", to=keys)
+        keys = {"provider": "transit", "url": url, "key": "tallystick", "token_file": str(token_file)}
+        async with start_writer(state, "localhost", initialize=True) as client:
+            desk = Desk(client, state)
+            await desk.keep(1, b"x")
+            told = await desk.order({"order": "rewrap-payload-keys", "operator": "ana", "to": keys})
         assert (told["before"], told["provider"]) == ("file", "transit")
-        assert not (tmp_path / "keys/payload-master").exists()
-        writer.close()
-        await writer.closed
+        assert not (state / "keys/payload-master").exists()
         with pytest.raises(Unwritable, match=r"was wrapped by transit.*set audit.keys.provider to transit"):
-            order(tmp_path, {"order": "payload-keys"})
+            order(state, {"order": "payload-keys"})
         flags = ["--keys", msgspec.json.encode(keys).decode()]
-        assert "content" in order(tmp_path, {"order": "reveal", **ASKED}, flags)
+        assert "content" in order(state, desk.asked(), flags)
         engine.sealed = True
         with pytest.raises(Unwritable, match=r"provider transit .*sealed.*Next: bao operator unseal"):
-            order(tmp_path, {"order": "payload-keys"}, flags)
+            order(state, {"order": "payload-keys"}, flags)

@@ -35,7 +35,7 @@ class Place:
     def opened(self, host: str = "a", *, initialize: bool = True) -> Generator[ScaleState]:
         """The store as a writer on a host sees it; closed at the end. Every host has the keys of the first."""
         keys = self.directory / host / "keys"
-        if host != "a" and not keys.exists():
+        if host != "a" and not keys.exists() and (self.directory / "a" / "keys").exists():
             shutil.copytree(self.directory / "a" / "keys", keys)
         state = ScaleState(self.directory / host, self.options.to_json(), initialize=initialize)
         try:
@@ -62,6 +62,10 @@ class Operator(Client, Protocol):
 
     def create_bucket(self, **keywords: object) -> Mapping[str, object]:
         """Make a bucket."""
+        ...
+
+    def put_bucket_lifecycle_configuration(self, **keywords: object) -> Mapping[str, object]:
+        """Say what goes when."""
         ...
 
     def put_object_retention(self, **keywords: object) -> Mapping[str, object]:

@@ -182,7 +182,7 @@ async def test_an_object_store_that_is_away_is_waited_for_up_to_the_backlog(plac
     finally:
         await anyio.to_thread.run_sync(place.seaweed.kill)
         await anyio.to_thread.run_sync(place.seaweed.start)
-    assert "leaves wait for the object store, which is away" in load.refused[0]
+    assert "wait for the object store, which is away" in load.refused[0]
     async with _writer(place, "a") as client:
         await load.run(client, CLIENTS, len(load.acknowledged) + 100)
     load.check(place, tmp_path / "copy")

@@ -6,17 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.audit.log.log import open_log
 from tallystick.audit.model import Unwritable
-from tests.audit.sample import BANK, ORIGIN, YEAR, Failing, Ticking, denial
+from tests.audit.sample import Ticking, denial
 from tests.audit.scale.place import Place, opened_log
 from tests.audit.scale.test_store import mirrored, report_of
 from tests.audit.scale.wire import How, Wire, wire
 
 START = 250
 MORE = 10
-COMMITS = (b"INSERT INTO journal", b"UPDATE log SET body", b"DELETE FROM journal")
-OBJECTS = (b"/tile/entries/000", b"/tile/0/000", b"/tile/0/001.p/4", b"/tile/1/000.p/1", b"/checkpoint")
+APPEND = b"INSERT INTO journal"
+COMMITS = (
+    APPEND,
+    *(pytest.param(what, marks=pytest.mark.live) for what in (b"UPDATE log SET body", b"DELETE FROM journal")),
+)
+OBJECTS = (
+    b"/tile/entries/000",
+    *(
+        pytest.param(what, marks=pytest.mark.live)
+        for what in (b"/tile/0/000", b"/tile/0/001.p/4", b"/tile/1/000.p/1", b"/checkpoint")
+    ),
+)
 
 
 @contextmanager
@@ -51,7 +60,7 @@ def _sound(place: Place, acknowledged: int, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["before", "after"])
-@pytest.mark.parametrize("what", COMMITS, ids=bytes.decode)
+@pytest.mark.parametrize("what", COMMITS, ids=lambda what: what.decode())
 def test_a_connection_that_is_lost_in_a_commit_is_made_again_and_the_database_asked(
     place: Place, tmp_path: Path, what: bytes, how: How
 ) -> None:
@@ -68,6 +77,7 @@ def test_a_connection_that_is_lost_in_a_commit_is_made_again_and_the_database_as
     _sound(place, START + 3, tmp_path / "copy")
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("how", ["before", "after"])
 def test_a_commit_of_which_nobody_can_tell_stops_the_writer_and_is_found_again(
     place: Place, tmp_path: Path, how: How
@@ -76,7 +86,7 @@ def test_a_commit_of_which_nobody_can_tell_stops_the_writer_and_is_found_again(
     with _wired(place.change(reconnect_s=0.0)) as (wired, database, _):
         with wired.opened() as state:
             log = opened_log(state)
-            database.cut(how, COMMITS[0])
+            database.cut(how, APPEND)
             with pytest.raises(Unwritable, match="the journal cannot be written"):
                 log.append([denial(START)])
         assert database.cuts == 1
@@ -84,7 +94,7 @@ def test_a_commit_of_which_nobody_can_tell_stops_the_writer_and_is_found_again(
 
 
 @pytest.mark.parametrize("how", ["before", "after", "busy"])
-@pytest.mark.parametrize("what", OBJECTS, ids=bytes.decode)
+@pytest.mark.parametrize("what", OBJECTS, ids=lambda what: what.decode())
 def test_a_put_that_fails_is_read_back_and_done_again(place: Place, tmp_path: Path, what: bytes, how: How) -> None:
     _filled(place)
     with _wired(place) as (wired, _, objects):
@@ -95,31 +105,3 @@ def test_a_put_that_fails_is_read_back_and_done_again(place: Place, tmp_path: Pa
             assert log.publish(Ticking())
         assert objects.cuts == 1
     _sound(place, START + MORE, tmp_path / "copy")
-
-
-def test_each_write_may_fail_at_the_door_and_nothing_acknowledged_is_lost(place: Place, tmp_path: Path) -> None:
-    def attempt(at: int, *, stored: bool) -> tuple[int, list[str]]:
-        """A round whose n-th write fails; how many leaves were acknowledged."""
-        with place.opened() as state:
-            opened_log(state)
-            store = Failing(state.store(BANK, YEAR), at, stored=stored)
-            acknowledged = 0
-            try:
-                log = open_log(store, state.signing, ORIGIN, BANK, Ticking())
-                acknowledged = log.append([denial(number) for number in range(MORE)]) + MORE
-                log.publish(Ticking())
-            except Unwritable:
-                pass
-            return acknowledged, store.writes
-
-    _filled(place)
-    _, writes = attempt(-1, stored=False)
-    assert {"journal", "settle", "swap", "show checkpoint", "forget"} <= set(writes)
-    acknowledged = START + MORE
-    for at, name in enumerate(writes):
-        for stored in (False, True):
-            reached, _ = attempt(at, stored=stored)
-            acknowledged = max(acknowledged, reached)
-            with place.opened() as state:
-                assert opened_log(state).size >= acknowledged, (name, stored)
-    _sound(place, acknowledged, tmp_path / "copy")

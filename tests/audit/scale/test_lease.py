@@ -10,7 +10,8 @@ import pytest
 from tallystick.audit.log.journal import Tail, frame, read_tail
 from tallystick.audit.log.log import Row
 from tallystick.audit.model import Unwritable
-from tests.audit.sample import BANK, YEAR, Ticking, denial
+from tallystick.audit.writer.sequence import Refused
+from tests.audit.sample import BANK, ORIGIN, YEAR, Ticking, denial
 from tests.audit.scale.place import Place, opened_log
 from tests.audit.scale.test_store import mirrored, report_of
 
@@ -25,6 +26,7 @@ def _let_it_expire(place: Place) -> None:
     _sql(place, "UPDATE lease SET until = clock_timestamp() - interval '1 second'")
 
 
+@pytest.mark.live
 def test_a_second_writer_is_refused_while_the_first_one_lives_and_told_who_that_is(place: Place) -> None:
     # The lease would run out while the second one waits: the first renews it, with nothing to write.
     place = place.change(lease_s=0.9, wait_s=1.5)
@@ -33,6 +35,15 @@ def test_a_second_writer_is_refused_while_the_first_one_lives_and_told_who_that_
         with pytest.raises(Unwritable, match=r"the lease of tenant bank is held by .*, process \d+ for another"):
             opened_log(other)
         assert log.append([denial(0)]) == 0
+
+
+def test_a_tenant_whose_writer_is_another_one_is_refused_at_once_and_the_others_go_on(place: Place) -> None:
+    with place.change(wait_s=0.0).opened("b") as standby:
+        with place.opened() as one:
+            opened_log(one)
+            with pytest.raises(Refused, match="the lease of tenant bank is held by"):
+                standby.create(BANK, YEAR + 1, ORIGIN, 1)
+        standby.create("other", YEAR, ORIGIN.replace("bank", "other"), 1)
 
 
 def test_whoever_ends_in_order_lets_the_next_one_in_at_once(place: Place) -> None:

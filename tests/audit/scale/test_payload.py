@@ -129,6 +129,7 @@ def test_payloads_are_locked_as_long_as_their_class_keeps_them_and_then_expire(p
         assert "cannot be deleted" in vault.records.damaged[0]
 
 
+@pytest.mark.live
 def test_what_is_not_locked_any_more_is_deleted_when_it_expires(place: Place) -> None:
     place = place.change(class_years={"brief": 2 / (365.25 * DAY)})
     with place.opened() as state, _vault(state, place.directory / "a", NOON + 400 * DAY) as vault:
@@ -141,6 +142,7 @@ def test_what_is_not_locked_any_more_is_deleted_when_it_expires(place: Place) ->
         assert vault.reveal(_call(0), "args") == Gone("expired")
 
 
+@pytest.mark.live
 def test_a_lost_index_is_made_anew_out_of_the_objects(place: Place) -> None:
     with place.opened() as state, _vault(state, place.directory / "a") as vault:
         vault.keep(vault.seal(intent(0), _capture(), NOON))

@@ -9,8 +9,10 @@ import psycopg
 import pytest
 from botocore.exceptions import ClientError  # pyright: ignore[reportMissingTypeStubs] - it has none
 
+from tallystick.audit.log.journal import frame
 from tallystick.audit.model import Unwritable
 from tallystick.audit.scale import open_scale
+from tallystick.audit.scale.bucket.objects import Objects
 from tests.audit.sample import BANK, YEAR, Ticking, denial
 from tests.audit.scale.place import BUCKET, Place, opened_log, operator
 from tests.audit.scale.test_store import mirrored, report_of
@@ -50,15 +52,37 @@ def test_a_locked_tile_is_neither_deleted_nor_bypassed_nor_is_its_lock_shortened
     for attempt in attempts:
         with pytest.raises(ClientError, match="AccessDenied"):
             attempt()
+
+
+def test_what_is_replaced_soon_is_locked_for_a_day_and_what_is_newest_at_the_end_for_years(place: Place) -> None:
+    partials = ["tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/001.p/44"]
     with place.opened() as state:
         objects = state.objects.below(f"{BANK}/{YEAR}/")
-        until = objects.locked_until(TILE)
-        assert until is not None
-        assert (until - _today()).days == 2556
-        partial, shown = (objects.locked_until(path) for path in ("tile/0/001.p/44", "checkpoint"))
-        assert partial is not None
-        assert shown is not None
-        assert max(partial, shown) - _today() < timedelta(days=1)
+        log = opened_log(state)
+        for at in range(0, 300, 100):
+            log.append([denial(number) for number in range(at, at + 100)])
+            log.publish(Ticking())
+        terms = {path: _days(objects, path) for path in (TILE, "tile/entries/000", *partials, "checkpoint")}
+        assert terms == {TILE: 2556, "tile/entries/000": 2556, **dict.fromkeys([*partials, "checkpoint"], 0)}
+        # Those of a tile that is complete now are hidden, so that a rule of the bucket may remove them.
+        hidden = {version.path for version in objects.versions() if version.marker}
+        assert hidden == {f"tile/{kind}/000.p/{width}" for kind in ("0", "entries") for width in (100, 200)}
+        assert objects.get("tile/0/000.p/100") is None
+        assert objects.read("tile/0/000.p/100") == (objects.read(TILE) or b"")[: 100 * 32]
+        body = objects.read("checkpoint")
+    with place.opened() as state:
+        objects = state.objects.below(f"{BANK}/{YEAR}/")
+        assert {path: _days(objects, path) for path in (*partials, "vkey")} == dict.fromkeys([*partials, "vkey"], 2556)
+        (kept,) = [version.path for version in objects.versions("checkpoints/")]
+        assert _days(objects, kept) == 2556
+        assert objects.read(kept) == body
+        assert kept.startswith("checkpoints/300-")
+
+
+def _days(objects: Objects, path: str) -> int:
+    until = objects.locked_until(path)
+    assert until is not None
+    return (until - _today()).days
 
 
 def test_a_tile_over_which_something_was_laid_is_told_and_read_as_it_was(place: Place, tmp_path: Path) -> None:
@@ -74,6 +98,7 @@ def test_a_tile_over_which_something_was_laid_is_told_and_read_as_it_was(place: 
     _filled(place, 1)
 
 
+@pytest.mark.live
 def test_a_copy_is_brought_up_to_date_by_fetching_what_is_new(place: Place, tmp_path: Path) -> None:
     _filled(place, 600)
     first = mirrored(place, tmp_path / "copy")
@@ -89,6 +114,7 @@ def test_a_bucket_that_cannot_lock_is_refused(place: Place) -> None:
         open_scale(place.directory / "a", place.change(bucket="plain").options.to_json(), initialize=True)
 
 
+@pytest.mark.live
 def test_a_tile_that_was_put_by_somebody_else_stops_the_writer(place: Place) -> None:
     _filled(place, 200)
     client = operator(place.seaweed)
@@ -113,6 +139,7 @@ def test_a_database_that_may_lose_a_commit_is_refused(place: Place, setting: str
         open_scale(place.directory / "a", place.options.to_json(), initialize=True)
 
 
+@pytest.mark.live
 def test_a_database_that_is_full_stops_the_writer_and_nothing_of_the_batch_is_stored(place: Place) -> None:
     _filled(place, 10)
     full = """
@@ -130,6 +157,17 @@ def test_a_database_that_is_full_stops_the_writer_and_nothing_of_the_batch_is_st
     with place.opened() as state:
         log = opened_log(state)
         assert log.append([denial(10)]) == 10
+
+
+@pytest.mark.parametrize("first", [1, 3, 40])
+def test_a_batch_that_does_not_follow_the_last_one_is_refused(place: Place, first: int) -> None:
+    with place.opened() as state:
+        opened_log(state).append([denial(0), denial(1)])
+        store = state.store(BANK, YEAR)
+        with pytest.raises(OSError, match=f"holds 2 leaves where {first} were acknowledged|was not taken"):
+            store.journal(frame(first, [denial(9)]))
+        store.journal(frame(2, [denial(2)]))
+        assert opened_log(state).size == 3
 
 
 def test_a_batch_that_is_missing_or_changed_in_the_database_is_found(place: Place) -> None:

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.verification import write_log as write_large_log
 from tallystick.audit import offline
-from tallystick.audit.tlog.cosign import signing_key
-from tallystick.audit.tlog.message import COSIGNATURE, ML_DSA_44
+from tallystick.audit.tlog.cosign import SigningKey, signing_key
+from tallystick.audit.tlog.message import COSIGNATURE, ED25519, ML_DSA_44
 from tallystick.audit.tlog.note import Checkpoint, read_note, sign_checkpoint, verifier_of, with_signatures
 from tests.audit.offline.flips import expected_index, files_of, flips, real_leaf, write_log
 from tests.audit.sample import NOON, ORIGIN, denial, intent, outcome
@@ -119,6 +119,10 @@ def _replace(name: str, old: bytes, new: bytes) -> Callable[[Path], object]:
     return lambda log: (log / name).write_bytes((log / name).read_bytes().replace(old, new, 1))
 
 
+def _pruned(stated: bytes) -> Callable[[Path], object]:
+    return lambda log: (shutil.rmtree(log / "tile/entries"), _write("minimum-index", stated)(log))
+
+
 def _write(name: str, content: bytes) -> Callable[[Path], object]:
     return lambda log: (log / name).write_bytes(content)
 
@@ -146,6 +150,8 @@ def test_both_verifiers_agree_on_missing_and_changed_files(log: Path, library: P
     cases.add(_replace("checkpoint", "\u2014 localhost".encode(), "\u2014 elsewhere".encode()))
     for stated in (b"256\n", b"12", b"301\n"):
         cases.add(_write("minimum-index", stated))
+    for stated in (b"299\n", b"300\n"):
+        cases.add(_pruned(stated))
     cases.compare(library)
 
 
@@ -209,6 +215,13 @@ def test_both_verifiers_agree_on_what_others_have_kept(library: Path, tmp_path: 
     cases.add(_write("checkpoint", with_signatures(text, signed).encode()), policy=policy)
     cases.add(_write("checkpoint", with_signatures(text, signed[:1]).encode()), policy=policy)
     cases.add(_nothing, policy=policy)
+    other = (tmp_path / "older" / "checkpoint").read_text()
+    forged = [one.sign(name, read_note(other).body, NOON) for name, one in witnesses.items()]
+    cases.add(_write("checkpoint", with_signatures(text, forged).encode()), policy=policy)
+    cases.add(_replace("tile/entries/000", b"denial", b"denied"), policy=policy)
+    body = read_note(text).body.replace("bank", "other")
+    line = SigningKey(ED25519, key).sign(ORIGIN, body, NOON)
+    cases.add(_write("checkpoint", f"{body}\n{line}\n".encode()))
     assert [case.report.verdict for case in cases.cases] == [
         "whole",
         "damaged",
@@ -216,18 +229,22 @@ def test_both_verifiers_agree_on_what_others_have_kept(library: Path, tmp_path: 
         "whole",
         "unverified",
         "unverified",
+        "damaged",
+        "damaged",
+        "damaged",
     ]
     cases.compare(library)
 
 
 def test_a_proof_and_a_receipt_are_checked_with_the_key_alone(log: Path, library: Path, tmp_path: Path) -> None:
     keys, proof, leaf, receipt = log / "vkey", tmp_path / "proof", tmp_path / "leaf", tmp_path / "receipt"
-    other, forged, broken = tmp_path / "other", tmp_path / "forged", tmp_path / "broken"
+    other, forged, broken, renamed = (tmp_path / name for name in ("other", "forged", "broken", "renamed"))
     leaves = dict(offline.read_leaves(log, range(300)))
     proof.write_text(offline.prove(log, 7))
     leaf.write_bytes(leaves[7])
     receipt.write_text(json.dumps({"leaf": leaves[7].decode(), "index": 7, "proof": proof.read_text()}))
     forged.write_text(receipt.read_text().replace("success", "timeout"))
+    renamed.write_text(keys.read_text().replace("bank", "bonk", 1))
     broken.write_text('{"leaf": 1}')
     other.write_text(verifier_of(ORIGIN, Ed25519PrivateKey.generate()).vkey)
     ran = _run(
@@ -240,9 +257,12 @@ def test_a_proof_and_a_receipt_are_checked_with_the_key_alone(log: Path, library
             ["--keys", str(other), "--receipt", str(receipt)],
             ["--keys", str(keys)],
             ["--keys", str(proof), str(log)],
+            ["--keys", str(renamed), str(log)],
+            ["--keys", str(keys), "--policy", str(broken), str(log)],
+            ["--keys", str(keys), "--policy", str(tmp_path / "nowhere"), str(log)],
         ],
     )
-    assert [code for code, _ in ran.told] == [0, 0, 1, 1, 3, 2, 2]
+    assert [code for code, _ in ran.told] == [0, 0, 1, 1, 3, 2, 2, 2, 3, 2]
     assert ran.told[0][1] == ran.told[1][1] == f"proven: leaf 7 of {ORIGIN}, a log of 300 leaves\n"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick.audit.tlog.cosign import signing_key
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
@@ -20,6 +21,7 @@ from tallystick.audit.tlog.note import (
     read_note,
     signature_line,
     signed_by,
+    verifier_of,
     with_signatures,
 )
 
@@ -200,6 +202,29 @@ def test_a_key_in_text_form_is_read_back_and_no_letter_of_it_can_change(kind: in
     ):
         with pytest.raises(NoteError):
             parse_vkey(text)
+
+
+@pytest.mark.parametrize(("kind", "length"), [(ED25519, 33), (COSIGNATURE, 31), (ML_DSA_44, 32), (ED25519, 0)])
+def test_a_key_of_another_length_than_its_type_has_is_refused(kind: int, length: int) -> None:
+    with pytest.raises(NoteError, match=f"it has {length} bytes"):
+        parse_vkey(Verifier("bank.example", bytes(length), kind).vkey)
+
+
+@pytest.mark.parametrize("wrong", ["ext\x01\n", "ext\x1b[2J\n", "ext\t\n", "ext\r\n"])
+def test_a_note_with_control_characters_is_refused_whoever_signed_it(wrong: str) -> None:
+    body, key = f"{CHECKPOINT.body}{wrong}", signing_key(ED25519, bytes(32))
+    text = f"{body}\n{key.sign(ORIGIN, body, 5)}\n"
+    with pytest.raises(NoteError, match="no control characters"):
+        open_checkpoint(text, key.verifier(ORIGIN))
+
+
+def test_a_root_that_is_written_in_another_way_is_refused_whoever_signed_it() -> None:
+    # The last letter before the padding has two bits that stand for nothing.
+    root = b64encode(bytes(32)).decode()
+    body, key = f"{ORIGIN}\n7\n{root[:-2]}B=\n", Ed25519PrivateKey.from_private_bytes(bytes(32))
+    value = verifier_of(ORIGIN, key).key_id + key.sign(body.encode())
+    with pytest.raises(NoteError, match="not canonical"):
+        open_checkpoint(f"{body}\n{signature_line(ORIGIN, value)}\n", verifier_of(ORIGIN, key))
 
 
 def test_a_key_of_an_unknown_type_says_so() -> None:

@@ -60,11 +60,12 @@ def running(
 
 
 class Lie(NamedTuple):
-    """What a lying witness answers: status, media type, content. Every request's body is kept."""
+    """What a lying witness answers: status, media type, content, and how many bytes it says will follow after that."""
 
     status: int
     kind: str
     content: bytes
+    missing: int = 0
 
 
 @contextmanager
@@ -74,14 +75,16 @@ def lying(answer: Callable[[bytes], Lie]) -> Generator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Lie."""
-            status, kind, content = answer(self.rfile.read(int(self.headers["Content-Length"])))
+            status, kind, content, missing = answer(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(status)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(len(content) + missing))
             if status in {301, 307}:
                 self.send_header("Location", content.decode())
             self.end_headers()
             self.wfile.write(content)
+            if missing:
+                self.rfile.read(1)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
             """Say nothing."""

@@ -228,6 +228,7 @@ FORGER = signing_key(COSIGNATURE, bytes([66]) * 32)
         (Lie(404, "text/plain", b"\x1b[2Junknown log\n"), r"it answered 404: '\x1b[2Junknown log'"),
         (Lie(307, "text/plain", b"http://127.0.0.1:1/elsewhere"), "it answered 307"),
         (Lie(200, "text/plain", b"x" * (1 << 20)), "no signature lines"),
+        (Lie(200, "text/plain", b"x" * (300 << 10), missing=1 << 40), "no signature lines"),
     ],
 )
 def test_a_witness_that_lies_is_not_believed(

@@ -290,6 +290,21 @@ def test_of_many_requests_at_once_each_continues_the_one_before(witness: Witness
     assert state.seen(ORIGIN).size == max(checkpoint.size for checkpoint in sizes)
 
 
+def test_a_request_that_another_one_has_overtaken_gets_no_cosignature(tmp_path: Path, state: WitnessState) -> None:
+    beside = WitnessState(tmp_path / "witness")
+    other = Witness(beside, Clock())
+
+    def overtaken() -> float:
+        # Between the look at what was seen and its replacement: another process that the lock file did not keep out.
+        assert submit(other, LOG.at(7), 0).status in {HTTPStatus.OK, HTTPStatus.CONFLICT}
+        return NOW
+
+    late = Witness(state, overtaken).add_checkpoint(tree(5, "other").request(0))
+    assert late == (HTTPStatus.CONFLICT, "7\n", SIZE)
+    assert state.seen(ORIGIN).root == LOG.at(7).checkpoint.root
+    beside.close()
+
+
 def test_a_state_that_has_moved_meanwhile_is_not_overwritten(state: WitnessState) -> None:
     first, second = Seen(5, bytes(32), 1, "five"), Seen(6, bytes([1]) * 32, 2, "six")
     assert state.advance(ORIGIN, Seen(), second)
@@ -329,6 +344,12 @@ def test_a_directory_holds_one_witness(tmp_path: Path, state: WitnessState) -> N
         WitnessState.create(tmp_path / "witness", "another.example")
     with pytest.raises(WitnessError, match="holds no witness"):
         WitnessState(tmp_path)
+    # What a crash has left before the name was written is no witness, and can be made one.
+    (tmp_path / "half").mkdir()
+    sqlite3.connect(tmp_path / "half" / "witness.sqlite").close()
+    with pytest.raises(WitnessError, match="holds no witness"):
+        WitnessState(tmp_path / "half")
+    WitnessState.create(tmp_path / "half", "another.example").close()
     with pytest.raises(NoteError, match="cannot name a key"):
         WitnessState.create(tmp_path / "new", "a name with spaces")
     key = tmp_path / "witness" / "keys" / "witness-mldsa44"

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -171,6 +172,10 @@ def test_a_flood_of_silent_connections_keeps_no_log_out(directory: Path) -> None
         # The longest without a request has gone first.
         silent[0].settimeout(20)
         assert silent[0].recv(1) == b""
+        threads = [thread for thread in threading.enumerate() if "process_request" in thread.name]
+        for thread in threads[:-CONNECTIONS_LIMIT]:
+            thread.join(20)
+            assert not thread.is_alive(), "the thread of a connection that was closed goes on"
         for connection in silent:
             connection.close()
 
@@ -268,7 +273,8 @@ def test_over_tls_the_certificate_is_checked(directory: Path, tmp_path: Path) ->
         url = f"https://127.0.0.1:{witness.port}"
         tally("witness", "policy", "--state", str(directory), "--url", url, "-o", str(file))
         # Somebody who says nothing, or no TLS, is in nobody's way.
-        with socket.create_connection(("127.0.0.1", witness.port)) as plain:
+        address = ("127.0.0.1", witness.port)
+        with socket.create_connection(address), socket.create_connection(address) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
             for authorities, quorum in ((certificate, True), (None, False)):
                 witnesses = Witnesses(parse_policy(file.read_bytes()), authorities=authorities, say=said.append)
@@ -290,3 +296,15 @@ def test_a_witness_prints_its_public_keys_when_it_is_made(tmp_path: Path) -> Non
     with running(tmp_path / "w", LOG.vkeys) as witness:
         lines = [key.sign(witness.state.name, body, 5) for key in witness.state.keys]
     assert [one.verifier for one in signed_by(read_note(with_signatures(LOG.note, lines)), keys)] == list(keys)
+
+
+def test_a_file_that_holds_no_keys_and_a_place_that_cannot_be_written_are_told(directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(bytes(range(256)))
+    for words, why in (
+        (["add-log", "--state", str(directory), str(tmp_path / "noise")], "line 1: a verifier key reads"),
+        (["policy", "--state", str(directory), "-o", str(tmp_path / "nowhere" / "policy")], "cannot be written"),
+        (["show", "--state", str(tmp_path)], "holds no witness"),
+    ):
+        done = subprocess.run([TALLY, "witness", *words], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 2
+        assert why in done.stderr

@@ -11,6 +11,7 @@ import pytest
 
 from tallystick.audit import offline
 from tallystick.audit.client import WriterClient, start_writer
+from tallystick.audit.signing import load_signers
 from tallystick.audit.tlog.note import open_checkpoint, parse_vkeys, read_note, signed_by
 from tallystick.audit.tlog.policy import parse_policy
 from tests.audit.sample import BANK, denial
@@ -150,3 +151,38 @@ async def test_keys_are_replaced_while_witnesses_watch(tmp_path: Path) -> None:
         ("introduced", after.splitlines(), "ana"),
         ("retired", before.splitlines(), "ana"),
     ]
+
+
+@pytest.mark.parametrize("half", ["begin", "end"])
+async def test_a_crash_right_after_the_keys_were_changed_is_made_good_at_the_next_start(
+    tmp_path: Path, half: str
+) -> None:
+    await begun(tmp_path)
+    signers = load_signers(tmp_path, initialize=False)
+    for change in (signers.begin_rotation, signers.end_rotation)[: 1 if half == "begin" else 2]:
+        change()
+        signers.settle()
+    async with start_writer(tmp_path, HOST):
+        pass
+    log = log_of(tmp_path)
+    assert (log / "vkey").read_text() == signers.vkeys((log / "checkpoint").read_text().split("\n")[0])
+    assert open_checkpoint((log / "checkpoint").read_text(), parse_vkeys((log / "vkey").read_text()), every=True)
+
+
+async def test_a_record_from_before_the_second_algorithm_gets_it_on_record_at_its_next_start(tmp_path: Path) -> None:
+    await begun(tmp_path)
+    # What an older release has left: one key, no roll, and a log that knows of no other.
+    keys, log = tmp_path / "keys", log_of(tmp_path)
+    (keys / "signing.json").unlink()
+    (keys / "audit-mldsa44").unlink()
+    first = (log / "vkey").read_text().splitlines()[0]
+    (log / "vkey").write_text(f"{first}\n")
+    for _ in range(2):
+        async with start_writer(tmp_path, HOST) as recorder:
+            await recorder.order({"order": "beat", "tenant": BANK})
+    both = (log / "vkey").read_text()
+    assert both.splitlines()[0] == first
+    assert open_checkpoint((log / "checkpoint").read_text(), parse_vkeys(both), every=True)
+    leaves = [offline.read_fields(leaf) for _, leaf in offline.read_leaves(log, range(offline.size_of(log)))]
+    told = [(leaf["action"], leaf["keys"]) for leaf in leaves if leaf["kind"] == "key"]
+    assert told == [("introduced", both.splitlines()[1:])]

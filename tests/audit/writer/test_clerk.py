@@ -9,14 +9,15 @@ import anyio
 import pytest
 
 from tallystick import audit
-from tallystick.audit.client import join_writer, order, start_writer
+from tallystick.audit.client import connect, join_writer, order, start_writer
 from tallystick.audit.model import Unwritable
+from tallystick.audit.signing import Signers
 from tallystick.audit.tlog.note import parse_vkeys, read_note, signed_by
 from tallystick.audit.writer import frames, socket_of
 from tallystick.audit.writer.sequence import Sequencer
 from tallystick.terms import TallyError, TenantId
 from tests.audit.sample import BANK, Ticking, denial, intent, opened_state
-from tests.audit.writer.office import HOST, Desks, opened
+from tests.audit.writer.office import HOST, Desks, opened, running
 from tests.interaction.processes import writers_of
 from tests.interaction.waiting import BOUND_S, until
 
@@ -184,6 +185,29 @@ async def test_keys_are_rotated_with_overlap_and_every_step_is_on_record(tmp_pat
         assert await recorder.append(BANK, denial(1)) == 3
     keys = [each for each in _fields(tmp_path) if each["kind"] == "key"]
     assert [(each["action"], each["operator"]) for each in keys] == [("introduced", "ops"), ("retired", "ops")]
+
+
+async def test_a_new_key_signs_nothing_before_the_old_ones_cover_the_leaf_that_introduces_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    covered: list[int] = []
+    real = Signers.settle
+
+    def settle(signers: Signers) -> None:
+        covered.append(audit.offline.size_of(tmp_path / "audit" / BANK / "2026"))
+        real(signers)
+
+    monkeypatch.setattr(Signers, "settle", settle)
+    ours, theirs = socket.socketpair()
+    with running(tmp_path, [theirs]):
+        client = await connect(ours)
+        await client.append(BANK, denial(0))
+        for step, leaf in (("begin", 1), ("end", 2)):
+            told = await client.order({"order": "rotate-key", "step": step, "operator": "ops"})
+            assert told["tenants"] == {BANK: leaf}
+        client.close()
+        await client.closed
+    assert covered == [2, 3]
 
 
 async def test_a_rotation_that_a_crash_cut_short_is_finished_at_the_next_start(tmp_path: Path) -> None:

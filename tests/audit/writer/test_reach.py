@@ -16,12 +16,14 @@ from tallystick import audit
 from tallystick.audit import client as clients
 from tallystick.audit.client import WriterClient, connect, start_writer
 from tallystick.audit.model import Capture, Content, Cosigned, Cosigner, Unwritable
+from tallystick.audit.reach import Reaching
 from tallystick.audit.tlog.merkle import is_consistent
 from tallystick.audit.tlog.note import Verifier, read_checkpoint, read_note, signature_line
-from tallystick.audit.writer import publish
+from tallystick.audit.writer import frames, publish
+from tallystick.audit.writer.sequence import Sequencer
 from tallystick.terms import TallyError
 from tests.audit.sample import BANK, Ticking, call_of, capture, denial, intent, outcome, payload
-from tests.audit.writer.office import HOST, Desks, running
+from tests.audit.writer.office import HOST, Desks, opened, running
 from tests.interaction.processes import writers_of
 from tests.interaction.waiting import BOUND_S, until
 
@@ -72,6 +74,19 @@ async def test_nobody_waits_for_the_rest_of_the_publishers_pause(
                 await recorder.reach(BANK, await recorder.append(BANK, denial(number)), "published")
 
 
+async def test_what_is_published_because_a_client_goes_is_told_to_whoever_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The publisher only comes round when it is told to: what somebody else publishes is news all the same.
+    monkeypatch.setattr(publish, "PUBLISH_SECONDS", 10 * BOUND_S)
+    with anyio.fail_after(BOUND_S):
+        async with _client(tmp_path) as (recorder, desks):
+            first = await recorder.append(BANK, denial(0))
+            desks.logs.orphan(4242)
+            assert desks.logs.standing(BANK).published == first + 1
+            await recorder.reach(BANK, first, "published")
+
+
 async def test_a_proof_needs_nothing_but_the_key(tmp_path: Path) -> None:
     async with start_writer(tmp_path, HOST, initialize=True) as recorder:
         indices = [await recorder.append(BANK, denial(number)) for number in range(5)]
@@ -99,6 +114,20 @@ async def test_a_writer_that_dies_fails_whoever_waits(tmp_path: Path) -> None:
             recorder.reach(BANK, index, "published")
 
 
+async def test_the_last_leaf_of_a_year_is_published_and_cosigned_too(tmp_path: Path) -> None:
+    clock, witness = Ticking(LATE_DECEMBER), Witness()
+    async with _client(tmp_path, clock, witness) as (recorder, _):
+        witness.gate.clear()
+        last = await recorder.append(BANK, denial(0))
+        waits = [recorder.reach(BANK, last, level) for level in ("published", "cosigned")]
+        clock.now += 10
+        assert await recorder.append(BANK, denial(1)) == 1
+        witness.gate.set()
+        for wait in waits:
+            await wait
+        assert _cosigned(tmp_path, "cosigned") == (1, True)
+
+
 async def test_outcomes_of_last_years_calls_are_followed_in_last_years_log(tmp_path: Path) -> None:
     clock = Ticking(LATE_DECEMBER)
     async with _client(tmp_path, clock) as (recorder, _):
@@ -114,12 +143,22 @@ async def test_outcomes_of_last_years_calls_are_followed_in_last_years_log(tmp_p
     assert not isinstance(audit.offline.check_proof(proof, vkey, outcome(2, first[2])), audit.offline.Damage)
 
 
+def test_an_index_that_comes_again_in_a_new_year_is_the_new_years() -> None:
+    reaching = Reaching()
+    reaching.note(BANK, 2026, range(7))
+    reaching.note(BANK, 2027, range(1))
+    reaching.note(BANK, 2026, range(7, 9))
+    assert [reaching.year_of(BANK, index) for index in (0, 1, 8)] == [2027, 2027, 2026]
+    reaching.note(BANK, 2027, range(1, 9))
+    assert reaching.year_of(BANK, 8) == 2027
+
+
 class Witness:
     """A witness that cosigns what is consistent with what it saw last, unless it is away."""
 
     def __init__(self) -> None:
         self._key = Ed25519PrivateKey.generate()
-        self._seen = (0, b"")
+        self._seen: dict[str, tuple[int, bytes]] = {}
         self.away = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -134,9 +173,10 @@ class Witness:
             self.away -= 1
             return Cosigned((), quorum=False)
         assert found.origin == origin
-        if self._seen[0]:
-            assert is_consistent(self._seen, (found.size, found.root), prove(self._seen[0]))
-        self._seen = (found.size, found.root)
+        seen = self._seen.get(origin)
+        if seen is not None:
+            assert is_consistent(seen, (found.size, found.root), prove(seen[0]))
+        self._seen[origin] = (found.size, found.root)
         key = Verifier("witness", self._key.public_key().public_bytes_raw())
         line = signature_line("witness", key.key_id + self._key.sign(read_note(checkpoint).body.encode()))
         return Cosigned((line,), quorum=True)
@@ -205,14 +245,33 @@ async def test_a_capture_that_no_writer_takes_is_a_bug_of_the_caller(tmp_path: P
         assert await recorder.append(BANK, denial(0)) == 0
 
 
-async def test_a_payload_that_cannot_be_sealed_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_payload_that_cannot_be_sealed_is_refused_and_the_others_of_its_round_go_on(tmp_path: Path) -> None:
+    wrong = Capture("a" * 64, "standard", (Content("No Field", b"x"),))
+    captures = [capture(0), wrong, capture(2)]
+    pairs = [socket.socketpair() for _ in captures]
+    alarm, far = socket.socketpair()
+    told: list[tuple[int, int]] = []
+    with opened(tmp_path) as desks, alarm, far:
+        for number, ((ours, _), captured) in enumerate(zip(pairs, captures, strict=True)):
+            ours.sendall(frames.framed(BANK, *frames.bundle_of([denial(number)], {0: frames.check_capture(captured)})))
+            ours.shutdown(socket.SHUT_WR)
+        Sequencer(desks.logs, b"hello").serve([theirs for _, theirs in pairs], alarm)
+        for ours, _ in pairs:
+            with ours:
+                (_, (kind, number, _, _)), _ = frames.answers(ours.recv(4096))
+            told.append((kind, frames.place_of(number)[1] if kind == frames.ACKNOWLEDGED else -1))
+        desks.logs.publish()
+        assert desks.logs.standing(BANK).size == 2
+        assert desks.vaults.vault(BANK).reveal(call_of(2), "args") == payload(2)
+    assert told == [(frames.ACKNOWLEDGED, 0), (frames.REFUSED, -1), (frames.ACKNOWLEDGED, 1)]
+
+
+async def test_a_payload_that_is_refused_does_not_stop_the_writer(tmp_path: Path) -> None:
     async with _client(tmp_path) as (recorder, _):
-        wrong = Capture("a" * 64, "standard", (Content("No Field", b"x"),))
-        recorder.append_once(BANK, b"topic", b"value", denial(0))
-        refused = recorder.append(BANK, denial(1), wrong)
+        refused = recorder.append(BANK, denial(1), Capture("a" * 64, "standard", (Content("No Field", b"x"),)))
         with pytest.raises(Unwritable, match="names of their own"):
             await refused
-        assert await recorder.append(BANK, denial(2), capture(2)) == 1
+        assert await recorder.append(BANK, denial(2), capture(2)) == 0
 
 
 async def test_the_bytes_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,10 @@ SURROGATES = {
     "nul escape": "get\\u0000x",
 }
 
+OF_OTHER_TYPES: list[object] = json.loads(
+    '[null, -1180591620717411303424, true, "", ["x", 1], [[]], {"subject": 1}, [{"a": null}]]'
+)
+
 
 def hostile(text: str) -> Entry:
     """A denial in which everything that a stranger can name has the same text."""
@@ -249,7 +253,7 @@ def test_a_field_of_another_type_never_breaks_an_event(name: str) -> None:
     entry = ENTRIES[name]
     fields: Event = json.loads(entry.leaf)
     for field in fields.keys() - {"kind"}:
-        for value in (None, -(2**70), True, "", ["x", 1], [[]], {"subject": 1}, [{"a": None}]):
+        for value in OF_OTHER_TYPES:
             event = event_of(Entry(ORIGIN, 1, json.dumps({**fields, field: value}).encode(), entry.about))
             assert ocsf_faults({**event, "time": 0}) == [], (field, value)
             for format_ in FORMATS.values():

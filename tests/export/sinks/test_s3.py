@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tallystick.export.follower import Follower
+from tallystick.export.ledger import Ledger
 from tallystick.export.model import Unavailable, is_list, is_object
 from tallystick.export.settings import S3Options
-from tests.export.kept import indices_of, opened
+from tallystick.export.written import raw
+from tests.export.kept import ENTRY, Kept, indices_of, opened
 from tests.export.published import Published
 from tests.export.sinks.sent import PLAIN, events, format_for, secret_file
 
@@ -16,7 +19,9 @@ pytest.importorskip("boto3", reason="the extra `scale` is not installed")
 pytest.importorskip("psycopg", reason="the extra `scale` is not installed")
 
 from tallystick.audit.scale.bucket.client import Body
+from tallystick.audit.scale.options import Options
 from tallystick.export.sinks.s3 import S3Sink
+from tallystick.wiring.followers.bucket import Bucket
 from tests.audit.scale.place import BUCKET, make_bucket, operator
 from tests.audit.scale.servers import KEY, SECRET, WEED, Seaweed
 
@@ -103,3 +108,37 @@ def test_a_store_that_dies_is_unavailable_and_gets_everything_later(seaweed: Sea
     finally:
         seaweed.start()
     assert sink.deliver(batch) == []
+
+
+def test_the_record_of_the_scale_out_store_is_followed_where_it_is(seaweed: Seaweed, tmp_path: Path) -> None:
+    log, client, sink = Published(tmp_path / "state"), operator(seaweed), Kept()
+
+    def upload() -> None:
+        for path in (path for path in log.directory.rglob("*") if path.is_file()):
+            name = f"{tmp_path.name}/bank/2026/{path.relative_to(log.directory).as_posix()}"
+            client.put_object(Bucket=BUCKET, Key=name, Body=path.read_bytes())
+
+    now = 0.0
+    credentials = str(seaweed.credentials)
+    chosen = Options("", BUCKET, f"{tmp_path.name}/", seaweed.endpoint, credentials_file=credentials)
+    source = Bucket(chosen, lambda: now)
+    log.publish_calls(range(150))
+    upload()
+    follower = Follower(ENTRY, sink, raw, source, Ledger(tmp_path / "ledger.sqlite"))
+    while follower.round(lambda: now):
+        pass
+    assert sink.indices == list(range(300))
+    log.publish_calls(range(150, 160))
+    upload()
+    assert follower.round(lambda: now) == 0
+    now = 60.0
+    while follower.round(lambda: now):
+        pass
+    assert sink.indices == list(range(320))
+    seaweed.kill()
+    try:
+        now = 120.0
+        with pytest.raises(Unavailable, match=r"the record cannot be listed: .*object store"):
+            follower.round(lambda: now)
+    finally:
+        seaweed.start()

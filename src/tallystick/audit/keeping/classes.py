@@ -1,9 +1,9 @@
 """Retention classes: how long payloads are kept, by which law, and what may be asked meanwhile. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,20 @@ class RetentionClass:
     def to_json(self) -> dict[str, object]:
         """Return the class as a JSON object."""
         return asdict(self)
+
+
+class Promise(NamedTuple):
+    """A statutory class as it was until a time (RFC 3339): what was kept before is kept as it said then.
+
+    So nobody gets rid of a statute by changing the configuration, and a year that was mistyped costs no payloads.
+    """
+
+    found: RetentionClass
+    until: str
+
+    def covers(self, retention: str, ts: str, now: float) -> bool:
+        """Tell whether a payload of this class and time is protected still."""
+        return self.found.name == retention and ts < self.until and seconds(ts) > self.found.expiry(now)
 
 
 BUILT_IN: Final = {
@@ -83,11 +97,38 @@ def effective(configured: Iterable[RetentionClass]) -> dict[str, RetentionClass]
     return {**BUILT_IN, **{found.name: found for found in configured}}
 
 
+def expiry_of(found: RetentionClass, promises: Iterable[Promise], now: float) -> float:
+    """Return the time before which payloads of a class have expired, by its years and by what was promised before."""
+    bounds = [(one.found.expiry(now), seconds(one.until)) for one in promises if one.found.name == found.name]
+    return min([found.expiry(now), *[bound for bound, until in bounds if bound < until]])
+
+
+def changes(before: Mapping[str, RetentionClass], after: Mapping[str, RetentionClass]) -> list[str]:
+    """Return what differs between all classes before and after, one text for each, as the record tells it."""
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return [f"{name}: {_said(before.get(name))} -> {_said(after.get(name))}" for name in names]
+
+
+def weakened(before: Mapping[str, RetentionClass], after: Mapping[str, RetentionClass]) -> list[RetentionClass]:
+    """Return the statutory classes that protect less after a change, as they were."""
+    return [old for name, old in before.items() if old.statutory and not _as_strong(after.get(name), old)]
+
+
+def _as_strong(new: RetentionClass | None, old: RetentionClass) -> bool:
+    return new is not None and new.statutory and new.years >= old.years
+
+
+def _said(found: RetentionClass | None) -> str:
+    if found is None:
+        return "not defined"
+    return f"{found.years:g} years{', statutory' if found.statutory else ''} ({found.law})"
+
+
 def seconds(timestamp: str) -> float:
     """Seconds since the epoch of an RFC 3339 time; raises TallyError ("invalid")."""
     try:
         found = datetime.fromisoformat(timestamp)
-    except ValueError as error:
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
         message = f"{timestamp!r} is no time; write it like 2026-11-21 or 2026-11-21T09:00:00Z"
         raise TallyError(code="invalid", message=message) from error
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()

@@ -1,6 +1,7 @@
 """What the record takes on disk, and what it will take: by tenant and retention class."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
@@ -106,4 +107,9 @@ def _start(month: str) -> datetime:
 
 
 def _size(directory: Path) -> int:
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    found = 0
+    for path in directory.rglob("*"):
+        # The publisher removes incomplete tiles meanwhile.
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size if path.is_file() else 0
+    return found

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tallystick.audit.desk import Desk, Fields
-from tallystick.audit.index import Index
 from tallystick.audit.keeping.classes import RetentionClass
-from tallystick.audit.keeping.judge import Block, Held, Hold, erasure_blocks, expiry_blocks
+from tallystick.audit.keeping.holds import logs_of, open_index, record_hold
+from tallystick.audit.keeping.judge import Block, Held, erasure_blocks, expiry_blocks
 from tallystick.audit.keeping.ledger import Ledger
 from tallystick.audit.leaf import timestamp
 from tallystick.audit.leaf.event import event
@@ -32,7 +32,7 @@ def erase(desk: Desk, ledger: Ledger, tenant: TenantId, asked: Fields) -> Fields
     classes = wanted or sorted(alive | {entry.retention for entry in payloads})
     held = [Held(subject, entry.retention, entry.ts) for entry in payloads]
     holds = ledger.holds()
-    blocks = erasure_blocks(held, ledger.classes(), holds, desk.now())
+    blocks = erasure_blocks(held, ledger.classes(), holds, desk.now(), ledger.promises())
     if blocks:
         raise Blocked(blocks)
     fields = {
@@ -78,14 +78,6 @@ def expire(desk: Desk, ledger: Ledger, tenant: TenantId, operator: str) -> Field
     return {"expired": expired, "blocked": [block._asdict() for block in blocked]}
 
 
-def record_hold(desk: Desk, tenant: TenantId, hold: Hold, action: str, operator: str) -> int:
-    """Append the leaf of a hold that was placed or is about to be released."""
-    said = hold.to_json()
-    fields: dict[str, object] = {"hold": hold.name, "action": action, "matter": hold.matter, "operator": operator}
-    fields |= {name: said[name] for name in ("subject", "retention", "since", "until") if name in said}
-    return desk.append(tenant, event(Event("hold", desk.new_id(), desk.now(), tenant, fields)))
-
-
 def _destroy(
     desk: Desk,
     ledger: Ledger,
@@ -126,10 +118,8 @@ def _expire(desk: Desk, tenant: TenantId, found: RetentionClass, operator: str, 
 
 def _ranges(desk: Desk, tenant: TenantId, subject: str) -> list[dict[str, int]]:
     """First and last leaf, year by year, that name the subject."""
-    logs = sorted((desk.state / "audit" / tenant).glob("*/checkpoint"))
-    index = Index(desk.state / "index" / "records.sqlite")
+    index = open_index(desk, logs_of(desk, tenant))
     try:
-        index.follow(path.parent for path in logs)
         found = index.span(subject)
     finally:
         index.close()

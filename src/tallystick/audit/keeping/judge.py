@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
-from tallystick.audit.keeping.classes import RetentionClass, seconds
+from tallystick.audit.keeping.classes import Promise, RetentionClass, seconds
 from tallystick.audit.leaf import timestamp
 
 
@@ -51,9 +51,13 @@ class Held(NamedTuple):
 
 
 def erasure_blocks(
-    payloads: Iterable[Held], classes: Mapping[str, RetentionClass], holds: Sequence[Hold], now: float
+    payloads: Iterable[Held],
+    classes: Mapping[str, RetentionClass],
+    holds: Sequence[Hold],
+    now: float,
+    promises: Sequence[Promise] = (),
 ) -> list[Block]:
-    """Return what speaks against erasing these payloads now: each class's holds, and its statute."""
+    """Return what speaks against erasing these payloads now: each class's holds, its statute, and former statutes."""
     found: set[Block] = set()
     newest: dict[str, str] = {}
     for payload in payloads:
@@ -62,6 +66,13 @@ def erasure_blocks(
             Block(payload.retention, "hold", f"legal hold {hold.name}: {hold.matter}")
             for hold in holds
             if hold.covers(payload.subject, payload.retention, payload.ts)
+        )
+        found.update(
+            Block(
+                payload.retention, "statute", f"{one.found.law}: kept for {one.found.years:g} years, as it was promised"
+            )
+            for one in promises
+            if one.covers(payload.retention, payload.ts, now)
         )
     for name, ts in newest.items():
         statute = classes.get(name)

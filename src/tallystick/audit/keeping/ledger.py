@@ -2,18 +2,19 @@
 
 import json
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tallystick.audit.keeping.classes import RetentionClass, class_of, effective
+from tallystick.audit.keeping.classes import Promise, RetentionClass, class_of, effective, weakened
 from tallystick.audit.keeping.judge import Hold
 from tallystick.terms import TallyError
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS class (name TEXT PRIMARY KEY, said TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS hold (name TEXT PRIMARY KEY, said TEXT NOT NULL, recorded INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS promise (said TEXT NOT NULL, until TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, said TEXT NOT NULL, leaf INTEGER) STRICT;
 """
 
@@ -40,18 +41,33 @@ class Ledger:
         """Return every class by name."""
         return effective(class_of(said) for said in self._said("SELECT said FROM class"))
 
-    def configure(self, classes: Sequence[RetentionClass]) -> bool:
-        """Replace the configured classes; False where nothing changes."""
-        wanted = {found.name: _json(found.to_json()) for found in classes}
+    def promises(self) -> list[Promise]:
+        """Return the statutory classes as they were before they were weakened."""
         with _told(self._path):
-            known = dict(self._database.execute("SELECT name, said FROM class").fetchall())
-            if known == wanted:
-                return False
-            self._database.execute("BEGIN IMMEDIATE")
+            rows = self._database.execute("SELECT said, until FROM promise ORDER BY until").fetchall()
+        return [Promise(class_of(json.loads(said)), str(until)) for said, until in rows]
+
+    def configure(self, classes: Sequence[RetentionClass], at: str) -> None:
+        """Replace the configured classes; what a statute promised until then (`at`, RFC 3339) is remembered."""
+        kept = [(_json(old.to_json()), at) for old in weakened(self.classes(), effective(classes))]
+        with _told(self._path), self._transaction():
+            self._database.executemany("INSERT INTO promise VALUES (?, ?)", kept)
             self._database.execute("DELETE FROM class")
-            self._database.executemany("INSERT INTO class VALUES (?, ?)", wanted.items())
-            self._database.execute("COMMIT")
-        return True
+            rows = [(found.name, _json(found.to_json())) for found in classes]
+            self._database.executemany("INSERT OR REPLACE INTO class VALUES (?, ?)", rows)
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether nobody has looked yet which holds the record knows."""
+        with _told(self._path):
+            return self._database.execute("PRAGMA user_version").fetchone() == (0,)
+
+    def recall(self, holds: Iterable[Hold]) -> None:
+        """Take over the holds that are in force by the record, beside those that are known."""
+        with _told(self._path), self._transaction():
+            rows = [(hold.name, _json(hold.to_json())) for hold in holds]
+            self._database.executemany("INSERT OR IGNORE INTO hold VALUES (?, ?, 1)", rows)
+            self._database.execute("PRAGMA user_version = 1")
 
     def holds(self) -> list[Hold]:
         """Return the holds in force, in order of name."""
@@ -90,6 +106,16 @@ class Ledger:
         with _told(self._path):
             rows = self._database.execute("SELECT id, said, leaf FROM pending ORDER BY id").fetchall()
         return [(str(identity), json.loads(said), leaf) for identity, said, leaf in rows]
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
 
     def _said(self, query: str) -> list[dict[str, object]]:
         with _told(self._path):

@@ -25,16 +25,25 @@ _MODE = 0o644
 def prune(desk: Desk, ledger: Ledger, tenant: TenantId, year: int, operator: str) -> Fields:
     """Remove the entries of the log of `year`; raises TallyError ("denied") while anything speaks against it."""
     directory = desk.state / "audit" / tenant / str(year)
+    if year >= desk.standing(tenant).year or not (directory / "checkpoint").exists():
+        message = f"not pruned: there is no log of {year} whose year is over"
+        raise TallyError(code="denied", message=message)
     ended = datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()
-    longest = max(ledger.classes().values(), key=lambda found: found.years)
-    due = longest.expiry(desk.now())
-    if year >= desk.standing(tenant).year or ended > due:
+    classes = [*ledger.classes().values(), *(promise.found for promise in ledger.promises())]
+    longest = max(classes, key=lambda found: found.years)
+    if ended > longest.expiry(desk.now()):
         message = f"not pruned: the log of {year} is kept until {longest.years:g} years after its end ({longest.law})"
         raise TallyError(code="denied", message=message)
     for hold in ledger.holds():
         if hold.since is None or seconds(hold.since) < ended:
             message = f"not pruned: legal hold {hold.name}: {hold.matter}"
             raise TallyError(code="denied", message=message)
+    kept = [usage for usage in desk.vault(tenant).usage() if usage.month <= f"{year}-12"]
+    if kept:
+        message = (
+            f"not pruned: payloads of {kept[0].month} ({kept[0].retention}) are still kept; run `tally audit expire`"
+        )
+        raise TallyError(code="denied", message=message)
     size = size_of(directory)
     fields: dict[str, object] = {
         "action": "expire",
@@ -54,6 +63,9 @@ def prune(desk: Desk, ledger: Ledger, tenant: TenantId, year: int, operator: str
     sync_directory(directory)
     for number in range(-(-size // WIDTH)):
         _remove(directory / tile_path(None, number))
+    # The query index told of those leaves, too. Whoever asks next makes it anew.
+    for name in ("records.sqlite", "records.sqlite-wal", "records.sqlite-shm"):
+        (desk.state / "index" / name).unlink(missing_ok=True)
     return {**fields, "leaves": size, "leaf": index}
 
 

@@ -344,6 +344,9 @@ def open_log(
         log.late.update(log.opened.values())
         log.append([in_doubt(call_id, tenant, index, now) for index, call_id in sorted(log.opened.items())])
         log.publish(clock)
+    # The keys were changed, and a crash came before this log showed them.
+    if store.read("vkey") != signing.vkeys(origin).encode():
+        log.renew(clock)
     return log
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from hashlib import sha256
 from http.client import HTTPException
+from pathlib import Path
+from ssl import create_default_context
 from typing import Final, NamedTuple
 from urllib.request import urlopen
 
@@ -15,6 +17,8 @@ from tallystick.audit.tlog.tiles import tile_node
 
 PATIENCE_S: Final = 10.0
 """Seconds that a witness has for its answer."""
+COSIGNED: Final = "cosigned"
+"""File of a log with the newest checkpoint that a quorum has cosigned; the newest of all may be waiting for that."""
 _CHECKPOINT_LIMIT: Final = 1 << 20
 
 
@@ -25,14 +29,16 @@ class Heard(NamedTuple):
     untold: tuple[str, ...] = ()
 
 
-def ask_witness(url: str, origin: str) -> str:
+def ask_witness(url: str, origin: str, ca_file: Path | None = None) -> str:
     """Newest checkpoint of a log that a witness shows under its monitoring URL (C2SP tlog-witness).
 
-    Raises UnreadableError: a witness that does not answer proves nothing.
+    `ca_file`: whose certificate it must have, if not one of the system's. Raises UnreadableError: a witness that does
+    not answer proves nothing.
     """
     where = f"{url.rstrip('/')}/{sha256(origin.encode()).hexdigest()}/checkpoint"
     try:
-        with urlopen(where, timeout=PATIENCE_S) as answer:  # noqa: S310 - who calls lets http and https pass
+        trust = create_default_context(cafile=ca_file)
+        with urlopen(where, timeout=PATIENCE_S, context=trust) as answer:  # noqa: S310 - who calls lets http and https pass
             return answer.read(_CHECKPOINT_LIMIT).decode()
     except (OSError, HTTPException, ValueError) as error:
         message = f"the witness at {url} shows no checkpoint of {origin}: {error}"
@@ -53,23 +59,31 @@ def hear(
     (text, checkpoint), (texts, policy) = own, others
     untold: list[str] = []
     sizes: dict[str, int] = {}
-    for other in (text, *texts) if policy is not None else texts:
+    kept = files.read(COSIGNED)
+    beside = () if kept is None else (kept.decode(errors="replace"),)
+    named = [("checkpoint", text)] if policy is not None else []
+    named += [(COSIGNED, other) for other in beside] + [("other checkpoint", other) for other in texts]
+    for name, other in named:
         try:
             seen = checkpoint if other == text else open_checkpoint(other, keys)
             cosigners = frozenset[str]() if policy is None else policy.cosigners(other)
         except NotSignedError as error:
-            untold.append(f"the other checkpoint is {error.message}")
+            # A key that is trusted now need not have signed what was cosigned before a rotation.
+            if name != COSIGNED:
+                untold.append(f"the other checkpoint is {error.message}")
             continue
         except NoteError as error:
-            story.blame("other checkpoint", None, error.message)
+            story.blame(name, None, error.message)
             continue
         wrong = _disagreement(files, checkpoint, seen)
         if wrong is not None:
             index = checkpoint.size if seen.size > checkpoint.size else None
-            who = ", ".join(sorted(cosigners)) or "the other checkpoint"
+            who = ", ".join(sorted(cosigners)) or (
+                "the other checkpoint" if name != COSIGNED else f"the file {COSIGNED}"
+            )
             story.blame("checkpoint", index, f"{who}: {wrong}")
             continue
-        sizes |= {name: max(seen.size, sizes.get(name, 0)) for name in cosigners}
+        sizes |= {one: max(seen.size, sizes.get(one, 0)) for one in cosigners}
     if policy is None:
         return Heard(None, tuple(untold))
     cosigned = _covered(sizes, policy, checkpoint.size)

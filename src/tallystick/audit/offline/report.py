@@ -34,9 +34,10 @@ class Report:
 
     `damages` and `found` count all damage and findings, of which the first thousand are listed. `unverified` says what
     could not be told with what was given. `part` are the leaves that were read, `first` and `last` the times of the
-    first and the last of them. `cosigned`: number of leaves that a quorum of the policy has cosigned. `payloads` counts
-    those that leaves say are kept, by what became of them; `payloads_gone` are the first of those that were erased or
-    have expired, each with the leaf that says so.
+    first and the last of them. Leaves before `minimum` may be gone; `pruned_under` names the leaf that says so.
+    `cosigned`: number of leaves that a quorum of the policy has cosigned. `payloads` counts those that leaves say are
+    kept, by what became of them; `payloads_gone` are the first of those that were erased or have expired, each with the
+    leaf that says so.
     """
 
     origin: str
@@ -53,6 +54,7 @@ class Report:
     cosigned: int | None = None
     part: tuple[int, int] = (0, 0)
     minimum: int = 0
+    pruned_under: str = ""
     first: str = ""
     last: str = ""
     payloads: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -42,8 +42,12 @@ class Extent:
         return min(WIDTH, (self.size >> 8 * level) - number * WIDTH)
 
     def gone(self, level: int, number: int) -> bool:
-        """Whether a tile, or a bundle with level 0, may be missing."""
+        """Whether a tile may be missing."""
         return (number + 1) << 8 * (level + 1) <= self.minimum
+
+    def pruned(self, number: int) -> bool:
+        """Whether a bundle may be missing: the last one, too, once all leaves that it has are below the minimum."""
+        return min((number + 1) * WIDTH, self.size) <= self.minimum
 
     def touches(self, level: int, number: int) -> bool:
         """Whether a tile stands above a leaf of the part."""
@@ -189,7 +193,7 @@ class _Tiles:
             genuine = next((row for row in (stored, digests) if row is not None and root(row) == expected), None)
         self._judge(0, number, stored, genuine, expected)
         path, first = tile_path(None, number, width), number * WIDTH
-        if content is None and not extent.gone(0, number):
+        if content is None and not extent.pruned(number):
             self._story.blame(path, first, "is missing")
         if content is None or genuine is None:
             self._story.lose(range(first, first + width))

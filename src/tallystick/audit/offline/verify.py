@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tallystick.audit.offline.content import Kept, Story, check_kept, check_told, ended, forgotten
+from tallystick.audit.offline.content import Forgotten, Kept, Story, check_kept, check_told, ended, forgotten
 from tallystick.audit.offline.follow import Followed, UntrustedError
 from tallystick.audit.offline.others import hear
 from tallystick.audit.offline.read import Damage, DirectoryFiles, Files, UnreadableError, read_fields
@@ -77,8 +77,6 @@ def verify_log(
         story = check_tree(files, extent, opened.checkpoint.root, pool, progress)
     if minimum > size:
         story.blame(MINIMUM_FILE, None, f"is no number of leaves up to {size}")
-    elif minimum:
-        story.find("pruned", minimum, f"leaves before this one may be gone, as {MINIMUM_FILE} states")
     for file, wrong in _beside(opened):
         story.blame(file, None, wrong)
     return _conclude(opened, wanted, extent, story)
@@ -88,13 +86,17 @@ def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> 
     """Hold the log against what lies beside it, and report."""
     files, keys, text, checkpoint, signed = opened
     heard = hear(files, (text, checkpoint), keys, (wanted.others, wanted.policy), story)
-    kept = Kept({}, ())
+    kept, pruned = Kept({}, ()), ""
     if not extent.opaque:
         check_told(files, keys, story)
         for finding in ended(story):
             story.find(finding.kind, finding.index, finding.text)
+        erasures = _forgotten(opened, extent, story) if wanted.payloads is not None or extent.minimum else []
+        if extent.minimum:
+            pruned = _pruned_under(opened, extent, erasures, story)
         if wanted.payloads is not None:
-            kept = _payloads(opened, extent, wanted.payloads, story)
+            leaves = genuine_leaves(files, extent, story)
+            kept = check_kept(leaves, _year(opened), erasures, wanted.payloads, story)
     return Report(
         checkpoint.origin,
         checkpoint.size,
@@ -110,6 +112,7 @@ def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> 
         cosigned=heard.cosigned,
         part=(extent.part.start, extent.part.stop),
         minimum=extent.minimum,
+        pruned_under=pruned,
         first=story.first,
         last=story.last,
         payloads=kept.counted,
@@ -176,20 +179,35 @@ def _beside(opened: _Opened) -> Generator[tuple[str, str]]:
             yield "vkey", f"{key.label} is not a key that signed the checkpoint"
 
 
-def _payloads(opened: _Opened, extent: Extent, root: Path, story: Story) -> Kept:
-    """Look for the payloads. What was erased may be on record behind the part, or in a later year's log."""
-    prefix, _, year = opened.checkpoint.origin.rpartition("/")
-    this = int(year) if year.isdecimal() else 0
+def _year(opened: _Opened) -> int:
+    """Year of a log, by its origin; 0 where it says none."""
+    year = opened.checkpoint.origin.rpartition("/")[2]
+    return int(year) if year.isdecimal() else 0
+
+
+def _forgotten(opened: _Opened, extent: Extent, story: Story) -> list[Forgotten]:
+    """Every erasure on record: those of the part, those behind it, and those in the logs of later years."""
+    prefix, year = opened.checkpoint.origin.rpartition("/")[0], _year(opened)
     whole = len(extent.part) == extent.size
-    erasures = forgotten(story.told, this) if whole else []
-    for name in opened.files.names("..") if year.isdecimal() else ():
-        if name.isdecimal() and int(name) > this - (not whole):
+    erasures = forgotten(story.told, year) if whole else []
+    for name in opened.files.names("..") if year else ():
+        if name.isdecimal() and int(name) > year - (not whole):
             vkeys = [Verifier(f"{prefix}/{name}", key.key, key.kind).vkey for key in opened.keys]
             try:
                 erasures += forgotten(_erasures(Followed(_Shard(opened.files, name).read, vkeys)), int(name))
             except (UntrustedError, UnreadableError) as error:
                 story.find("chain", None, f"erasures on record in {prefix}/{name} are left out: {error.message}")
-    return check_kept(genuine_leaves(opened.files, extent, story), this, erasures, root, story)
+    return erasures
+
+
+def _pruned_under(opened: _Opened, extent: Extent, erasures: list[Forgotten], story: Story) -> str:
+    """Name of the leaf that records that leaves were pruned; a finding where there is none."""
+    for one in erasures:
+        if any(year == _year(opened) and first == 0 and last >= extent.minimum - 1 for year, first, last in one.pruned):
+            return one.name
+    text = f"leaves before this one may be gone, as {MINIMUM_FILE} states, and no leaf that is here records it"
+    story.find("pruned", extent.minimum, text)
+    return ""
 
 
 class _Shard(NamedTuple):

@@ -138,6 +138,7 @@ class FileRecords:
         with self._lock:
             moving = [one for one in self._catalog.segments() if one.month <= through and one.place == ""]
             if moving:
+                self._claim(Path(place) / self._root.name)
                 self._note_tier(place)
             for segment in moving:
                 self._release((segment.retention, segment.month))
@@ -222,6 +223,24 @@ class FileRecords:
         through = self.expired().get(retention, "")
         return [one for one in self._catalog.segments() if one.retention == retention and one.month <= through]
 
+    def _claim(self, target: Path) -> None:
+        """Make a cheaper directory ours; raises OSError for one that is the payload directory, or somebody else's."""
+        ours, theirs = self._root.resolve(), target.resolve()
+        if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+            raise OSError(EIO, f"{target} is where the payloads are: choose a directory of its own")
+        identity, owner = self._root / "id", target / "owner"
+        if not identity.exists():
+            write_durably(identity, os.urandom(16).hex().encode(), 0o600)
+            sync_directory(self._root)
+        if target.exists() and any(target.iterdir()):
+            known = owner.read_bytes() if owner.exists() else b"nobody we know"
+            if known != identity.read_bytes():
+                raise OSError(EIO, f"{target} holds what is not of this state directory: choose another directory")
+            return
+        make_directory(target)
+        write_durably(owner, identity.read_bytes(), 0o600)
+        sync_directory(target)
+
     def _note_tier(self, directory: str) -> None:
         path = self._root / "tiers"
         known = path.read_text().splitlines() if path.exists() else []
@@ -232,6 +251,9 @@ class FileRecords:
     def _move(self, segment: Segment, directory: str) -> None:
         source, target = self._path(segment), self._path(segment._replace(place=directory))
         make_directory(target.parent)
+        if target.exists() and not cmp(source, target, shallow=False):
+            message = f"{target} exists already and differs; {source} stays where it is"
+            raise OSError(EIO, message)
         beside = target.with_name(target.name + ".new")
         with source.open("rb") as old, beside.open("wb") as new:
             os.fchmod(new.fileno(), 0o600)

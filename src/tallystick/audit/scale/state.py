@@ -21,6 +21,7 @@ from tallystick.audit.scale.bucket.objects import Objects
 from tallystick.audit.scale.bucket.uploads import Uploads
 from tallystick.audit.scale.database.connection import SCHEMA, Database
 from tallystick.audit.scale.database.lease import Leases
+from tallystick.audit.scale.keeper import Keeper
 from tallystick.audit.scale.options import Options, parse_options, read_dsn
 from tallystick.audit.scale.payload.keyring import SCHEMA as KEYS
 from tallystick.audit.scale.payload.keyring import ScaleKeyring
@@ -29,6 +30,7 @@ from tallystick.audit.scale.payload.records import ScaleRecords
 from tallystick.audit.scale.store import ScaleStore
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
 from tallystick.audit.tlog.note import Checkpoint
+from tallystick.audit.writer.sequence import Refused
 from tallystick.terms import TenantId
 
 _HOLDER = "scale-holder"
@@ -62,6 +64,9 @@ class ScaleState:
         self._leases = Leases(renewals, _holder(directory), options.lease_s, options.wait_s)
         self._opened.callback(self._leases.close)
         self._closing = threading.Event()
+        self._keeper = Keeper(self._others, self._leases.tenants, self._uploads)
+        self._keeper.start()
+        self._opened.callback(self._keeper.close)
         self._opened.callback(self._closing.set)
 
     def _connected(self, dsn: str) -> Database:
@@ -77,9 +82,10 @@ class ScaleState:
     def store(self, tenant: str, year: int) -> ScaleStore:
         """Store of a log that exists, under the tenant's lease; finishes a creation that a crash cut short."""
         name = f"{tenant}/{year}"
-        uploads = Uploads(self.objects.below(name + "/"), self._options, _realtime, self._closing)
         try:
-            store = ScaleStore(name, self._leases, (self._commits, self._others), uploads, self._options.backlog)
+            store = ScaleStore(
+                name, self._leases, (self._commits, self._others), self._uploads(name), self._options.backlog
+            )
             rows = self._others.rows("SELECT origin, body FROM log WHERE log = %s AND NOT ready", (name,))
             for origin, body in rows:
                 self._furnish(store, name, str(origin), str(body))
@@ -89,9 +95,15 @@ class ScaleState:
         return store
 
     def create(self, tenant: str, year: int, origin: str, time_us: int) -> None:
-        """Create an empty log; raises Unwritable when anything says that it existed before."""
+        """Create an empty log; raises Unwritable when anything says that it existed before.
+
+        Raises Refused, which is no reason to stop, for a tenant whose writer is another one.
+        """
         name = f"{tenant}/{year}"
-        self._leases.take(tenant)
+        try:
+            self._leases.take(tenant, patient=False)
+        except Unwritable as error:
+            raise Refused(error.message) from error
         if self.objects.below(name + "/").versions():
             message = f"{origin}: the bucket holds its objects but the database does not know it; restore the database"
             raise Unwritable(message)
@@ -104,8 +116,11 @@ class ScaleState:
     def payload_places(self, tenant: TenantId, master: Master) -> tuple[ScaleKeyring, ScaleRecords]:
         """Where the payload keys and the payloads of a tenant are; takes its lease. Raises OSError, Unwritable."""
         databases = (self._commits, self._others)
-        keyring = ScaleKeyring(databases, tenant, self._leases.take(tenant), master)
+        keyring = ScaleKeyring(databases, tenant, self._leases.take(tenant, patient=False), master)
         return keyring, ScaleRecords(self._others, self.objects.below(f"{tenant}/payload/"), tenant, self._days)
+
+    def _uploads(self, name: str) -> Uploads:
+        return Uploads(self.objects.below(name + "/"), self._options, self._closing)
 
     def _days(self, retention: str) -> float:
         """For how long payloads of a class are locked: as long as it keeps them, or where nobody knows, shortly."""

@@ -8,6 +8,7 @@ forge nor destroy what is locked, only hide it, and that is seen through (`Objec
 """
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from errno import EIO
 from struct import Struct
@@ -21,6 +22,8 @@ from tallystick.audit.scale.database.lease import HELD, Leases
 
 _HEAD: Final = Struct(">4sQI")
 """What every batch starts with: magic, index of its first leaf, number of leaves."""
+_BACKLOG_BYTES: Final = 48 << 20
+"""Less than the writer's own bound, past which whoever appends would wait for the publisher."""
 _OVERWRITTEN: Final = frozenset({"checkpoint", "cosigned", "vkey"})
 _APPEND: Final = f"""
 WITH {HELD}, moved AS (
@@ -49,6 +52,8 @@ class ScaleStore:
         self._uploads = uploads
         self._backlog = backlog
         self._published = 0
+        self._waiting: deque[tuple[int, int]] = deque()
+        self._waiting_bytes = 0
 
     def read(self, path: str) -> bytes | None:
         """Content of an object, or None."""
@@ -70,9 +75,7 @@ class ScaleStore:
         """Insert the batch that follows the last one; durable when it returns."""
         _, first, count = _HEAD.unpack_from(batch)
         past = first + count
-        away = self._uploads.away
-        if away is not None and past - self._published > self._backlog:
-            raise OSError(EIO, f"{past - self._published} leaves wait for the object store, which is away: {away}")
+        self._refuse_if_full(past, len(batch))
         values = (self._tenant, self._token, past, self._name, first, first, past, batch)
         rows = self._commits.certain(
             lambda: self._commits.run(_APPEND, values), lambda: 1 if self._stands(first, past) else None
@@ -99,8 +102,9 @@ class ScaleStore:
         raise OSError(EIO, f"the batch of leaf {segment.first} is damaged at byte {length}")
 
     def forget(self, size: int) -> None:
-        """Drop batches that tiles replace. Incomplete tiles go by the bucket's lifecycle rule."""
+        """Drop batches that tiles replace, and hide incomplete tiles that are complete now."""
         self._others.again(_FORGET, (self._tenant, self._token, self._name, size))
+        self._uploads.forget(size)
 
     def row(self) -> Row | None:
         """Trusted state of the log."""
@@ -124,6 +128,18 @@ class ScaleStore:
         if swapped:
             self._published = int(new.body.split("\n")[1])
         return swapped
+
+    def _refuse_if_full(self, past: int, size: int) -> None:
+        """Bound what waits in memory, and in the journal, for an object store that is away."""
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= self._published:
+            self._waiting_bytes -= waiting.popleft()[1]
+        waiting.append((past, size))
+        self._waiting_bytes += size
+        away, leaves = self._uploads.away, past - self._published
+        if away is not None and (leaves > self._backlog or self._waiting_bytes > _BACKLOG_BYTES):
+            text = f"{leaves} leaves, {self._waiting_bytes} bytes, wait for the object store, which is away: {away}"
+            raise OSError(EIO, text)
 
     def _swapped(self, old: str, new: Row) -> int | None:
         found = self._body()

@@ -45,8 +45,7 @@ class Roll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def next_number(self) -> int:
         """Number of the next pair: none is used twice."""
-        used = [*self.current, *self.coming, *(entry.file for entry in self.retired)]
-        return 1 + max(number_of(file) for file in used)
+        return 1 + max(number_of(file) for file in self.current)
 
 
 def kind_of(file: str) -> int:

@@ -33,10 +33,8 @@ try:
 except ImportError:  # an older `cryptography`: signatures with ML-DSA-44 are passed over, those with Ed25519 remain
     MLDSA44PublicKey = None
 
-KINDS = frozenset(
-    """admin approval breakglass config denial erasure export heartbeat hold in_doubt intent key login open outcome
-    policy registry token""".split()  # noqa: SIM905 - shorter to read
-)
+_KINDS = "admin approval breakglass config denial erasure export heartbeat hold in_doubt intent key login open outcome"
+KINDS = frozenset(f"{_KINDS} policy registry token".split())
 
 
 class Damaged(Exception):
@@ -114,9 +112,7 @@ def parse_note(text: str) -> Note:
 
 def signers(note: Note, keys: list[Key]) -> list[Key]:
     """Those of the keys that have signed; a line that claims one of them and does not fit is damage."""
-    return [
-        key for key in keys for name, identity, value in note.signatures if _signed(note, key, name, identity, value)
-    ]
+    return [key for key in keys if any(_signed(note, key, *line) for line in note.signatures)]
 
 
 def _signed(note: Note, key: Key, name: str, identity: bytes, value: bytes) -> bool:
@@ -143,16 +139,19 @@ def _signed(note: Note, key: Key, name: str, identity: bytes, value: bytes) -> b
 
 def check_quorum(policy: str, note: Note) -> None:
     """Raise Untold unless the witnesses that a policy asks for have cosigned."""
-    reached, wanted = {"none"}, ""
-    for words in [line.split() for line in policy.splitlines() if line.strip() and not line.strip().startswith("#")]:
-        if words[0] == "witness" and signers(note, [parse_key(words[2])]):
-            reached.add(words[1])
-        elif words[0] == "group":
-            least = {"all": len(words[3:]), "any": 1}.get(words[2]) or int(words[2])
-            if sum(member in reached for member in words[3:]) >= least:
-                reached.add(words[1])
-        elif words[0] == "quorum":
-            wanted = words[1]
+    lines = [line.split() for line in policy.splitlines() if line.strip() and not line.strip().startswith("#")]
+    try:
+        witnesses = [(words[1], parse_key(words[2])) for words in lines if words[0] == "witness"]
+        groups = [words for words in lines if words[0] == "group"]
+        least = {words[1]: {"all": len(words) - 3, "any": 1}.get(words[2]) or int(words[2]) for words in groups}
+        (wanted,) = [words[1] for words in lines if words[0] == "quorum"]
+    except (Damaged, ValueError, LookupError) as error:
+        text = f"the policy cannot be read: {error}"
+        raise Untold(text) from error
+    reached = {"none"} | {name for name, key in witnesses if signers(note, [key])}
+    for _, name, _, *members in groups:
+        if sum(member in reached for member in members) >= least[name]:
+            reached.add(name)
     if wanted not in reached:
         text = f"the quorum {wanted!r} is not reached: cosigned by {sorted(reached - {'none'}) or 'nobody'}"
         raise Untold(text)
@@ -349,7 +348,7 @@ class Log:
         else:
             self.forerunners(path, cut(b"".join(stored)))
         if level == 0:
-            self.check_leaves(number, genuine, gone)
+            self.check_leaves(number, genuine)
             return
         for at in range(self.width(level, number)):
             self.descend(level - 1, number * 256 + at, genuine[at] if genuine else None, None)
@@ -362,15 +361,14 @@ class Log:
             if 0 < width < len(parts) and file.read_bytes() != b"".join(parts[:width]):
                 self.blame(f"{folder}/{width}", None, "is not a beginning of the tile that follows it")
 
-    def check_leaves(self, number: int, genuine: Row | None, gone: bool) -> None:  # noqa: FBT001 - one caller
+    def check_leaves(self, number: int, genuine: Row | None) -> None:
         """Check a bundle and its leaves against their genuine hashes."""
         first, width, content = number * 256, self.width(0, number), self.bundle(number)
         path, found = tile_path("entries", number, width), entries(content or b"")
-        if content is None and not gone:
+        if content is None and min(first + 256, self.size) > self.minimum:
             self.blame(path, first, "is missing")
-        wrong = [
-            at for at in range(width) if not genuine or [leaf_hash(e[2:]) for e in found[at : at + 1]] != [genuine[at]]
-        ]
+        digests = [leaf_hash(entry[2:]) for entry in found]
+        wrong = [at for at in range(width) if not genuine or digests[at : at + 1] != genuine[at : at + 1]]
         self.lost = self.lost or bool(wrong)
         if content is None or genuine is None:
             return
@@ -419,13 +417,13 @@ class Log:
             for _, peak in reversed(self.peaks[:-1]):
                 current = node_hash(peak, current)
             if current != self.older.root:
-                self.blame(
-                    "checkpoint", None, f"the first {self.older.size} leaves are not those of the older checkpoint"
-                )
+                self.blame("checkpoint", None, f"the first {self.older.size} leaves are not those of the older one")
 
 
-def check_listed(listed: str, keys: list[Key], note: Note) -> list[tuple[str, str]]:
-    """What is wrong with the list of keys beside a log: each must be a key, and have signed."""
+def check_listed(listed: str | None, keys: list[Key], note: Note) -> list[tuple[str, str]]:
+    """What is wrong with the list of keys beside a log, if there is one: each must be a key, and have signed."""
+    if listed is None:
+        return []
     try:
         known = parse_keys(listed)
         signed = signers(note, known)
@@ -441,19 +439,21 @@ def check_log(directory: Path, keys: list[Key], policy: str | None, older: str |
     text = (directory / "checkpoint").read_bytes().decode()
     listed = (directory / "vkey").read_bytes().decode(errors="replace") if (directory / "vkey").is_file() else None
     try:
-        note = open_checkpoint(text, keys, policy)
+        note = open_checkpoint(text, keys)
     except Untold:
         # The keys that the log names itself did not sign it: then the checkpoint was changed, and it is not the key.
-        if {key.text for key in keys} & {*(listed or "").splitlines()} and not signers(parse_note(text), keys):
+        if {key.text for key in keys} & {*(listed or "").splitlines()}:
             damaged("checkpoint: is not signed by the key that is listed beside it")
         raise
     before = open_checkpoint(older, keys) if older is not None else None
     log = Log(directory, note, before)
     log.check()
-    for file, wrong in check_listed(listed, keys, note) if listed is not None else ():
+    for file, wrong in check_listed(listed, keys, note):
         log.blame(file, None, wrong)
     if before and before.size > note.size:
         log.blame("checkpoint", note.size, f"the log had {before.size} leaves when the older checkpoint was signed")
+    if policy is not None and not log.damage:
+        check_quorum(policy, note)
     return f"whole: {note.origin}, {note.size} leaves, {len(log.opened)} open intents, root {note.root.hex()}", log
 
 
@@ -468,9 +468,9 @@ def main(arguments: list[str]) -> int:
         parser.error("name the log's directory, or --proof and a leaf, or --receipt")
     try:
         keys = parse_keys(given.keys.read_text())
-    except Damaged as error:
+        policy, older = (file and file.read_text() for file in (given.policy, given.older))
+    except (Damaged, OSError, ValueError) as error:
         parser.error(f"{given.keys}: {error}")
-    policy, older = (file and file.read_text() for file in (given.policy, given.older))
     damage: list[tuple[str, int | None, str]] = []
     try:
         if given.receipt is not None:

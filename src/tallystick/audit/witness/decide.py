@@ -65,7 +65,8 @@ class Witness:
     def __init__(self, state: WitnessState, clock: Clock) -> None:
         self._state = state
         self._clock = clock
-        # One lock for each log that is known: requests of one log wait for each other, those of others do not.
+        # One lock for each log that is known: its requests wait for each other instead of losing in `advance`, which is
+        # what keeps them apart even without a lock.
         self._locks: dict[str, threading.Lock] = {}
 
     def add_checkpoint(self, body: bytes) -> Answer:

@@ -11,9 +11,11 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Final
 
 from tallystick.audit.witness.decide import BODY_LIMIT, PLAIN, Answer, Witness
@@ -70,7 +72,7 @@ class WitnessServer(ThreadingHTTPServer):
             oldest = next(iter(self._connections)) if len(self._connections) >= CONNECTIONS_LIMIT else None
             self._connections[request] = None
         if oldest is not None:
-            self.shutdown_request(oldest)
+            self._cut(oldest)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - a stream server gets no datagrams
@@ -79,13 +81,25 @@ class WitnessServer(ThreadingHTTPServer):
             self._connections.pop(request, None)
         super().shutdown_request(request)
 
+    def server_bind(self) -> None:
+        """Bind, without asking a name server who we are."""
+        TCPServer.server_bind(self)
+
     def server_close(self) -> None:
         """Listen no more, and close every connection."""
         super().server_close()
         with self._guard:
             left = list(self._connections)
         for connection in left:
-            self.shutdown_request(connection)
+            self._cut(connection)
+
+    def _cut(self, connection: socket.socket) -> None:
+        """End a connection of another thread, which then finds its end and closes it."""
+        with self._guard:
+            self._connections.pop(connection, None)
+        # Not the method of a TLS connection: it would change what its thread is using.
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def has_answered(self, request: socket.socket) -> None:
         """A connection has finished a request: it is the youngest now."""
@@ -103,6 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "tally-witness", ""
     timeout = PATIENCE_SECONDS
+    # Head and body are written one after the other: the second would wait for the other side's delayed acknowledgement.
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         """`add-checkpoint`."""

@@ -86,23 +86,26 @@ class WitnessState:
     def __init__(self, directory: Path) -> None:
         """Open what `create` has made; raises WitnessError or OSError."""
         if not (directory / "witness.sqlite").exists():
-            message = f"{directory} holds no witness; make one with `tally witness init`"
-            raise WitnessError(message)
+            raise _no_witness(directory)
         self._directory = directory
         self._lock = threading.Lock()
         self._failure: StorageError | None = None
         self._held: int | None = None
         self._database = _connect(directory)
-        self.name = str(self._rows("SELECT name FROM witness")[0][0])
-        self.keys = tuple(_read_key(directory / "keys" / file, kind) for file, kind in KEY_FILES.items())
+        try:
+            names = self._rows("SELECT name FROM witness")
+            if not names:
+                raise _no_witness(directory)
+            self.name = str(names[0][0])
+            self.keys = tuple(_read_key(directory / "keys" / file, kind) for file, kind in KEY_FILES.items())
+        except TallyError:
+            self._database.close()
+            raise
 
     @classmethod
     def create(cls, directory: Path, name: str) -> "WitnessState":
         """Make a witness of this name with new keys; raises WitnessError where there is one."""
         checked_name(name)
-        if (directory / "witness.sqlite").exists():
-            message = f"{directory} holds a witness already"
-            raise WitnessError(message)
         keys = directory / "keys"
         make_directory(keys)
         keys.chmod(0o700)
@@ -110,8 +113,13 @@ class WitnessState:
             if not (keys / file).exists():
                 write_durably(keys / file, os.urandom(SEED_BYTES), 0o600)
         sync_directory(keys)
+        # The name goes last, in one statement: without it there is no witness yet, whatever a crash has left.
+        insert = "INSERT INTO witness SELECT ? WHERE NOT EXISTS (SELECT name FROM witness)"
         with closing(_connect(directory)) as database:
-            database.execute("INSERT INTO witness VALUES (?)", (name,))
+            made = database.execute(insert, (name,)).rowcount
+        if not made:
+            message = f"{directory} holds a witness already"
+            raise WitnessError(message)
         return cls(directory)
 
     @property
@@ -216,6 +224,10 @@ class WitnessState:
                 # new process that reads it back may go on.
                 self._failure = StorageError(f"the witness's database failed: {error}")
                 raise self._failure from error
+
+
+def _no_witness(directory: Path) -> WitnessError:
+    return WitnessError(f"{directory} holds no witness; make one with `tally witness init`")
 
 
 def _connect(directory: Path) -> sqlite3.Connection:

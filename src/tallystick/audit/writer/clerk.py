@@ -7,7 +7,7 @@ order. `Heart` beats on time whatever order runs; `Clerk` runs the orders one at
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -149,11 +149,10 @@ class Clerk(threading.Thread):
         """Queue an order; None is the last. Does not wait."""
         self._asked.put(asked)
 
-    def tell(self, found: Iterable[Progress]) -> None:
+    def tell(self, found: Sequence[Progress]) -> None:
         """Tell everybody how far logs have come. From any thread."""
-        text = progress(found)
-        if text:
-            self._sequencer.post(None, text)
+        if found:
+            self._sequencer.post(None, progress(found))
             with self._moved:
                 self._moved.notify_all()
 

@@ -83,6 +83,8 @@ class Logs:
         self._last_year: dict[str, Log] = {}
         # Guards the database connection and publishing; appends need no lock.
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._told: dict[tuple[str, int], Progress] = {}
         self.fresh = threading.Event()
         self.hurried = threading.Event()
         newest: dict[str, int] = {}
@@ -106,7 +108,7 @@ class Logs:
         log = self._log(tenant)
         sealed = self._seal(tenant, leaves, captures) if captures else {}
         old = self._last_year.get(tenant)
-        if old is None and not log.late:
+        if (old is None or not old.opened) and not log.late:
             records = [record for records in sealed.values() for record in records]
             runs = [Run(log.append(leaves, owners, records), len(leaves), log.year)]
         else:
@@ -127,12 +129,13 @@ class Logs:
                     now = self._clock()
                     log.append([in_doubt(call_id, TenantId(tenant), index, now) for index, call_id in left.items()])
                     log.late.update(left.values())
-                    self.fresh.set()
+        # For what was left open, and for the news of what was published here.
+        self.fresh.set()
 
-    def publish(self) -> list[Progress]:
-        """Bring the files of all logs up to date; return how far those have come that moved."""
+    def publish(self) -> None:
+        """Bring the files of all logs up to date."""
         with self._lock:
-            return self._publish()
+            self._publish()
 
     def hurry(self) -> None:
         """Have the publisher go on without a pause."""
@@ -142,15 +145,22 @@ class Logs:
         """Tell how far each log has come."""
         return [_progress(log, tenant) for log, tenant in self._open_logs()]
 
+    def news(self) -> list[Progress]:
+        """Tell how far those logs have come that have moved since this was asked last, whoever moved them."""
+        with self._telling:
+            now = {(found.tenant, found.year): found for found in self.progress()}
+            moved = [found for place, found in now.items() if self._told.get(place) != found]
+            self._told = now
+            return moved
+
     def open_logs(self) -> list[Log]:
         """Return the logs that take leaves."""
         return [log for log, _ in self._open_logs()]
 
-    def cosign(self, log: Log, body: str, lines: Sequence[str]) -> Progress:
-        """Show a checkpoint with the cosignatures of a quorum; return how far the log has come. Raises Unwritable."""
+    def cosign(self, log: Log, body: str, lines: Sequence[str]) -> None:
+        """Show a checkpoint with the cosignatures of a quorum; raises Unwritable."""
         with self._lock:
             log.cosign(body, lines)
-        return _progress(log, log.origin.split("/")[-2])
 
     def tenants(self) -> list[TenantId]:
         """Return who has a log."""
@@ -183,14 +193,10 @@ class Logs:
             for log, _ in self._open_logs():
                 log.renew(self._clock)
 
-    def _publish(self) -> list[Progress]:
-        moved: list[Progress] = []
-        for log, tenant in self._open_logs():
-            if log.publish(self._clock):
-                moved.append(_progress(log, tenant))
-            if log.clock_went_back:
+    def _publish(self) -> None:
+        for log, _ in self._open_logs():
+            if log.publish(self._clock) and log.clock_went_back:
                 _say(f"{log.origin}: the clock went back; the checkpoint keeps the last time")
-        return moved
 
     def _open_logs(self) -> list[tuple[Log, str]]:
         current = [(log, tenant) for tenant, (_, log) in list(self._current.items())]
@@ -227,9 +233,9 @@ class Logs:
                 raise Unwritable(message) from error
             log = self._open(tenant, year)
             self._current[tenant] = (year, log)
-            # Calls of the last minute of a year end in the next: their outcomes still belong beside their intents.
-            self._last_year.pop(tenant, None)
-            if old is not None and old.opened:
+            # Calls of the last minute of a year end in the next: their outcomes still belong beside their intents. And
+            # whoever waits for its last leaves to be published or cosigned is still told.
+            if old is not None:
                 self._last_year[tenant] = old
         return log
 

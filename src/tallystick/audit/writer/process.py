@@ -31,6 +31,8 @@ from tallystick.audit.writer.publish import Publisher, Witnessing
 from tallystick.audit.writer.sequence import Sequencer
 from tallystick.terms import TallyError
 
+END_SECONDS = 5.0
+"""How long a publisher gets to end after the record has stopped: it fails at its next write."""
 _PATH_LIMIT = 107
 """Bytes of a unix socket's path (unix(7))."""
 
@@ -51,9 +53,9 @@ def serve(office: Office, streams: Iterable[socket.socket]) -> None:
     sequencer, clerk, heart = office.sequencer, office.clerk, office.heart
     witnessing = None if office.cosigner is None else Witnessing(office.logs, office.cosigner, clerk.tell)
 
-    def tell(moved: Iterable[Progress]) -> None:
+    def tell(moved: Sequence[Progress]) -> None:
         clerk.tell(moved)
-        if witnessing is not None:
+        if moved and witnessing is not None:
             witnessing.fresh.set()
 
     def close() -> None:
@@ -72,6 +74,8 @@ def serve(office: Office, streams: Iterable[socket.socket]) -> None:
         publisher.close()
     except Unwritable as error:
         sequencer.tell_all(error.message)
+        # It must not go on in files that are closed under it.
+        publisher.end(END_SECONDS)
         raise
     finally:
         publisher.broken.close()

@@ -3,7 +3,7 @@
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tallystick.audit.log import Log
@@ -12,12 +12,13 @@ from tallystick.audit.tlog.merkle import consistency
 from tallystick.audit.tlog.tiles import tile_node
 from tallystick.audit.writer.frames import Progress
 from tallystick.audit.writer.logs import Logs
+from tallystick.terms import TallyError
 
 PUBLISH_SECONDS: Final = 0.2
 AGAIN_SECONDS: Final = 1.0
 """After a round without a quorum: witnesses have back-offs of their own."""
 
-Tell = Callable[[Iterable[Progress]], None]
+Tell = Callable[[Sequence[Progress]], None]
 """Told how far logs have come, from any thread."""
 
 
@@ -45,7 +46,9 @@ class Publisher(threading.Thread):
                 # Cleared before publishing: whoever hurries after this has leaves that the next turn publishes.
                 self._logs.hurried.clear()
                 self._logs.fresh.clear()
-                self._tell(self._logs.publish())
+                self._logs.publish()
+                # Whoever publishes (a full backlog, a client that goes) has set `fresh`: it is told here.
+                self._tell(self._logs.news())
                 self._logs.hurried.wait(PUBLISH_SECONDS)
             self.failure = None
         except Unwritable as error:
@@ -53,12 +56,16 @@ class Publisher(threading.Thread):
         finally:
             self._alarm.close()
 
-    def close(self) -> None:
-        """Publish the rest; raises Unwritable."""
+    def end(self, within_s: float | None = None) -> None:
+        """End after what is being published now."""
         self._closing.set()
         self._logs.fresh.set()
         self._logs.hurried.set()
-        self.join()
+        self.join(within_s)
+
+    def close(self) -> None:
+        """Publish the rest; raises Unwritable."""
+        self.end()
         if self.failure is not None:
             raise self.failure
         self._logs.publish()
@@ -102,7 +109,15 @@ class Witnessing(threading.Thread):
         # Nothing stands in an empty log, and witnesses refuse its checkpoint (C2SP tlog-witness).
         if size <= log.cosigned:
             return True
-        found = self._cosigner.cosign(log.origin, body, lambda old: consistency(old, size, tile_node(log.read, size)))
+        try:
+            found = self._cosigner.cosign(
+                log.origin, body, lambda old: consistency(old, size, tile_node(log.read, size))
+            )
+        except (TallyError, OSError, LookupError) as error:
+            # Whoever waits for cosignatures goes on waiting, and everybody else does not notice.
+            sys.stderr.write(f"audit writer: {log.origin}: witnesses cannot be asked: {error}\n")
+            return False
         if found.quorum:
-            self._tell([self._logs.cosign(log, body, found.lines)])
+            self._logs.cosign(log, body, found.lines)
+            self._tell(self._logs.news())
         return found.quorum

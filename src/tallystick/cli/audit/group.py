@@ -13,6 +13,9 @@ NOT_VERIFIED: Final = 3
 existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 log_argument = click.argument("log", metavar="[LOG]", required=False, type=click.Path(path_type=Path, file_okay=False))
 index_argument = click.argument("index", type=click.IntRange(min=0))
+output_option = click.option(
+    "-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
@@ -22,6 +25,18 @@ def audit() -> None:
 
     LOG is the directory of one log (`<state>/audit/<tenant>/<year>`); it can be left out while there is only one.
     """
+
+
+def write(output: Path | None, content: bytes) -> None:
+    """Print, or write to the file that is named."""
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        message = f"{output} cannot be written: {error.strerror}. Name another file with -o"
+        raise click.UsageError(message) from error
 
 
 def log_of(given: Path | None) -> Path:

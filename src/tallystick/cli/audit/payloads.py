@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.audit.offline import is_fields
+from tallystick.audit import offline
 from tallystick.cli.audit.group import audit, json_option
 from tallystick.cli.audit.orders import give, give_for, tenant_option
 from tallystick.cli.terminal import tame
@@ -92,13 +92,13 @@ def _leaves(told: Mapping[str, object]) -> str:
 
 
 def _pairs(value: object) -> list[tuple[str, object]]:
-    return sorted(value.items()) if is_fields(value) else []
+    return sorted(value.items()) if offline.is_fields(value) else []
 
 
 def _objects(value: object) -> list[Mapping[str, object]]:
     match value:
         case list():
             items: list[object] = [*value]
-            return [one for one in items if is_fields(one)]
+            return [one for one in items if offline.is_fields(one)]
         case _:
             return []

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from tallystick.audit import offline
-from tallystick.cli.audit.group import audit, index_argument, json_option, log_argument, log_of
+from tallystick.cli.audit.group import audit, index_argument, json_option, log_argument, log_of, output_option, write
 from tallystick.cli.terminal import tame
 
 _COLUMNS: Final = ("INDEX", "TIME", "KIND", "CALLER", "METHOD", "TARGET", "RESULT")
@@ -36,34 +36,27 @@ def tail(log: Path | None, count: int, as_json: bool) -> None:  # noqa: FBT001 -
 @audit.command()
 @index_argument
 @log_argument
-@click.option("--raw", is_flag=True, help="Print exactly the bytes that the log holds.")
-def show(index: int, log: Path | None, raw: bool) -> None:  # noqa: FBT001 - click passes flags so
+@click.option("--raw", is_flag=True, help="Exactly the bytes that the log holds.")
+@output_option
+def show(index: int, log: Path | None, raw: bool, output: Path | None) -> None:  # noqa: FBT001 - click passes flags so
     """Print one leaf."""
     leaf = _leaf(log_of(log), index)
-    if raw:
-        click.echo(leaf, nl=False)
-        return
-    click.echo(json.dumps(offline.read_fields(leaf), indent=2))
+    write(output, leaf if raw else json.dumps(offline.read_fields(leaf), indent=2).encode() + b"\n")
 
 
 @audit.command()
 @index_argument
 @log_argument
-@click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write the proof to this file.")
+@output_option
 def proof(index: int, log: Path | None, output: Path | None) -> None:
     """Prove that one leaf is in the log (a C2SP tlog-proof, checkable without the log)."""
     directory = log_of(log)
     text = offline.prove(directory, index)
+    write(output, text.encode())
     if output is None:
-        click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message = f"{output} cannot be written: {error.strerror}. Name another file with -o"
-        raise click.UsageError(message) from error
     click.echo(f"Proof of leaf {index} written to {output}. To check it anywhere:")
-    click.echo(f"  tally audit show {index} {directory} --raw > leaf.json")
+    click.echo(f"  tally audit show {index} {directory} --raw -o leaf.json")
     click.echo(f"  tally audit verify --proof {output} --leaf leaf.json --vkey {directory / 'vkey'}")
 
 

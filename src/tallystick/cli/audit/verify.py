@@ -15,7 +15,17 @@ from typing import Final, TypedDict, Unpack
 import click
 
 from tallystick.audit import offline
-from tallystick.cli.audit.group import DAMAGED, NOT_VERIFIED, audit, existing_file, json_option, log_argument, log_of
+from tallystick.cli.audit.group import (
+    DAMAGED,
+    NOT_VERIFIED,
+    audit,
+    existing_file,
+    json_option,
+    log_argument,
+    log_of,
+    output_option,
+    write,
+)
 from tallystick.cli.terminal import tame
 from tallystick.terms import TallyError
 
@@ -32,6 +42,7 @@ class _Asked(TypedDict):
     part: str | None
     since: str | None
     witnesses: tuple[str, ...]
+    witness_ca: Path | None
     policy: Path | None
     payloads: Path | None
     proof_file: Path | None
@@ -66,6 +77,7 @@ class _Asked(TypedDict):
     multiple=True,
     help="Compare with what a witness has seen: its monitoring URL, or a file with the checkpoint from there.",
 )
+@click.option("--witness-ca", type=existing_file, help="Whose certificate the witness has (default: the system's).")
 @click.option("--policy", type=existing_file, help="Trust policy (C2SP tlog-policy): who must have cosigned.")
 @click.option(
     "--payloads",
@@ -94,13 +106,13 @@ def verify(context: click.Context, **asked: Unpack[_Asked]) -> None:
         message = f"there is no log at {directory}: name its directory, <state>/audit/<tenant>/<year>"
         raise click.UsageError(message)
     untold: list[str] = []
-    others = tuple(text for given in asked["witnesses"] if (text := _heard(given, directory, untold)) is not None)
+    heard = [_heard(given, asked["witness_ca"], directory, untold) for given in asked["witnesses"]]
     if keys is None and policy is not None and (named := policy.log_keys(offline.origin_of(directory))):
         keys = "".join(f"{key.vkey}\n" for key in named)
     start, stop, older = _extent(asked, directory)
     wanted = offline.Wanted(
         part=(start, stop),
-        others=others + older,
+        others=(*filter(None, heard), *older),
         policy=policy,
         every_key=asked["every_key"],
         payloads=_payloads(asked["payloads"], directory),
@@ -117,9 +129,10 @@ def verify(context: click.Context, **asked: Unpack[_Asked]) -> None:
 
 
 @audit.command()
-def verifier() -> None:
+@output_option
+def verifier(output: Path | None) -> None:
     """Print the stand-alone verifier: one file that needs Python and `cryptography` only, written to be read."""
-    click.echo(offline.VERIFIER.read_text(encoding="utf-8"), nl=False)
+    write(output, offline.VERIFIER.read_bytes())
 
 
 def _exit_code(report: offline.Report, *, strict: bool) -> int:
@@ -173,11 +186,11 @@ def _policy(file: Path | None) -> offline.Policy | None:
         raise click.UsageError(message) from error
 
 
-def _heard(given: str, directory: Path, untold: list[str]) -> str | None:
+def _heard(given: str, ca_file: Path | None, directory: Path, untold: list[str]) -> str | None:
     """What a witness shows of the log; what cannot be had is told, and is no damage."""
     try:
         if given.startswith(("http://", "https://")):
-            return offline.ask_witness(given, offline.origin_of(directory))
+            return offline.ask_witness(given, offline.origin_of(directory), ca_file)
         return offline.text(Path(given))
     except TallyError as error:
         untold.append(error.message)
@@ -259,6 +272,8 @@ def _print(report: offline.Report, directory: Path, *, trusted: bool) -> None:
 
 
 def _print_rest(report: offline.Report) -> None:
+    if report.minimum:
+        click.echo(f"  Leaves before {report.minimum} were pruned, under {report.pruned_under or 'no leaf'}.")
     if report.cosigned is not None:
         click.echo(f"  A quorum of witnesses has cosigned the first {report.cosigned} leaves.")
     if report.opened:

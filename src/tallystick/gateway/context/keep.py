@@ -31,10 +31,11 @@ class Recording:
         """Return what a leaf says of these payloads, and what of them goes with it."""
         if not self.payloads or not contents:
             return None, None
-        kept, unkept = contents, ()
-        if any(len(content.content) > self.payload_bytes for content in contents):
-            kept = tuple(content for content in contents if len(content.content) <= self.payload_bytes)
-            unkept = tuple(content.field for content in contents if len(content.content) > self.payload_bytes)
+        kept, unkept, most = contents, (), self.payload_bytes
+        # No generators: this runs twice for each call, mostly over one payload.
+        if max([len(content.content) for content in contents]) > most:
+            kept = tuple([content for content in contents if len(content.content) <= most])
+            unkept = tuple([content.field for content in contents if len(content.content) > most])
         held = retention or self.retention
         whose = model.Whose(subject, held, tuple([content.field for content in kept]), unkept)
         return whose, model.Capture(subject, held, kept) if kept else None

@@ -10,8 +10,11 @@ from typing import Final
 
 from tallystick import export
 from tallystick import settings as settings_room
+from tallystick.audit.scale.options import parse_options
+from tallystick.export.source import Directory, Source
 from tallystick.terms import TallyError
 from tallystick.wiring.compose import clock
+from tallystick.wiring.configure import read, settings_of
 
 LOOK_S: Final = 1.0
 """Between two looks at the configuration."""
@@ -26,6 +29,19 @@ def sinks_in(config: Path) -> Mapping[str, export.SinkEntry]:
     if isinstance(found, tuple):
         raise TallyError(code="invalid", message="\n".join(str(problem) for problem in found))
     return found
+
+
+def source_of(config: Path, state: Path) -> Source:
+    """Return where the published logs of an installation are; raises `TallyError`."""
+    store = settings_of(read(config)).audit.store
+    if not store.dsn_file:
+        return Directory(state)
+    try:
+        from tallystick.wiring.followers.bucket import Bucket  # noqa: PLC0415 - boto3 is an extra
+    except ImportError as error:
+        message = "the record is in an object store, which needs boto3: install Tallystick with the extra `scale`"
+        raise TallyError(code="unavailable", message=message) from error
+    return Bucket(parse_options(store.to_json({})), clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,9 @@ def follow(following: Following, *, child: bool, say: Callable[[str], None]) -> 
     seen = _mark(following)
     try:
         while not _ended(child=child):
+            if not crew.running:
+                message = "a follower's thread ended by an unforeseen error; it is told above"
+                raise TallyError(code="internal", message=message)
             now = _mark(following)
             if now == seen:
                 continue
@@ -71,7 +90,7 @@ def follow(following: Following, *, child: bool, say: Callable[[str], None]) -> 
 def _started(
     following: Following, sinks: Mapping[str, export.SinkEntry], say: Callable[[str], None]
 ) -> tuple[export.Crew, Mapping[str, export.SinkEntry]]:
-    crew = export.Crew([*sinks.values()], following.state, export.Directory(following.state), clock)
+    crew = export.Crew([*sinks.values()], following.state, source_of(following.config, following.state), clock)
     crew.start()
     say(f"following the record for {', '.join(sinks) or 'no sink'}")
     return crew, sinks

@@ -34,6 +34,9 @@ class Forgotten(NamedTuple):
     subject: str | None
     classes: frozenset[str]
     before: str
+    pruned: tuple[tuple[int, int, int], ...] = ()
+
+    # `pruned`: (year, first, last) of leaves that were removed themselves.
 
     @property
     def name(self) -> str:
@@ -58,6 +61,12 @@ class Kept(NamedTuple):
     gone: tuple[Payload, ...]
 
 
+class _Range(msgspec.Struct):
+    year: int
+    first: int
+    last: int
+
+
 class _Keeping(msgspec.Struct):
     kept: list[str] = []
     subject: str = ""
@@ -79,9 +88,18 @@ def forgotten(told: Iterable[tuple[int, Mapping[str, object]]], year: int) -> li
                     None if subject is None else str(subject),
                     frozenset(str(name) for name in classes) if is_items(classes) else frozenset(),
                     str(fields.get("before", "")),
+                    _pruned(fields),
                 )
             )
     return found
+
+
+def _pruned(fields: Mapping[str, object]) -> tuple[tuple[int, int, int], ...]:
+    """Ranges of the leaves that an expiry without classes has removed."""
+    if fields["action"] != "expire" or fields["classes"] or "ranges" not in fields:
+        return ()
+    ranges = msgspec.convert(fields["ranges"], list[_Range])
+    return tuple((one.year, one.first, one.last) for one in ranges)
 
 
 def check_kept(

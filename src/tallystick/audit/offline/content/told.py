@@ -5,7 +5,9 @@ from typing import Final
 
 from tallystick.audit.offline.content.story import Story
 from tallystick.audit.offline.read import Files, is_fields, is_items
-from tallystick.audit.tlog.note import NoteError, Verifier, open_checkpoint
+from tallystick.audit.tlog.merkle import consistency, is_consistent
+from tallystick.audit.tlog.note import Checkpoint, NoteError, Verifier, open_checkpoint
+from tallystick.audit.tlog.tiles import tile_node
 
 _SHARDS: Final = ".."
 """Where the logs of a tenant's other years are, seen from one of them."""
@@ -47,6 +49,21 @@ def _previous(files: Files, keys: tuple[Verifier, ...], index: int, fields: Mapp
     except (NoteError, UnicodeDecodeError):
         story.find("chain", index, f"the checkpoint of {origin} is not signed by a key that you trust")
         return
-    if (found.size, found.root.hex()) != (previous["size"], previous["root"]):
-        text = f"continues {previous['size']} leaves of {origin}, whose checkpoint now tells another tree"
+    # Calls that were open at the turn of the year ended in the old log: it may have grown past what was chained.
+    if not _begins(files, year, found, previous["size"], str(previous["root"])):
+        text = f"continues {previous['size']} leaves of {origin}, which now has others"
         story.blame(f"{_SHARDS}/{year}/checkpoint", None, text)
+
+
+def _begins(files: Files, year: str, log: Checkpoint, size: object, digest: str) -> bool:
+    """Whether the first `size` leaves of a log have this root."""
+    if not isinstance(size, int) or size > log.size:
+        return False
+    if size in {0, log.size}:
+        return size == 0 or log.root.hex() == digest
+    node = tile_node(lambda path: files.read(f"{_SHARDS}/{year}/{path}"), log.size)
+    try:
+        proof = consistency(size, log.size, node)
+    except LookupError:
+        return False
+    return is_consistent((size, bytes.fromhex(digest)), (log.size, log.root), proof)

@@ -178,7 +178,7 @@ def _unwrapped(provider: KeyProvider, identity: str, entry: _Entry, path: Path) 
         _fail(
             provider.name,
             f"keyring key {entry.version} in {path} was wrapped by {entry.provider}",
-            f"set audit.keys.provider to {entry.provider}, start, and move with the order rewrap-payload-keys",
+            f"set audit.keys.provider to {entry.provider}; to move, tally audit rewrap-payload-keys --to DIRECTORY",
         )
     key = provider.unwrap(b64decode(entry.wrapped), _context(identity, entry.version))
     # A provider without authenticated encryption would hand out a wrong key without a word.

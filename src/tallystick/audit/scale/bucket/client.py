@@ -56,6 +56,14 @@ class Client(Protocol):
         """Ask about a version."""
         ...
 
+    def put_object_retention(self, **keywords: object) -> Mapping[str, object]:
+        """Extend a lock."""
+        ...
+
+    def delete_objects(self, **keywords: object) -> Mapping[str, object]:
+        """Lay delete markers over objects."""
+        ...
+
     def delete_object(self, **keywords: object) -> Mapping[str, object]:
         """Delete a version."""
         ...

@@ -73,7 +73,7 @@ def _fetch(objects: Objects, by_path: dict[str, list[Version]], directory: Path)
         contents = pool.map(objects.read_version, missing.values())
         for path, content in zip(missing, contents, strict=True):
             (directory / path).write_bytes(content)
-    laid_over = sorted(path for path, versions in by_path.items() if path not in OVERWRITTEN and len(versions) > 1)
+    laid_over = sorted(path for path in needed if path not in OVERWRITTEN and len(by_path[path]) > 1)
     return Mirrored(len(wanted), len(missing), tuple(laid_over))
 
 

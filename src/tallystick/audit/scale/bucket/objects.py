@@ -1,13 +1,13 @@
 """Objects of one log in S3-compatible storage: stored once and locked, or shown anew with a condition.
 
-Nothing of a log is ever deleted: the writer needs no right to it. What a later object replaces carries a tag
-(`TRANSIENT`) by which a lifecycle rule of the bucket removes it after its lock has ended. (Payloads that have expired
-are deleted, and only once their lock is over.)
+Nothing of a log is ever deleted: what later objects replace is hidden by a delete marker, or is an older version, and a
+lifecycle rule of the bucket removes it after its lock has ended. (Payloads that have expired are deleted, and only once
+their lock is over.)
 
 A put whose answer is an error may still have stored; so whatever fails is read back before it is done again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from errno import EIO
 from typing import Final, NamedTuple
@@ -26,7 +26,8 @@ from tallystick.audit.scale.bucket.client import (
 )
 from tallystick.terms import Clock
 
-TRANSIENT: Final = "tallystick=transient"
+_AT_ONCE: Final = 1000
+"""Objects that one request may hide."""
 
 
 class Shown(NamedTuple):
@@ -102,10 +103,10 @@ class Objects:
             except FAILURES as error:
                 raise self._told(error, path) from error
 
-    def put_once(self, path: str, content: bytes, days: float, *, transient: bool) -> None:
+    def put_once(self, path: str, content: bytes, days: float) -> None:
         """Store and lock an object, or find it stored; raises FileExistsError, AwayError, OSError."""
         try:
-            self._put(path, content, days, transient=transient, condition={"IfNoneMatch": "*"})
+            self._put(path, content, days, {"IfNoneMatch": "*"})
         except ShadowedError as error:
             if self.read(path) != content:
                 raise FileExistsError(None, f"{path} exists with other content") from error
@@ -117,12 +118,29 @@ class Objects:
         """Store a version over the one of tag `before`; return its own. Raises ShadowedError, AwayError, OSError."""
         condition = {"IfMatch": before} if before else {"IfNoneMatch": "*"}
         try:
-            return self._put(path, content, days, transient=True, condition=condition)
+            return self._put(path, content, days, condition)
         except (AwayError, ShadowedError):
             found = self._get(path)
             if found is None or found.content != content:
                 raise
             return found.etag
+
+    def lock(self, path: str, days: float) -> None:
+        """Lock the newest version of an object for longer than it is. Raises OSError."""
+        retention = {"Mode": "COMPLIANCE", "RetainUntilDate": self._in(days)}
+        try:
+            self._client.put_object_retention(Bucket=self._bucket, Key=self._prefix + path, Retention=retention)
+        except FAILURES as error:
+            raise self._told(error, path) from error
+
+    def hide(self, paths: Sequence[str]) -> None:
+        """Lay delete markers over objects; their versions stay until their locks are over. Raises OSError."""
+        for at in range(0, len(paths), _AT_ONCE):
+            listed = [{"Key": self._prefix + path} for path in paths[at : at + _AT_ONCE]]
+            try:
+                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": listed, "Quiet": True})
+            except FAILURES as error:
+                raise self._told(error, paths[at]) from error
 
     def locked_until(self, path: str) -> datetime | None:
         """Until when an object can neither be changed nor removed. Raises OSError."""
@@ -177,12 +195,10 @@ class Objects:
             raise self._told(error, path) from error
         return Shown(content, str(found.get("ETag")))
 
-    def _put(self, path: str, content: bytes, days: float, *, transient: bool, condition: Mapping[str, str]) -> str:
-        until = datetime.fromtimestamp(self._clock(), UTC) + timedelta(days=days)
+    def _put(self, path: str, content: bytes, days: float, condition: Mapping[str, str]) -> str:
         keywords: dict[str, object] = {
             "ContentType": "text/plain; charset=utf-8" if path == "checkpoint" else "application/octet-stream",
-            **({"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until} if days else {}),
-            **({"Tagging": TRANSIENT} if transient else {}),
+            **({"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": self._in(days)} if days else {}),
             **condition,
         }
         try:
@@ -190,6 +206,9 @@ class Objects:
         except FAILURES as error:
             raise self._told(error, path) from error
         return str(stored.get("ETag"))
+
+    def _in(self, days: float) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC) + timedelta(days=days)
 
     def _told(self, error: Exception, path: str) -> OSError:
         return told(error, f"{self._bucket}/{self._prefix}{path}")

@@ -7,6 +7,7 @@ away: appends go on meanwhile, up to the backlog that `away` lets the journal se
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from errno import EIO
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -14,12 +15,11 @@ from typing import Final, NamedTuple
 from tallystick.audit.scale.bucket.client import POOL, AwayError, ShadowedError
 from tallystick.audit.scale.bucket.objects import Objects
 from tallystick.audit.scale.options import Options
-from tallystick.terms import Clock
+from tallystick.audit.tlog.tiles import WIDTH, tile_path, widths
 
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
-_HISTORY_S: Final = 3600.0
-"""Between two checkpoints that are kept for as long as the tiles are."""
+_PARTIAL: Final = ".p/"
 
 
 class _Entry(NamedTuple):
@@ -30,15 +30,14 @@ class _Entry(NamedTuple):
 class Uploads:
     """The objects of one log, as its writer stores them."""
 
-    def __init__(self, objects: Objects, options: Options, clock: Clock, closing: threading.Event) -> None:
+    def __init__(self, objects: Objects, options: Options, closing: threading.Event) -> None:
         self._objects = objects
         self._options = options
-        self._clock = clock
         self._closing = closing
         self._pending: dict[str, bytes] = {}
         self._shown: dict[str, _Entry] = {}
         self._showing = threading.Lock()
-        self._kept_at = 0.0
+        self._partials: set[str] = set()
         self.away: str | None = None
 
     def read(self, path: str) -> bytes | None:
@@ -54,6 +53,8 @@ class Uploads:
     def put(self, path: str, content: bytes) -> None:
         """Take an object in hand."""
         self._pending[path] = content
+        if _PARTIAL in path:
+            self._partials.add(path)
 
     def settle(self) -> None:
         """Store what was taken in hand. Raises FileExistsError, OSError; returns when everything is stored."""
@@ -94,11 +95,22 @@ class Uploads:
                         raise
                     pause = min(2 * pause, _LONGEST_PAUSE_S)
         self.away = None
-        if name == "checkpoint" and self._clock() - self._kept_at >= _HISTORY_S:
-            # One size may be signed twice, at two times.
-            self.put(f"checkpoints/{_size(content)}-{sha256(content).hexdigest()[:16]}", content)
-            self.settle()
-            self._kept_at = self._clock()
+
+    def forget(self, size: int) -> None:
+        """Hide incomplete tiles that are complete in a tree of `size` leaves. What fails is waste, and no damage."""
+        done = [path for path in self._partials if _is_complete(path, size)]
+        self._partials.difference_update(done)
+        with suppress(OSError):
+            self._objects.hide(done)
+
+    def keep(self, body: str) -> None:
+        """Lock a checkpoint, and what it needs beside complete tiles, for as long as those. Raises OSError."""
+        content, days = body.encode(), self._options.retain_days
+        for path in ("vkey", *partial_tiles(_size(content))):
+            self._objects.lock(path, days)
+        # One size may be signed twice, at two times.
+        name = f"checkpoints/{_size(content)}-{sha256(content).hexdigest()[:16]}"
+        self._objects.put_once(name, content, days)
 
     def _look(self, name: str) -> _Entry:
         if name not in self._shown:
@@ -118,9 +130,21 @@ class Uploads:
         return away
 
     def _store(self, path: str, content: bytes) -> None:
-        partial = ".p/" in path
-        days = self._options.partial_days if partial else self._options.retain_days
-        self._objects.put_once(path, content, days, transient=partial)
+        days = self._options.partial_days if _PARTIAL in path else self._options.retain_days
+        self._objects.put_once(path, content, days)
+
+
+def partial_tiles(size: int) -> list[str]:
+    """Paths of the incomplete tiles and the incomplete bundle of a tree of `size` leaves."""
+    tiles = [tile_path(level, size >> 8 * (level + 1), width) for level, width in enumerate(widths(size)) if width]
+    return [*tiles, *([tile_path(None, size // WIDTH, size % WIDTH)] if size % WIDTH else [])]
+
+
+def _is_complete(path: str, size: int) -> bool:
+    """Tell whether the tile of which `path` is an incomplete version is complete in a tree of `size` leaves."""
+    _, level, *groups = path.partition(_PARTIAL)[0].split("/")
+    number = int("".join(group.removeprefix("x") for group in groups))
+    return number < size >> 8 * (1 if level == "entries" else int(level) + 1)
 
 
 def _size(content: bytes) -> int:

@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS lease (
 ) WITH (fillfactor = 20);
 CREATE TABLE IF NOT EXISTS log (
     log text PRIMARY KEY, tenant text NOT NULL, year int NOT NULL, origin text NOT NULL, body text NOT NULL,
-    time_us bigint NOT NULL, opened text NOT NULL, ready boolean NOT NULL
+    time_us bigint NOT NULL, opened text NOT NULL, ready boolean NOT NULL,
+    kept text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS head (log text PRIMARY KEY REFERENCES log, appended bigint NOT NULL) WITH (fillfactor = 20);
 CREATE TABLE IF NOT EXISTS journal (

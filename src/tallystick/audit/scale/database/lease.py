@@ -54,8 +54,11 @@ class Leases:
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
 
-    def take(self, tenant: str) -> int:
-        """Return the token of a tenant's lease; waits for that of another writer to run out. Raises OSError."""
+    def take(self, tenant: str, *, patient: bool = True) -> int:
+        """Return the token of a tenant's lease; raises OSError, or Unwritable for one that another writer holds.
+
+        A patient one waits until it runs out. Never so in the loop that others wait for.
+        """
         known = self._tokens.get(tenant)
         if known is not None:
             return known
@@ -66,9 +69,13 @@ class Leases:
             if taken:
                 self._tokens[tenant] = token = _whole(taken[0][0])
                 return token
-            if self._wait_s and monotonic() > until:
+            if not patient or (self._wait_s and monotonic() > until):
                 raise Unwritable(self._held_by_another(tenant))
             self._closing.wait(_LOOK_S)
+
+    def tenants(self) -> list[str]:
+        """Whose leases were taken."""
+        return [*self._tokens]
 
     def close(self) -> None:
         """Let the next one in. Raises OSError."""

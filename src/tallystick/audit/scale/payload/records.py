@@ -200,7 +200,7 @@ class ScaleRecords:
         first = pieces[0].header
         # Named by its content, so that it can be stored twice and is there once.
         path = f"{first.retention}/{first.month}/{sha256(content).hexdigest()[:40]}{segments.SUFFIX}"
-        self._objects.put_once(path, content, self._days(first.retention), transient=False)
+        self._objects.put_once(path, content, self._days(first.retention))
         self._note(path, pieces, len(content))
 
     def _note(self, path: str, pieces: Sequence[_Piece], length: int) -> None:

@@ -11,7 +11,7 @@ import click
 
 from tallystick.audit.index import COLUMNS, Index, Query
 from tallystick.audit.index.rows import millionths
-from tallystick.cli.audit import json_option
+from tallystick.cli.audit.group import audit, json_option
 from tallystick.cli.terminal import tame
 from tallystick.settings import places
 
@@ -44,7 +44,7 @@ def _equal_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command()
+@audit.command()
 @click.argument("logs", metavar="[LOG]...", nargs=-1, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @_equal_options
 @click.option("--amount-from", metavar="AMOUNT", help="Sum of money, at least.")

@@ -11,7 +11,8 @@ from typing import Final
 import click
 
 from tallystick.audit import offline
-from tallystick.cli.audit import give_for, json_option, tenant_option
+from tallystick.cli.audit.group import audit, json_option
+from tallystick.cli.audit.orders import give_for, tenant_option
 from tallystick.cli.terminal import tame
 
 NOTHING: Final = 1
@@ -23,7 +24,7 @@ subject_option = click.option(
 )
 
 
-@click.group()
+@audit.group()
 def hold() -> None:
     """Place and release legal holds: what one covers is not erased and does not expire."""
 
@@ -65,7 +66,7 @@ def list_holds(tenant: str | None, *, as_json: bool) -> None:
     _table(("name", "placed", "subject", "retention", "since", "until", "matter"), holds)
 
 
-@click.command()
+@audit.command()
 @tenant_option
 @json_option
 def retention(tenant: str | None, *, as_json: bool) -> None:
@@ -77,7 +78,7 @@ def retention(tenant: str | None, *, as_json: bool) -> None:
     _table(("name", "years", "statutory", "law"), classes)
 
 
-@click.command()
+@audit.command()
 @subject_option
 @click.option("--basis", required=True, help="Legal basis, such as 'GDPR Art. 17(1)(b), request 2026-118'.")
 @click.option("--class", "classes", multiple=True, help="Only this retention class; may be repeated.")
@@ -96,7 +97,7 @@ def erase(tenant: str | None, *, subject: str, basis: str, classes: tuple[str, .
     _tell(told, said, as_json=as_json)
 
 
-@click.command()
+@audit.command()
 @tenant_option
 @json_option
 def expire(tenant: str | None, *, as_json: bool) -> None:
@@ -117,7 +118,7 @@ def expire(tenant: str | None, *, as_json: bool) -> None:
     click.get_current_context().exit(NOTHING if blocked else 0)
 
 
-@click.command("subject-access")
+@audit.command("subject-access")
 @subject_option
 @click.option("--why", required=True, help="Reason, as it will stand in the record.")
 @click.option("-o", "output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A new file.")
@@ -130,7 +131,7 @@ def subject_access(tenant: str | None, *, subject: str, why: str, output: Path, 
     _tell(told, said, as_json=as_json)
 
 
-@click.command()
+@audit.command()
 @tenant_option
 @json_option
 def cost(tenant: str | None, *, as_json: bool) -> None:
@@ -148,7 +149,7 @@ def cost(tenant: str | None, *, as_json: bool) -> None:
     _table(("retention", "payloads", *sizes, "budget", "law"), rows, titles)
 
 
-@click.command()
+@audit.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option("--older-than", "days", type=click.IntRange(min=1), required=True, help="Days since their month ended.")
 @tenant_option
@@ -159,7 +160,7 @@ def tier(tenant: str | None, *, directory: Path, days: int, as_json: bool) -> No
     _tell(told, f"{told['payloads']} payloads, {told['stored_bytes']} bytes -> {told['directory']}.", as_json=as_json)
 
 
-@click.command()
+@audit.command()
 @click.option("--year", type=click.IntRange(min=2000), required=True, help="The log of which year.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @tenant_option
@@ -199,7 +200,3 @@ def _table(columns: tuple[str, ...], rows: list[dict[str, object]], titles: Mapp
 
 def _mib(value: object) -> object:
     return f"{value / _MIB:.1f}" if isinstance(value, int | float) else value
-
-
-COMMANDS: Final = (hold, retention, erase, expire, subject_access, cost, tier, prune)
-"""What `tally audit` gets from here."""
