@@ -1,23 +1,31 @@
-"""The page on keeping, holding and erasing, followed literally over a record that holds payloads."""
+"""The pages on asking, keeping, holding and erasing, followed literally over a record that holds payloads."""
 
 import json
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import anyio
 import pytest
 
+from tallystick import audit
 from tallystick.audit.client import start_writer
 from tallystick.audit.leaf import subject_ref
 from tallystick.audit.model import Capture, Content
 from tallystick.terms import TenantId
-from tests.audit.sample import intent
+from tests.audit.sample import CALLER, DECISION, NOON, TARGET, call_of
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs/how-to/retention.md").read_text()
+_PAGES = Path(__file__).resolve().parent.parent / "docs/how-to"
+PAGE = (_PAGES / "search.md").read_text() + (_PAGES / "retention.md").read_text()
 ACME = TenantId("acme")
+
+
+def _intent(number: int) -> bytes:
+    ana = replace(CALLER, subject="ana")
+    return audit.encode(audit.Intent(call_of(number), NOON, ACME, ana, TARGET, DECISION, "e" * 64, 300))
 
 
 async def _follow(folder: Path) -> CompletedProcess[bytes]:
@@ -28,7 +36,7 @@ async def _follow(folder: Path) -> CompletedProcess[bytes]:
         subject = subject_ref(writer.commitment_key, ACME, "ana")
         for number in range(3):
             capture = Capture(subject, "standard", (Content("args", b'{"amount":%d}' % number),))
-            await writer.reach(ACME, await writer.append(ACME, intent(number), capture), "published")
+            await writer.reach(ACME, await writer.append(ACME, _intent(number), capture), "published")
         return await anyio.run_process(
             ["bash", "-e"],
             input="\n".join(f"echo '$ {line}'\n{line}" for line in lines).encode(),
@@ -44,6 +52,7 @@ async def test_what_is_held_stays_and_what_is_erased_is_gone_as_the_page_says(tm
     assert done.returncode == 0, done.stdout + done.stderr
     parts = done.stdout.decode().split("$ ")[1:]
     said = {part.partition("\n")[0].split(" --")[0]: part.partition("\n")[2] for part in parts}
+    assert "accounts.list" in said["tally audit search"]
     assert "FINRA 4511" in said["tally audit retention"]
     assert "Smith v. Bank" in said["tally audit hold list"]
     assert said["tally audit subject-access"].startswith("3 payloads (0 of them gone)")

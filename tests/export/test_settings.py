@@ -50,9 +50,9 @@ def test_no_sink_is_mandatory_unless_it_says_so() -> None:
 
 def test_syslog_is_tls_with_an_orderly_end_unless_it_says_otherwise() -> None:
     sink = only(b"type: syslog\nformat: cef\nsyslog: {host: siem.bank.example}")
-    assert sink.options == SyslogOptions("siem.bank.example", 6514, "tls", "close", 1000, Tls())
+    assert sink.options == SyslogOptions("siem.bank.example", 6514, "tls", "close", 5000, Tls())
     udp = only(b"type: syslog\nsyslog: {host: 127.0.0.1, transport: udp}")
-    assert udp.options == SyslogOptions("127.0.0.1", 514, "udp", "sent", 1000, Tls())
+    assert udp.options == SyslogOptions("127.0.0.1", 514, "udp", "sent", 5000, Tls())
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick import audit
 from tallystick.audit import offline
+from tallystick.audit.tlog.policy import parse_policy
+from tests.audit.witness.servers import running
 from tests.interaction.configuration import copy_configuration, write
 from tests.interaction.legacy import Legacy
 from tests.interaction.record import leaves_of, log_of, size_of, told_of_calls
@@ -118,8 +120,8 @@ async def _stage_with(world: World, folder: Path, settings: str) -> AsyncGenerat
 @pytest.fixture
 async def published(world: World, tmp_path: Path) -> AsyncGenerator[Stage]:
     """A gateway whose replies about tools of low risk wait for a checkpoint, and which keeps no payload."""
-    async for running in _stage_with(world, tmp_path, "audit: {levels: {low: published}, capture: none}\n"):
-        yield running
+    async for own in _stage_with(world, tmp_path, "audit: {levels: {low: published}, capture: none}\n"):
+        yield own
 
 
 @pytest.fixture
@@ -128,8 +130,8 @@ async def unwitnessed(world: World, tmp_path: Path) -> AsyncGenerator[Stage]:
     policy = tmp_path / "witnesses"
     policy.write_text(f"witness nobody {_vkey_of_nobody()} http://127.0.0.1:1/\nquorum nobody\n")
     levels = f"levels: {{low: cosigned}}, level_timeout_s: 0.2, witness_policy: '{policy}', capture_bytes: 8"
-    async for running in _stage_with(world, tmp_path, f"audit: {{{levels}}}\n"):
-        yield running
+    async for own in _stage_with(world, tmp_path, f"audit: {{{levels}}}\n"):
+        yield own
 
 
 @requirement("record:level")
@@ -162,3 +164,26 @@ async def test_a_reply_whose_record_nobody_witnessed_is_withheld_and_says_so(unw
     # A list, and a tool of another risk, wait for no witness.
     assert (await unwitnessed.post(ROUTE, "tools/list")).status_code == 200
     assert "40 to DE02" in (await unwitnessed.call(ROUTE, "transfer", {"account": "DE02", "amount": 40})).text
+
+
+@requirement("record:level", "record:receipt")
+async def test_a_reply_that_waited_for_its_witness_carries_a_receipt_with_its_cosignature(
+    world: World, tmp_path: Path
+) -> None:
+    config = copy_configuration(world.config, tmp_path / "config")
+    async with open_stage(world, config, tmp_path / "state") as first:
+        await first.call(ROUTE, "echo", {"text": "so that there is a log"})
+    vkeys = (log_of(tmp_path / "state", "bank") / "vkey").read_text()
+    with running(tmp_path / "witness", vkeys) as witness:
+        policy = tmp_path / "policy"
+        logs = "".join(f"log {line}\n" for line in vkeys.splitlines())
+        policy.write_text(f"{logs}{witness.lines('w')}quorum w\n")
+        settings = f"audit: {{levels: {{low: cosigned}}, witness_policy: '{policy}'}}\n"
+        write(config, "tally.yaml", (config / "tally.yaml").read_text() + settings)
+        async with open_stage(world, config, tmp_path / "state") as stage:
+            called: Json = {"name": "echo", "arguments": {"text": "witnessed"}, "_meta": WANTED}
+            answer = await stage.post(ROUTE, "tools/call", called)
+            _, receipt = _split(answer, "result", "_meta")
+            _checked(stage, receipt)
+            checkpoint = str(receipt["proof"]).partition("\n\n")[2]
+            assert parse_policy(policy.read_bytes()).cosigners(checkpoint) == {"w0", "w1"}

@@ -231,7 +231,7 @@ def _syslog(section: Section) -> SyslogOptions:
         section.fault("transport", "the record would leave this machine in plain text", "use tls, or plain_text: true")
     section.has("plain_text")
     port = section.integer("port", 6514 if transport == "tls" else 514, 1, 65_535)
-    return SyslogOptions(host, port, transport, confirm, section.integer("overlap", 1000, 0, 1_000_000), _tls(section))
+    return SyslogOptions(host, port, transport, confirm, section.integer("overlap", 5000, 0, 1_000_000), _tls(section))
 
 
 def _splunk(section: Section) -> SplunkOptions:

@@ -5,7 +5,7 @@ with its payload; no index is used twice; and the log goes on.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -66,16 +66,24 @@ class Life:
         self.captured: set[int] = set()
         self.writes: list[str] = []
 
-    def round(self, at: int = -1, *, stored: bool = False, torn: bool = False) -> bool:
-        """Live once with one failing write; False when there were fewer writes than that."""
+    def round(
+        self,
+        at: int = -1,
+        *,
+        stored: bool = False,
+        torn: bool = False,
+        under: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> bool:
+        """Live once with one failing write, or `under` other circumstances; False when there were fewer writes."""
         with self._ground.opened() as shelf:
             vault = self.vault()
             store = Failing(_store(shelf), at, stored=stored, torn=torn, keep=vault.keep)
             log = None
             try:
-                log = _opened(shelf, store, store.keep)
-                self.append(log, vault)
-                log.publish(Ticking())
+                with under():
+                    log = _opened(shelf, store, store.keep)
+                    self.append(log, vault)
+                    log.publish(Ticking())
             except Unwritable:
                 _is_stopped(log, store)
             self.writes = store.writes

@@ -35,3 +35,19 @@ def test_a_log_goes_on_where_it_was_left_and_verifies_from_a_copy_alone(place: P
     report = report_of(copy)
     assert (report.damage, report.size) == ((), 601)
     assert [leaf for _, leaf in audit.offline.read_leaves(copy, range(601))] == [denial(at) for at in range(601)]
+
+
+def test_the_writer_has_a_copy_in_its_state_directory_that_follows_a_take_over(place: Place) -> None:
+    copies = {host: place.directory / host / "audit" / BANK / str(YEAR) for host in ("a", "b")}
+    with place.opened("a") as state:
+        log = opened_log(state)
+        log.append([denial(number) for number in range(250)])
+        log.publish(Ticking())
+        assert report_of(copies["a"]).size == 250
+    for host, size in (("b", 300), ("a", 600)):
+        with place.opened(host) as state:
+            log = opened_log(state)
+            log.append([denial(number) for number in range(log.size, size)])
+            log.publish(Ticking())
+            assert (report_of(copies[host]).damage, report_of(copies[host]).size) == ((), size)
+            assert not (copies[host] / "tile" / "0" / "000.p" / "250").exists()

@@ -1,6 +1,6 @@
 """Runs the stand-alone verifier on many cases in one fresh interpreter, and prints what it said as JSON.
 
-Started as `python -I -S driver.py LIBRARY VERIFIER`, with the cases (lists of arguments) as JSON on its input. Nothing
+Started as `python -I -S driver.py LIBRARY VERIFIER [old]`, where `old` takes ML-DSA away, as an older library has none, with the cases (lists of arguments) as JSON on its input. Nothing
 can be imported but the standard library and what is in LIBRARY.
 """
 
@@ -11,13 +11,15 @@ import json
 import sys
 
 if __name__ == "__main__":
-    library, verifier = sys.argv[1:]
+    library, verifier, *old = sys.argv[1:]
     sys.path.append(library)
     found = importlib.util.spec_from_file_location("tally_verify", verifier)
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
+    if old:
+        module.MLDSA44PublicKey = None
     told: list[tuple[int, str]] = []
     for arguments in json.load(sys.stdin):
         with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()):

@@ -45,9 +45,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(library: Path, cases: list[list[str]]) -> Ran:
+def _run(library: Path, cases: list[list[str]], *old: str) -> Ran:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(DRIVER), str(library), str(offline.VERIFIER)],
+        [sys.executable, "-I", "-S", str(DRIVER), str(library), str(offline.VERIFIER), *old],
         input=json.dumps(cases),
         capture_output=True,
         text=True,
@@ -264,6 +264,14 @@ def test_a_proof_and_a_receipt_are_checked_with_the_key_alone(log: Path, library
     )
     assert [code for code, _ in ran.told] == [0, 0, 1, 1, 3, 2, 2, 2, 3, 2]
     assert ran.told[0][1] == ran.told[1][1] == f"proven: leaf 7 of {ORIGIN}, a log of 300 leaves\n"
+
+
+def test_an_older_library_verifies_the_signatures_that_it_knows(log: Path, library: Path, tmp_path: Path) -> None:
+    both, only = log / "vkey", tmp_path / "only"
+    only.write_text(both.read_text().splitlines()[1])
+    told = _run(library, [["--keys", str(both), str(log)], ["--keys", str(only), str(log)]], "old").told
+    assert [code for code, _ in told] == [0, 1]
+    assert [code for code, _ in _run(library, [["--keys", str(only), str(log)]]).told] == [0]
 
 
 def test_a_signed_root_that_no_tile_leads_to_is_the_checkpoint_s_damage(library: Path, tmp_path: Path) -> None:

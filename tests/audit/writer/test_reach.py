@@ -16,6 +16,7 @@ from tallystick import audit
 from tallystick.audit import client as clients
 from tallystick.audit.client import WriterClient, connect, start_writer
 from tallystick.audit.model import Capture, Content, Cosigned, Cosigner, Unwritable
+from tallystick.audit.payload import Gone
 from tallystick.audit.reach import Reaching
 from tallystick.audit.tlog.merkle import is_consistent
 from tallystick.audit.tlog.note import Verifier, read_checkpoint, read_note, signature_line
@@ -272,6 +273,19 @@ async def test_a_payload_that_is_refused_does_not_stop_the_writer(tmp_path: Path
         with pytest.raises(Unwritable, match="names of their own"):
             await refused
         assert await recorder.append(BANK, denial(2), capture(2)) == 0
+
+
+def test_a_payload_that_comes_too_late_with_its_leaf_is_not_kept(tmp_path: Path) -> None:
+    with opened(tmp_path) as desks:
+        desks.logs.append(BANK, [intent(0), intent(1)], [7, 8])
+        desks.logs.orphan(7)
+        captures = {0: capture(0), 1: capture(1)}
+        runs = desks.logs.append(BANK, [outcome(0, 0), outcome(1, 1)], [8, 8], captures)
+        assert [run.first for run in runs] == [None, 3]
+        desks.logs.publish()
+        vault = desks.vaults.vault(BANK)
+        assert isinstance(vault.reveal(call_of(0), "args"), Gone)
+        assert vault.reveal(call_of(1), "args") == payload(1)
 
 
 async def test_the_bytes_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -66,9 +67,9 @@ def test_messages_arrive_over_tcp_in_order(tmp_path: Path, confirm: Literal["clo
 def test_messages_arrive_over_tls_with_trust_on_both_sides(tmp_path: Path, authority: Authority) -> None:
     with running("tls", authority) as receiver:
         chosen = options(receiver.port, "tls", tls_of(authority))
-        sink = SyslogSink(chosen, Hand().pause)
-        for start in (0, 100):
-            assert sink.deliver(events(format_for("syslog", chosen), range(start, start + 100))) == []
+        with closing(SyslogSink(chosen, Hand(waits=10_000).pause)) as sink:
+            for start in (0, 100):
+                assert sink.deliver(events(format_for("syslog", chosen), range(start, start + 100))) == []
         assert awaited(receiver, 200) == list(range(200))
 
 
@@ -107,7 +108,8 @@ def test_messages_arrive_over_udp(tmp_path: Path) -> None:
 def test_every_form_is_one_message(tmp_path: Path, form: str) -> None:
     with running("tcp") as receiver:
         chosen = options(receiver.port)
-        SyslogSink(chosen, Hand().pause).deliver(events(format_for("syslog", chosen, form), range(3)))
+        with closing(SyslogSink(chosen, Hand(waits=10_000).pause)) as sink:
+            sink.deliver(events(format_for("syslog", chosen, form), range(3)))
         assert awaited(receiver, 3) == [0, 1, 2]
         start = {"ocsf": " {", "cef": " CEF:0|Tallystick|", "leef": " LEEF:2.0|Tallystick|"}[form]
         assert all(start in line for line in receiver.lines())
@@ -147,6 +149,21 @@ def test_a_receiver_that_closed_before_anything_came_has_taken_nothing() -> None
         thread.join()
 
 
+@pytest.mark.parametrize("confirm", ["close", "sent"])
+def test_a_receiver_that_was_restarted_between_two_batches_is_a_failure(confirm: Literal["close", "sent"]) -> None:
+    """What it held in memory is gone, and nothing but the broken connection tells."""
+    with running("tcp") as receiver:
+        chosen = options(receiver.port, confirm=confirm)
+        batch = events(format_for("syslog", chosen), range(3))
+        with closing(SyslogSink(chosen, Hand(waits=10_000).pause)) as sink:
+            sink.deliver(batch)
+            receiver.kill()
+            receiver.start()
+            with pytest.raises(Unavailable):
+                sink.deliver(batch)
+            assert sink.deliver(batch) == []
+
+
 def test_octets_are_counted_and_not_characters() -> None:
     received = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -161,7 +178,8 @@ def test_octets_are_counted_and_not_characters() -> None:
         thread.start()
         chosen = options(listener.getsockname()[1])
         batch = events(format_for("syslog", chosen), range(3))
-        SyslogSink(chosen, Hand().pause).deliver(batch)
+        with closing(SyslogSink(chosen, Hand(waits=10_000).pause)) as sink:
+            sink.deliver(batch)
         thread.join()
     stream = bytes(received)
     for event in batch:

@@ -60,7 +60,9 @@ def hear(
     untold: list[str] = []
     sizes: dict[str, int] = {}
     kept = files.read(COSIGNED)
-    beside = () if kept is None else (kept.decode(errors="replace"),)
+    # A log that is being written may have gone on since its checkpoint was read.
+    still = kept is not None and files.read("checkpoint") == text.encode()
+    beside = (kept.decode(errors="replace"),) if kept is not None and still else ()
     named = [("checkpoint", text)] if policy is not None else []
     named += [(COSIGNED, other) for other in beside] + [("other checkpoint", other) for other in texts]
     for name, other in named:
@@ -78,9 +80,7 @@ def hear(
         wrong = _disagreement(files, checkpoint, seen)
         if wrong is not None:
             index = checkpoint.size if seen.size > checkpoint.size else None
-            who = ", ".join(sorted(cosigners)) or (
-                "the other checkpoint" if name != COSIGNED else f"the file {COSIGNED}"
-            )
+            who = ", ".join(sorted(cosigners)) or name
             story.blame("checkpoint", index, f"{who}: {wrong}")
             continue
         sizes |= {one: max(seen.size, sizes.get(one, 0)) for one in cosigners}

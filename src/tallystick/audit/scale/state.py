@@ -17,6 +17,7 @@ from tallystick.audit.log.files import lock_directory, open_signing
 from tallystick.audit.model import Unwritable
 from tallystick.audit.payload.keys import Master
 from tallystick.audit.scale.bucket.client import connect
+from tallystick.audit.scale.bucket.copy import LocalCopy
 from tallystick.audit.scale.bucket.objects import Objects
 from tallystick.audit.scale.bucket.uploads import Uploads
 from tallystick.audit.scale.database.connection import SCHEMA, Database
@@ -43,6 +44,7 @@ class ScaleState:
 
     def __init__(self, directory: Path, options: str, *, initialize: bool) -> None:
         self._options = parse_options(options)
+        self._directory = directory
         # Whatever was opened is closed in the other order: at the end, or when something cannot be opened.
         self._opened = ExitStack()
         self._opened.callback(os.close, lock_directory(directory))
@@ -82,13 +84,13 @@ class ScaleState:
     def store(self, tenant: str, year: int) -> ScaleStore:
         """Store of a log that exists, under the tenant's lease; finishes a creation that a crash cut short."""
         name = f"{tenant}/{year}"
+        databases, uploads = (self._commits, self._others), self._uploads(name)
         try:
-            store = ScaleStore(
-                name, self._leases, (self._commits, self._others), self._uploads(name), self._options.backlog
-            )
+            store = ScaleStore(name, self._leases, databases, uploads, self._options.backlog)
             rows = self._others.rows("SELECT origin, body FROM log WHERE log = %s AND NOT ready", (name,))
             for origin, body in rows:
                 self._furnish(store, name, str(origin), str(body))
+            uploads.catch_up()
         except OSError as error:
             message = f"{name}: cannot be opened: {error}"
             raise Unwritable(message) from error
@@ -120,7 +122,8 @@ class ScaleState:
         return keyring, ScaleRecords(self._others, self.objects.below(f"{tenant}/payload/"), tenant, self._days)
 
     def _uploads(self, name: str) -> Uploads:
-        return Uploads(self.objects.below(name + "/"), self._options, self._closing)
+        copy = LocalCopy(self._directory / "audit" / name)
+        return Uploads(self.objects.below(name + "/"), self._options, self._closing, copy)
 
     def _days(self, retention: str) -> float:
         """For how long payloads of a class are locked: as long as it keeps them, or where nobody knows, shortly."""

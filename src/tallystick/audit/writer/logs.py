@@ -106,9 +106,14 @@ class Logs:
     ) -> list[Run]:
         """Make leaves and their captures durable; `owners` tells for each which client sent it. Raises Unwritable."""
         log = self._log(tenant)
-        sealed = self._seal(tenant, leaves, captures) if captures else {}
         old = self._last_year.get(tenant)
-        if (old is None or not old.opened) and not log.late:
+        plain = (old is None or not (old.opened or old.late)) and not log.late
+        if captures and not plain:
+            # What comes too late is not sealed: nobody would ever keep it.
+            late = _late(log, old)
+            captures = {place: one for place, one in captures.items() if not _is_late(leaves[place], late)}
+        sealed = self._seal(tenant, leaves, captures) if captures else {}
+        if plain:
             records = [record for records in sealed.values() for record in records]
             runs = [Run(log.append(leaves, owners, records), len(leaves), log.year)]
         else:
@@ -285,7 +290,7 @@ def _sort(
     log: Log, old: Log | None, leaves: Sequence[bytes], owners: Sequence[int], sealed: Mapping[int, Sequence[Sealed]]
 ) -> Iterator[Run]:
     """Append each leaf where it belongs: outcomes beside their intents, and those of calls in doubt nowhere."""
-    late = log.late if old is None else log.late | old.late
+    late = _late(log, old)
     at = 0
     for target, run in groupby(leaves, key=lambda leaf: _target(log, old, late, leaf)):
         batch = list(run)
@@ -296,9 +301,17 @@ def _sort(
         yield Run(first, len(batch), 0 if target is None else target.year)
 
 
-def _target(log: Log, old: Log | None, late: set[str], leaf: bytes) -> Log | None:
+def _late(log: Log, old: Log | None) -> set[str]:
+    return log.late if old is None else log.late | old.late
+
+
+def _is_late(leaf: bytes, late: set[str]) -> bool:
     # Only an outcome that follows an intent starts so: it has no commitment to arguments and names no caller.
-    if late and leaf.startswith(b'{"elapsed_us"') and glance(leaf)[2].decode() in late:
+    return bool(late) and leaf.startswith(b'{"elapsed_us"') and glance(leaf)[2].decode() in late
+
+
+def _target(log: Log, old: Log | None, late: set[str], leaf: bytes) -> Log | None:
+    if _is_late(leaf, late):
         return None
     return old if old is not None and _ends(old, leaf) else log
 

@@ -2,7 +2,8 @@
 
 Syslog has no acknowledgement. By default a batch counts once the receiver has read the stream to its end and closed
 it: what it had not read when it died comes back as a reset. What it had read and not stored is sent again, because a
-follower goes back by `overlap` records after a failure. A receiver drops repeats by the event's id.
+follower goes back by `overlap` records after a failure; a receiver that was restarted in between is one, too. Receivers
+drop repeats by the event's id.
 """
 
 import fcntl
@@ -67,12 +68,21 @@ class SyslogSink:
     def _batch(self, frames: bytes) -> None:
         stream = self._stream or self._connected()
         self._stream = stream
+        _still_open(stream)
         stream.sendall(frames)
         if self._options.confirm == "close":
-            # A receiver that was gone before it read has closed, too: only that it took every byte tells them apart.
-            _await_end(stream)
-            self._drain(stream)
-            self.close()
+            # INVARIANT: the next connection is opened before the last one is ended. So there always is one, and a
+            # receiver that was restarted between two batches, and forgot what it held, has broken it.
+            following = self._connected()
+            try:
+                # A receiver that was gone before it read has closed, too: that it took every byte tells them apart.
+                _await_end(stream)
+                self._drain(stream)
+            except BaseException:
+                following.close()
+                raise
+            stream.close()
+            self._stream = following
         else:
             self._drain(stream)
 
@@ -111,6 +121,20 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         message = f"the files of TLS cannot be used: {error}"
         raise Unavailable(message) from error
     return context
+
+
+def _still_open(stream: socket.socket) -> None:
+    """Raise OSError when the receiver has closed a connection that nothing was sent over yet."""
+    stream.settimeout(0)
+    try:
+        closed = stream.recv(1) == b""
+    except (BlockingIOError, ssl.SSLWantReadError):
+        closed = False
+    finally:
+        stream.settimeout(_TIMEOUT_S)
+    if closed:
+        message = "the receiver closed the connection; it may have been restarted"
+        raise OSError(message)
 
 
 def _await_end(stream: socket.socket) -> None:

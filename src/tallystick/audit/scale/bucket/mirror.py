@@ -52,17 +52,19 @@ def mirror_log(
     options = Options("", parts.netloc, prefix, endpoint=endpoint, region=region, credentials_file=credentials)
     try:
         objects = Objects(connect(options), parts.netloc, prefix, lambda: 0.0)
-        by_path = _by_path(objects.versions())
+        is_log = objects.get("checkpoint") is not None
     except OSError as error:
-        message = f"{url} cannot be listed: {error}"
+        message = f"{url} cannot be read: {error}"
         raise MirrorError(message) from error
-    if "checkpoint" not in by_path:
+    if not is_log:
         message = f"{url} holds no log: there is no checkpoint below it"
         raise MirrorError(message)
-    return _fetch(objects, by_path, directory)
+    return fetch(objects, directory)
 
 
-def _fetch(objects: Objects, by_path: dict[str, list[Version]], directory: Path) -> Mirrored:
+def fetch(objects: Objects, directory: Path) -> Mirrored:
+    """Bring a directory up to date with the objects of one log; the checkpoint comes last. Raises OSError."""
+    by_path = _by_path(objects.versions())
     needed = {path for path in by_path if path.partition(".p/")[0] not in by_path or ".p/" not in path}
     wanted = {path: _counting(path, versions) for path, versions in by_path.items() if path in needed}
     missing = {path: one for path, one in wanted.items() if one is not None and not _is_there(directory, path)}
@@ -70,8 +72,9 @@ def _fetch(objects: Objects, by_path: dict[str, list[Version]], directory: Path)
         make_directory(folder)
     with ThreadPoolExecutor(POOL) as pool:
         # The checkpoint was listed with the tiles that it covers: what was stored later is not asked for.
-        contents = pool.map(objects.read_version, missing.values())
-        for path, content in zip(missing, contents, strict=True):
+        order = sorted(missing, key=lambda path: path in OVERWRITTEN)
+        contents = pool.map(objects.read_version, [missing[path] for path in order])
+        for path, content in zip(order, contents, strict=True):
             (directory / path).write_bytes(content)
     laid_over = sorted(path for path in needed if path not in OVERWRITTEN and len(by_path[path]) > 1)
     return Mirrored(len(wanted), len(missing), tuple(laid_over))

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from tallystick.audit.scale.bucket.client import POOL, AwayError, ShadowedError
+from tallystick.audit.scale.bucket.copy import LocalCopy
 from tallystick.audit.scale.bucket.objects import Objects
 from tallystick.audit.scale.options import Options
 from tallystick.audit.tlog.tiles import WIDTH, tile_path, widths
@@ -30,8 +31,9 @@ class _Entry(NamedTuple):
 class Uploads:
     """The objects of one log, as its writer stores them."""
 
-    def __init__(self, objects: Objects, options: Options, closing: threading.Event) -> None:
+    def __init__(self, objects: Objects, options: Options, closing: threading.Event, copy: LocalCopy) -> None:
         self._objects = objects
+        self._copy = copy
         self._options = options
         self._closing = closing
         self._pending: dict[str, bytes] = {}
@@ -44,6 +46,13 @@ class Uploads:
         """Content of an object, or None. Raises OSError."""
         found = self._pending.get(path)
         return found if found is not None else self._objects.read(path)
+
+    def catch_up(self) -> None:
+        """Bring the copy up to date, and note what an earlier writer left to be forgotten. Raises OSError."""
+        self._copy.catch_up(self._objects)
+        for path in partial_tiles(_size(self.newest("checkpoint") or b"")):
+            beside = self._objects.versions(path.partition(_PARTIAL)[0] + _PARTIAL)
+            self._partials.update(version.path for version in beside if version.latest and not version.marker)
 
     def newest(self, name: str) -> bytes | None:
         """Newest version of an object that is overwritten, or None. Raises OSError."""
@@ -95,11 +104,13 @@ class Uploads:
                         raise
                     pause = min(2 * pause, _LONGEST_PAUSE_S)
         self.away = None
+        self._copy.put(name, content)
 
     def forget(self, size: int) -> None:
         """Hide incomplete tiles that are complete in a tree of `size` leaves. What fails is waste, and no damage."""
         done = [path for path in self._partials if _is_complete(path, size)]
         self._partials.difference_update(done)
+        self._copy.forget(done)
         with suppress(OSError):
             self._objects.hide(done)
 
@@ -124,7 +135,7 @@ class Uploads:
         for path, stored in tries.items():
             try:
                 stored.result()
-                del self._pending[path]
+                self._copy.put(path, self._pending.pop(path))
             except AwayError as error:
                 away = error
         return away
