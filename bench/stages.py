@@ -100,9 +100,9 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
     numbers = count()
     aim = audit.Target(_ROUTE, "tools/call", MODERN, scene.tool.server.name, scene.tool.tool.id, scene.tool.tool.digest)
     decision = policy.decide(scene.tool.part, caller, arguments, MODERN)
-    canonical = audit.canonical(arguments)
+    canonical = audit.leaf.canonical(arguments)
     call_id, key, now = audit.leaf.call_id(0.0, bytes(10)), rooms.commitment_key, rooms.clock()
-    args_c = audit.commit(key, call_id, "args", bytes(str(canonical), "ascii"))
+    args_c = audit.leaf.commit(key, call_id, "args", bytes(str(canonical), "ascii"))
     plain = audit.Intent(call_id, now, _TENANT, caller, aim, decision, args_c, 300)
     recording, contents = rooms.recording, (audit.model.Content("args", scene.body),)
     whose, _ = recording.keep(person_of(key, caller, None, {}), None, contents)
@@ -136,9 +136,9 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
         "decide, a policy reads the arguments": lambda: policy.decide(scene.reading.part, caller, arguments, MODERN),
         "bulkhead: in and out": bulkhead,
         "call id": lambda: audit.leaf.call_id(now, b"0123456789"),
-        "canonical arguments": lambda: audit.canonical(arguments),
-        "commit to the arguments": lambda: audit.commit(key, call_id, "args", scene.body),
-        "commit to the result": lambda: audit.commit(key, call_id, "result", result),
+        "canonical arguments": lambda: audit.leaf.canonical(arguments),
+        "commit to the arguments": lambda: audit.leaf.commit(key, call_id, "args", scene.body),
+        "commit to the result": lambda: audit.leaf.commit(key, call_id, "result", result),
         "whose and what of it is kept": lambda: recording.keep(person_of(key, caller, None, {}), None, contents),
         "encode the intent": lambda: audit.encode(intent),
         "encode the intent, nothing kept": lambda: audit.encode(plain),

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 from siem_reference import siem_page, templates
 
-from tallystick.audit.leaf.kinds import COMMON, KINDS, Field
+from tallystick.audit.leaf.kinds import EVERY_LEAF, KINDS, Field
 from tallystick.audit.leaf.schema import leaf_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,7 +137,7 @@ def leaves_page() -> str:
         "A leaf is canonical JSON (RFC 8785) of at most 8 KiB. Its JSON Schema: [leaf-schema.json](leaf-schema.json).",
         "Fields that end in `_c` are keyed commitments to payloads; no payload is in a leaf.\n",
         "## Every leaf\n",
-        *_fields_of(COMMON),
+        *_fields_of(EVERY_LEAF),
     ]
     for name, kind in sorted(KINDS.items()):
         lines += [f"## `{name}`\n", f"{kind.says}\n", *_fields_of(kind.fields)]

@@ -91,9 +91,9 @@ class Account:
 
 
 def _commitment(key: bytes, intent: Leaf, asked: Asked) -> str:
-    given = audit.canonical({"number": asked.number, "who": _subject(intent)})
+    given = audit.leaf.canonical({"number": asked.number, "who": _subject(intent)})
     assert isinstance(given, bytes)
-    return audit.commit(key, str(intent["id"]), "args", given)
+    return audit.leaf.commit(key, str(intent["id"]), "args", given)
 
 
 def _subject(leaf: Leaf) -> str:

@@ -48,7 +48,7 @@ def _committed(stage: Stage, leaf: Leaf) -> dict[str, tuple[str, str]]:
 
 
 def _commit(stage: Stage, leaf: Leaf, part: str, content: bytes) -> str:
-    return audit.commit(stage.gateway.rooms.commitment_key, str(leaf["id"]), part, content)
+    return audit.leaf.commit(stage.gateway.rooms.commitment_key, str(leaf["id"]), part, content)
 
 
 async def _schema(stage: Stage, tool: str, way: Way) -> Json:

@@ -103,7 +103,7 @@ async def test_a_retry_is_the_same_request_with_another_reason_and_none_without(
     assert (denial["kind"], refused["kind"]) == ("denial", "denial")
     for leaf, reason in ((first, b"first of all"), (second, b"the answer is here")):
         (entry,) = msgspec.convert(leaf["context"], list[dict[str, str]])
-        assert entry["c"] == audit.commit(key, str(leaf["id"]), "reason", reason)
+        assert entry["c"] == audit.leaf.commit(key, str(leaf["id"]), "reason", reason)
 
 
 @requirement("context:argument", "tools:list:same-decision")

@@ -80,7 +80,7 @@ async def test_a_receipt_is_no_part_of_what_the_record_commits_to(stage: Stage, 
         leaf = _checked(stage, receipt)
         assert leaf["status"] == ("success" if tool == "echo" else "tool_error")
         key = stage.gateway.rooms.commitment_key
-        assert leaf["result_c"] == audit.commit(key, str(leaf["id"]), "result", bytes(payload))
+        assert leaf["result_c"] == audit.leaf.commit(key, str(leaf["id"]), "result", bytes(payload))
 
 
 @requirement("record:receipt")

@@ -68,7 +68,7 @@ async def test_a_commitment_of_a_leaf_can_be_checked_with_the_key_and_only_again
     await stage.call("servers/desk", "echo", {"text": "committed"})
     intent = (await record.since(start))[0]
     right, wrong = (
-        audit.commit(key, str(intent["id"]), "args", b'{"text":"%s"}' % text) for text in (b"committed", b"other")
+        audit.leaf.commit(key, str(intent["id"]), "args", b'{"text":"%s"}' % text) for text in (b"committed", b"other")
     )
     assert intent["args_c"] == right
     assert intent["args_c"] != wrong

@@ -6,8 +6,8 @@ and verifies a log from its files and public key. Wiring starts the writer proce
 Never in here: payloads (only keyed commitments to them), decisions about calls, or a way to change a written leaf.
 """
 
-from tallystick.audit import leaf, model, offline, witness
-from tallystick.audit.leaf.call import canonical, commit, encode
+from tallystick.audit import index, leaf, model, offline, witness
+from tallystick.audit.leaf.call import encode
 from tallystick.audit.model import Denial, Intent, Outcome, Target, Unwritable
 
 __all__ = [
@@ -16,9 +16,8 @@ __all__ = [
     "Outcome",
     "Target",
     "Unwritable",
-    "canonical",
-    "commit",
     "encode",
+    "index",
     "leaf",
     "model",
     "offline",

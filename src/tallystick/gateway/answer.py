@@ -126,7 +126,7 @@ def _outcome(rooms: Rooms, answered: Answered) -> tuple[audit.Outcome, model.Cap
         answered.status,
         max(0, int((now - identified.received.started) * 1e6)),
         0 if told is None else len(told),
-        None if told is None else audit.commit(rooms.commitment_key, intended.call_id, "result", told),
+        None if told is None else audit.leaf.commit(rooms.commitment_key, intended.call_id, "result", told),
         None if isinstance(reply, Refusal) else reply.rpc_code,
         reply.reasons if isinstance(reply, Refusal) else (),
         aim(identified.received, authorized.routed) if outside else None,
@@ -146,7 +146,7 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
         return enough
     call_id = audit.leaf.call_id(now, os.urandom(10))
     # Only a known caller's arguments are worth a commitment: nobody else makes the gateway work for them.
-    arguments = audit.canonical(given(received)) if caller is not None else None
+    arguments = audit.leaf.canonical(given(received)) if caller is not None else None
     body = arguments if isinstance(arguments, bytes) else None
     session = routed.identified.session if routed is not None else None
     told = read(received.told) if routed is None and caller is not None else NOTHING
@@ -163,7 +163,7 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
         len(body or b""),
         caller,
         refusal.decision,
-        None if body is None else audit.commit(rooms.commitment_key, call_id, "args", body),
+        None if body is None else audit.leaf.commit(rooms.commitment_key, call_id, "args", body),
         session.key if session is not None else None,
         whose=kept,
         trace=trace_of(received.message, received.headers),
@@ -230,7 +230,8 @@ def why(rooms: Rooms, call_id: str, told: Given) -> model.Why | None:
         return None
     key = rooms.commitment_key
     context = [
-        model.Context(part, source, audit.commit(key, call_id, part, content)) for part, source, content in told.context
+        model.Context(part, source, audit.leaf.commit(key, call_id, part, content))
+        for part, source, content in told.context
     ]
     return model.Why(tuple(context), told.model, told.prompt_set)
 

@@ -210,7 +210,7 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
     unsent = rooms.unsent(identified.caller.tenant)
     if unsent is not None:
         return unsent
-    arguments = audit.canonical(given(identified.received))
+    arguments = audit.leaf.canonical(given(identified.received))
     if isinstance(arguments, Refusal):
         return arguments
     kept, capture = whose(rooms, routed, "args", arguments)
@@ -221,7 +221,7 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
         identified.caller,
         aim(identified.received, routed),
         authorized.decision,
-        audit.commit(rooms.commitment_key, call_id, "args", arguments),
+        audit.leaf.commit(rooms.commitment_key, call_id, "args", arguments),
         len(arguments),
         identified.session.key if identified.session else None,
         kept,

@@ -80,7 +80,7 @@ def find(rooms: Rooms, identified: Identified, found: Route) -> Target | Refusal
 def subject_of(message: Message, tool: str) -> str | Refusal:
     """Return what a request state is about: the method, the tool or name, and what the caller gave."""
     given = message.arguments if message.method == "tools/call" else _lasting(message.params)
-    canonical = audit.canonical(given)
+    canonical = audit.leaf.canonical(given)
     return canonical if isinstance(canonical, Refusal) else about(message.method, tool, canonical)
 
 

@@ -15,5 +15,5 @@ def digest_definition(definition: Mapping[str, object]) -> Digest | Refusal:
 
     Refused if the definition has no canonical form, such as an integer beyond 2^53 in a schema.
     """
-    canonical = audit.canonical({key: definition[key] for key in PINNED if key in definition})
+    canonical = audit.leaf.canonical({key: definition[key] for key in PINNED if key in definition})
     return canonical if isinstance(canonical, Refusal) else Digest("sha256:" + sha256(canonical).hexdigest())

@@ -1,7 +1,6 @@
 """Holding, erasing and expiring, as orders to a real writer process with real payloads."""
 
 import json
-import sqlite3
 from collections.abc import AsyncGenerator, Mapping
 from itertools import count
 from pathlib import Path
@@ -123,22 +122,6 @@ async def test_a_statute_blocks_erasure_and_other_classes_can_be_erased_alone(be
         await bench.erase()
     told = await bench.erase(classes=["standard"])
     assert (told["payloads"], told["classes"]) == (1, ["standard"])
-
-
-async def test_an_erasure_that_a_crash_cut_short_is_finished_by_the_next_order(bench: Bench) -> None:
-    await bench.keep(1)
-    await bench.order("keeping")
-    begun = {
-        "action": "erase", "basis": "Art. 17", "classes": ["standard"], "holds_checked": 0, "keys": 1,
-        "operator": "root", "payloads": 1, "subject": bench.ana,
-    }  # fmt: skip
-    identity = "01K" + "0" * 23
-    with sqlite3.connect(bench.state / "keeping" / f"{bench.tenant}.sqlite") as ledger:
-        ledger.execute("INSERT INTO pending VALUES (?, ?, NULL)", (identity, json.dumps(begun)))
-    ledger.close()
-    await bench.order("keeping")
-    assert (await bench.access("ana"))["records"] == 0
-    assert [leaf["id"] for leaf in bench.leaves("erasure")] == [identity]
 
 
 async def test_subject_access_writes_what_is_kept_to_a_private_file_and_records_its_digest(bench: Bench) -> None:

@@ -40,12 +40,12 @@ def test_canonical_is_rfc_8785_for_thousands_of_values() -> None:
     random = Random(8785)  # noqa: S311 - repeatable on purpose; nothing secret is drawn
     for _ in range(5000):
         value = _value(random, 3)
-        assert audit.canonical(value) == rfc8785.dumps(value)
+        assert audit.leaf.canonical(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize("value", [2**53, [1e999], {"a": "\ud800"}, float("nan"), {"\ud800": 1}])
 def test_a_value_without_canonical_form_is_refused(value: object) -> None:
-    refused = audit.canonical(value)
+    refused = audit.leaf.canonical(value)
     assert isinstance(refused, Refusal)
     assert refused.reasons == (Reason.MALFORMED,)
 
@@ -218,11 +218,11 @@ def test_equal_callers_that_are_not_the_same_keep_their_own_text() -> None:
 
 def test_a_commitment_is_checked_with_the_record_key_alone() -> None:
     key, call = bytes(32), call_of(1)
-    printed = audit.commit(key, call, "args", b'{"amount":120}')
+    printed = audit.leaf.commit(key, call, "args", b'{"amount":120}')
     disclosed = audit.offline.disclose(key, call, "args")
     assert hmac.digest(disclosed, b'{"amount":120}', "sha256").hex() == printed
-    assert audit.commit(key, call, "result", b'{"amount":120}') != printed
-    assert audit.commit(key, call_of(2), "args", b'{"amount":120}') != printed
+    assert audit.leaf.commit(key, call, "result", b'{"amount":120}') != printed
+    assert audit.leaf.commit(key, call_of(2), "args", b'{"amount":120}') != printed
 
 
 @pytest.mark.parametrize("length", [0, 1, 31, 32, 63, 64, 65, 200])
@@ -232,7 +232,7 @@ def test_a_commitment_is_hmac_for_every_length_of_key_and_content(length: int) -
         key, content = random.randbytes(length), random.randbytes(random.randrange(300))
         disclosed = hmac.digest(key, (call_of(1) + "args").encode(), "sha256")
         assert audit.offline.disclose(key, call_of(1), "args") == disclosed
-        assert audit.commit(key, call_of(1), "args", content) == hmac.digest(disclosed, content, "sha256").hex()
+        assert audit.leaf.commit(key, call_of(1), "args", content) == hmac.digest(disclosed, content, "sha256").hex()
 
 
 HOSTILE = (

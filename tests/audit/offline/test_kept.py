@@ -120,6 +120,14 @@ def test_a_changed_byte_of_a_payload_is_damage(state: State) -> None:
         assert report.payloads == {"present": 3, "missing": 1}
 
 
+def test_what_a_crash_cut_short_is_a_finding(state: State) -> None:
+    (segment,) = state.payloads.rglob("*.pay")
+    segment.write_bytes(segment.read_bytes() + segment.read_bytes()[:50])
+    report = state.verify()
+    assert (report.verdict, report.payloads) == ("whole", {"present": 4})
+    assert [finding.kind for finding in report.findings] == ["payload"]
+
+
 def test_an_erasure_of_a_later_year_or_behind_the_part_counts(state: State) -> None:
     erased = _forgetting(NOON + 1, action="erase", subject=ALICE)
     assert state.verify(erased, part=(0, 3)).payloads == {"erased": 3, "present": 1}

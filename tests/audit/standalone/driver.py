@@ -1,7 +1,8 @@
 """Runs the stand-alone verifier on many cases in one fresh interpreter, and prints what it said as JSON.
 
-Started as `python -I -S driver.py LIBRARY VERIFIER [old]`, where `old` takes ML-DSA away, as an older library has none, with the cases (lists of arguments) as JSON on its input. Nothing
-can be imported but the standard library and what is in LIBRARY.
+Started as `python -I -S driver.py LIBRARY VERIFIER [old]`, with the cases (lists of arguments) as JSON on its input.
+Nothing can be imported but the standard library and what is in LIBRARY. `old` takes ML-DSA away: an older library has
+none.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ if __name__ == "__main__":
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     if old:
-        module.MLDSA44PublicKey = None
+        vars(module)["MLDSA44PublicKey"] = None
     told: list[tuple[int, str]] = []
     for arguments in json.load(sys.stdin):
         with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()):

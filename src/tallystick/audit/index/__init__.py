@@ -4,7 +4,8 @@ Never in here: anything that is not in the log, payloads, or an answer that some
 leaf that it came from, and that leaf can be proved.
 """
 
+from tallystick.audit.index.rows import millionths
 from tallystick.audit.index.search import COLUMNS, Query
 from tallystick.audit.index.store import Index, IndexError_, LogFiles
 
-__all__ = ["COLUMNS", "Index", "IndexError_", "LogFiles", "Query"]
+__all__ = ["COLUMNS", "Index", "IndexError_", "LogFiles", "Query", "millionths"]

@@ -22,7 +22,7 @@ _CHANGED: Final = "a payload changed while it was read; nothing is written. Run 
 def subject_access(desk: Desk, tenant: TenantId, asked: Fields) -> Fields:
     """Write every payload of a subject to a new file, one JSON object a line; raises TallyError."""
     subject, target = str(asked["subject"]), Path(str(asked["file"]))
-    if not target.is_absolute() or target.exists() or not target.parent.is_dir():
+    if not target.is_absolute() or os.path.lexists(target) or not target.parent.is_dir():
         message = f"{target}: name a file that does not exist yet, with its whole path, in a directory that does"
         raise TallyError(code="invalid", message=message)
     vault = desk.vault(tenant)

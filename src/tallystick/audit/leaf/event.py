@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tallystick.audit.leaf.call import SIZE_LIMIT, canonical, timestamp
-from tallystick.audit.leaf.kinds import COMMON, KINDS
+from tallystick.audit.leaf.kinds import EVERY_LEAF, KINDS
 from tallystick.audit.model import Event
 from tallystick.terms import Caller
 
@@ -26,9 +26,9 @@ def event(record: Event) -> bytes:
     if missing or not fields.keys() <= known.keys():
         message = f"a leaf of kind {record.kind}: {sorted(missing | fields.keys() - known.keys())} missing or unknown"
         raise ValueError(message)
-    common = {"kind": record.kind, "tenant": record.tenant, "ts": timestamp(record.at), "v": 1}
+    always = {"kind": record.kind, "tenant": record.tenant, "ts": timestamp(record.at), "v": 1}
     for bounds in _BOUNDS:
-        leaf = canonical({**_fit(fields, bounds), **common})
+        leaf = canonical({**_fit(fields, bounds), **always})
         if isinstance(leaf, bytes) and len(leaf) <= SIZE_LIMIT:
             return leaf
     message = f"a leaf of kind {record.kind} has no form of at most {SIZE_LIMIT} bytes"
@@ -38,7 +38,7 @@ def event(record: Event) -> bytes:
 def known_fields(kind: str) -> frozenset[str]:
     """Names of the fields that a leaf of a kind may have; empty for an unknown kind."""
     found = KINDS.get(kind)
-    return frozenset() if found is None else frozenset(found.fields) | frozenset(COMMON)
+    return frozenset() if found is None else frozenset(found.fields) | frozenset(EVERY_LEAF)
 
 
 def _caller(caller: Caller) -> Mapping[str, object]:

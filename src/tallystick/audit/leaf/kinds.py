@@ -78,7 +78,7 @@ _RANGES: Final[Schema] = {
     "items": _object({"first": _COUNT, "last": _COUNT, "year": _COUNT}),
 }
 
-COMMON: Final[Mapping[str, Field]] = {
+EVERY_LEAF: Final[Mapping[str, Field]] = {
     "kind": Field(_text(16), "kind of the leaf", required=True),
     "tenant": Field(_text(63), "tenant whose log it is", required=True),
     "ts": Field(_TIME, "time of the machine's clock, UTC, microseconds", required=True),

@@ -160,6 +160,11 @@ class Log:
         return self._edge.size
 
     @property
+    def time(self) -> float:
+        """When the newest checkpoint was made, in seconds since the epoch: no clock takes that back."""
+        return self._row.time_us / 1_000_000
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """What the log commits to now."""
         return Checkpoint(self.origin, self._edge.size, self._edge.root())

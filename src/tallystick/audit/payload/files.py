@@ -99,6 +99,12 @@ class FileRecords:
         """The last month (YYYY-MM) whose records were expired, by retention class."""
         return segments.expired_months(self._root)
 
+    def only_in(self, retention: str, through: str) -> list[str]:
+        """Ids of the keys that only a class's months up to `through` use."""
+        with self._lock:
+            found = [one for one in self._catalog.segments() if one.retention == retention and one.month <= through]
+            return self._catalog.only_in(found)
+
     def condemn(self, retention: str, through: str) -> list[str]:
         """Decide, durably, that a class's months up to `through` go; returns the keys that only they use."""
         with self._lock:

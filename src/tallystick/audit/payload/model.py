@@ -140,7 +140,11 @@ class Keyring(Protocol):
         ...
 
     def find(self, subject: str, classes: Sequence[str] | None = None) -> list[tuple[str, str]]:
-        """Id and class of each live key of a subject."""
+        """Id and class of each key of a subject that was not destroyed."""
+        ...
+
+    def retire(self, key_ids: Iterable[str]) -> None:
+        """Use keys for nothing new, durably: what comes goes under another one. Raises Unwritable."""
         ...
 
     def destroy(self, key_ids: Iterable[str], why: Why, leaf: int | None, at: float) -> int:
@@ -167,6 +171,10 @@ class Records(Protocol):
 
     def expired(self) -> dict[str, str]:
         """The last month (YYYY-MM) whose records were expired, by retention class."""
+        ...
+
+    def only_in(self, retention: str, through: str) -> list[str]:
+        """Ids of the keys that only a class's months up to `through` use."""
         ...
 
     def condemn(self, retention: str, through: str) -> list[str]:

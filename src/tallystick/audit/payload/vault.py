@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tallystick.audit.leaf.call import timestamp
-from tallystick.audit.model import Capture, Sealed
+from tallystick.audit.model import Capture, Sealed, Unwritable
 from tallystick.audit.payload import seal
 from tallystick.audit.payload.files import FileRecords, month_before
 from tallystick.audit.payload.keys import FileKeyring, Master, MasterKey, open_master
@@ -41,6 +41,8 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _NONCE_BYTES: Final = 12
 _ID: Final = b'"id":"'
 _ULID_BYTES: Final = 26
+_KEEP_WAIT_S: Final = 30.0
+"""How long what is sealed may take to be stored before an erasure is given up."""
 
 
 class Vault:
@@ -50,7 +52,7 @@ class Vault:
         self.keyring = keyring
         self.records = records
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._unkept: dict[str, int] = {}
         for retention in records.expired():
             # What a crash left of an expiry.
@@ -69,14 +71,15 @@ class Vault:
             message = "a leaf without an id takes no payload"
             raise Unsealable(message)
         _check(capture)
-        key = self.keyring.key_for(subject, retention, at)
+        with self._lock:
+            # INVARIANT: a key is either retired before this, or known to be in use after it.
+            key = self.keyring.key_for(subject, retention, at)
+            self._unkept[key.id] = self._unkept.get(key.id, 0) + len(contents)
         kind, key_id, place, ts = retention.encode(), key.id.encode(), leaf_hash(leaf).hex().encode(), _stamp(at)
         sealed: list[Sealed] = []
         for field, content in contents:
             header = seal.header_of((call, kind, field.encode(), key_id, place, len(content), ts))
             sealed.append(Sealed(retention, seal.seal(key.cipher, header, os.urandom(_NONCE_BYTES), content)))
-        with self._lock:
-            self._unkept[key.id] = self._unkept.get(key.id, 0) + len(sealed)
         return sealed
 
     def prepare(self, captures: Iterable[Capture], at: float) -> None:
@@ -85,7 +88,8 @@ class Vault:
         Never necessary. A capture that cannot be sealed is left out; `seal` refuses it. Raises Unwritable.
         """
         pairs = [(one.subject, one.retention) for one in captures if _fault(one.subject, one.retention, ()) is None]
-        self.keyring.keys_for(pairs, at)
+        with self._lock:
+            self.keyring.keys_for(pairs, at)
 
     def keep(self, sealed: Sequence[Sealed]) -> None:
         """Store sealed records durably; those that are stored already are left out. Raises OSError for good."""
@@ -94,13 +98,7 @@ class Vault:
         except Damaged as error:
             # What the journal holds was sealed here: if it does not read, nothing may go on as if it were stored.
             raise OSError(EIO, error.message) from error
-        with self._lock:
-            for key_id in kept:
-                left = self._unkept.get(key_id, 0) - 1
-                if left > 0:
-                    self._unkept[key_id] = left
-                else:
-                    self._unkept.pop(key_id, None)
+        self._settle(kept)
 
     def reveal(self, call_id: str, field: str) -> bytes | Gone:
         """A payload in clear, checked against its leaf's header; raises Damaged for one that was changed."""
@@ -125,6 +123,43 @@ class Vault:
         return Erased(
             count, tuple(sorted({retention for _, retention in doomed})), len(entries), sum(one.size for one in entries)
         )
+
+    def retire(self, subject: str, classes: Sequence[str] | None = None) -> list[tuple[str, str]]:
+        """Seal nothing more under a subject's keys, in these classes or in all; returns id and class of each.
+
+        What comes goes under new keys. Returns once everything that was sealed under these is stored, and so is found
+        by `entries_of`. Raises Unwritable, also where that takes too long.
+        """
+        with self._lock:
+            found = self.keyring.find(subject, classes or None)
+            ids = {key_id for key_id, _ in found}
+            self.keyring.retire(ids)
+            if not self._lock.wait_for(lambda: self._unkept.keys().isdisjoint(ids), _KEEP_WAIT_S):
+                message = f"payloads that wait to be stored are not stored for {_KEEP_WAIT_S:g} s; ask again"
+                raise Unwritable(message)
+        return found
+
+    def discard(self, sealed: Iterable[Sealed]) -> None:
+        """Learn that sealed records will never be kept, because their leaves were refused."""
+        self._settle(seal.parse(one.record).header.key for one in sealed)
+
+    def entries_of(self, key_ids: Sequence[str]) -> list[Entry]:
+        """Every payload that is stored under some keys, oldest first."""
+        return self.records.entries(key_ids)
+
+    def destroy(self, key_ids: Sequence[str], leaf: int) -> int:
+        """Destroy retired keys under the erasure leaf of this index; again does nothing. Raises Unwritable."""
+        return self.keyring.destroy(key_ids, "erased", leaf, self._clock())
+
+    def due(self, retention: str, before: float) -> Expired:
+        """What `expire` would remove."""
+        through = month_before(_month(min(before, self._clock())))
+        gone = [one for one in self.usage() if one.retention == retention and one.month <= through]
+        keys = len(self.records.only_in(retention, through)) if gone else 0
+        segments, records, stored = (
+            (sum(column) for column in zip(*map(_counts, gone), strict=True)) if gone else (0, 0, 0)
+        )
+        return Expired(segments, records, stored, keys)
 
     def expire(self, retention: str, before: float, leaf: int | None = None) -> Expired:
         """Remove the months of a class that ended before a moment, and the keys that nothing else needs.
@@ -152,11 +187,24 @@ class Vault:
         """The retention classes in which a subject has a key."""
         return sorted({retention for _, retention in self.keyring.find(subject)})
 
+    def _settle(self, key_ids: Iterable[str]) -> None:
+        with self._lock:
+            for key_id in key_ids:
+                left = self._unkept.get(key_id, 0) - 1
+                if left > 0:
+                    self._unkept[key_id] = left
+                else:
+                    self._unkept.pop(key_id, None)
+            self._lock.notify_all()
+
     def _expire(self, retention: str, through: str, leaf: int | None) -> Expired:
         unused = self.records.condemn(retention, through)
         with self._lock:
             free = [key_id for key_id in unused if key_id not in self._unkept]
-        keys = self.keyring.destroy(free, "expired", leaf, self._clock())
+            self.keyring.retire(free)
+        # Looked at once more: a payload may have come, and been stored, between the first look and the end of the key.
+        still = {*self.records.only_in(retention, self.records.expired().get(retention, ""))}
+        keys = self.keyring.destroy([key_id for key_id in free if key_id in still], "expired", leaf, self._clock())
         return self.records.drop(retention)._replace(keys=keys)
 
 
@@ -292,6 +340,10 @@ def _fault(subject: str, retention: str, names: tuple[str, ...]) -> str | None:
 @lru_cache(maxsize=4)
 def _stamp(at: float) -> bytes:
     return timestamp(at).encode()
+
+
+def _counts(one: Usage) -> tuple[int, int, int]:
+    return one.segments, one.records, one.stored_bytes
 
 
 def _month(at: float) -> str:

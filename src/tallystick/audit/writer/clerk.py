@@ -6,6 +6,7 @@ order. `Heart` beats on time whatever order runs; `Clerk` runs the orders one at
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
-from tallystick.audit.desk import Fields, Order, Standing
+from tallystick.audit.desk import Desk, Fields, Order, Standing
 from tallystick.audit.leaf.call import call_id
 from tallystick.audit.leaf.event import event
 from tallystick.audit.model import Event, Unwritable
@@ -131,11 +132,23 @@ class Bench(NamedTuple):
     vaults: Vaults | None = None
 
 
+def _begun_nothing(desk: Desk) -> None:
+    del desk
+
+
 class Clerk(threading.Thread):
     """Runs orders, one at a time, and answers them; is the `Desk` of their functions."""
 
-    def __init__(self, bench: Bench, orders: Mapping[str, Order], sequencer: Sequencer) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        orders: Mapping[str, Order],
+        sequencer: Sequencer,
+        resume: Callable[[Desk], None] = _begun_nothing,
+    ) -> None:
+        """`resume` finishes what orders of the last process began; raises TallyError."""
         super().__init__(daemon=True, name="clerk")
+        self._resume = resume
         self._bench = bench
         self._orders = orders
         self._sequencer = sequencer
@@ -161,6 +174,7 @@ class Clerk(threading.Thread):
         try:
             self._line.greet()
             self._finish_keys()
+            self._finish_orders()
             while (asked := self._asked.get()) is not None:
                 self._sequencer.post(asked.client, told(asked.number, self._answer(asked.text)))
         except Unwritable:
@@ -175,13 +189,22 @@ class Clerk(threading.Thread):
         if unfinished is not None:
             change_keys(self, unfinished, OPERATOR)
 
+    def _finish_orders(self) -> None:
+        try:
+            self._resume(self)
+        except (TallyError, OSError) as error:
+            if isinstance(error, Unwritable):
+                raise
+            # It is tried again before the next order of its tenant, which is refused with the same text.
+            sys.stderr.write(f"audit writer: what was begun could not be finished: {error}\n")
+
     def _answer(self, text: bytes) -> Fields:
         try:
             fields = _FIELDS.decode(text)
             return self._orders.get(str(fields.get("order")), unknown)(self, fields)
         except TallyError as error:
             return {"error": {"code": error.code, "message": error.message}}
-        except (OSError, ValueError, TypeError, LookupError) as error:
+        except (OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
             return {"error": {"code": "internal", "message": f"{type(error).__name__}: {error}"}}
 
     @property

@@ -62,6 +62,10 @@ class Safe(Protocol):
         """Encrypt what is captured with a leaf; raises Unwritable, or another TallyError for what cannot be sealed."""
         ...
 
+    def discard(self, sealed: Iterable[Sealed]) -> None:
+        """Learn that sealed payloads will never be kept, because their leaves were refused."""
+        ...
+
     def keep(self, sealed: Sequence[Sealed]) -> None:
         """Make sealed payloads durable; may repeat. Raises OSError."""
         ...
@@ -112,7 +116,7 @@ class Logs:
             # What comes too late is not sealed: nobody would ever keep it.
             late = _late(log, old)
             captures = {place: one for place, one in captures.items() if not _is_late(leaves[place], late)}
-        sealed = self._seal(tenant, leaves, captures) if captures else {}
+        sealed = self._seal(tenant, leaves, captures, log.time) if captures else {}
         if plain:
             records = [record for records in sealed.values() for record in records]
             runs = [Run(log.append(leaves, owners, records), len(leaves), log.year)]
@@ -264,15 +268,26 @@ class Logs:
             message = f"the log of {tenant} for {year} cannot be opened: {error}"
             raise Unwritable(message) from error
 
-    def _seal(self, tenant: str, leaves: Sequence[bytes], captures: Mapping[int, Capture]) -> dict[int, list[Sealed]]:
+    def _seal(
+        self, tenant: str, leaves: Sequence[bytes], captures: Mapping[int, Capture], least: float
+    ) -> dict[int, list[Sealed]]:
         """Encrypt what goes with the leaves; raises Refused for what cannot be, Unwritable for a broken key store."""
         if self._safes is None:
             message = "this writer keeps no payloads"
             raise Refused(message)
+        sealed: dict[int, list[Sealed]] = {}
         try:
-            safe, now = self._safes(TenantId(tenant)), self._clock()
+            # INVARIANT: a payload is never older than what was published before it: retention counts from then on, and
+            # a clock that was set back by years must not have it expire tomorrow.
+            safe, now = self._safes(TenantId(tenant)), max(self._clock(), least)
             safe.prepare(captures.values(), now)
-            return {place: safe.seal(leaves[place], capture, now) for place, capture in captures.items()}
+            for place, capture in captures.items():
+                try:
+                    sealed[place] = safe.seal(leaves[place], capture, now)
+                except TallyError:
+                    safe.discard(record for records in sealed.values() for record in records)
+                    raise
+            return sealed
         except OSError as error:
             message = f"the payloads of {tenant} cannot be sealed: {error}; the writer has stopped"
             raise Unwritable(message) from error

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tallystick.audit.disk import make_directory
 from tallystick.audit.keeping.orders import ORDERS as KEEPING
+from tallystick.audit.keeping.orders import resume
 from tallystick.audit.log.files import State, read_commitment_key
 from tallystick.audit.model import Cosigner, Unwritable
 from tallystick.audit.payload import open_provider, open_vaults
@@ -166,7 +167,7 @@ def _open(options: argparse.Namespace, opened: ExitStack) -> Office:
     bench = Bench(directory, key, logs, beats, _realtime, time.monotonic, vaults.vault)
     orders = {**ORDERS, **KEEPING, **payload_orders(vaults)}
     cosigner = open_witnesses(options.witness_policy, options.witness_ca) if options.witness_policy else None
-    return Office(logs, sequencer, Clerk(bench, orders, sequencer), Heart(beats, time.monotonic), cosigner)
+    return Office(logs, sequencer, Clerk(bench, orders, sequencer, resume), Heart(beats, time.monotonic), cosigner)
 
 
 def _known_host(state: Shelf) -> str:

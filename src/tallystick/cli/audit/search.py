@@ -9,8 +9,7 @@ from typing import Final
 
 import click
 
-from tallystick.audit.index import COLUMNS, Index, Query
-from tallystick.audit.index.rows import millionths
+from tallystick.audit import index as record_index
 from tallystick.cli.audit.group import audit, json_option
 from tallystick.cli.terminal import tame
 from tallystick.settings import places
@@ -70,7 +69,7 @@ def search(
     first; it holds nothing of its own and may be deleted. What is found can be proved: `tally audit proof INDEX LOG`.
     """
     least, most = (_amount(name, asked.pop(name)) for name in ("amount_from", "amount_to"))
-    bounds = Query(amount_from=least, amount_to=most, newest_first=not oldest_first, limit=limit)
+    bounds = record_index.Query(amount_from=least, amount_to=most, newest_first=not oldest_first, limit=limit)
     query = replace(bounds, **asked)
     state = places()[1]
     found = [*logs] or sorted(path.parent for path in (state / "audit").glob("*/*/checkpoint"))
@@ -78,7 +77,7 @@ def search(
         message = f"no log under {state / 'audit'}: name its directory, or set TALLY_STATE to the state directory"
         raise click.UsageError(message)
     # Somebody else's log gets an index in memory: nothing is written beside evidence.
-    index = Index(file or (None if logs else state / "index" / "records.sqlite"))
+    index = record_index.Index(file or (None if logs else state / "index" / "records.sqlite"))
     try:
         index.follow(found, _progress if sys.stderr.isatty() else None)
         records, total = index.search(query), index.count(query)
@@ -92,7 +91,7 @@ def search(
 
 
 def _amount(name: str, text: str | None) -> int | None:
-    value = millionths(text)
+    value = record_index.millionths(text)
     if text is not None and value is None:
         message = f"--{name.replace('_', '-')} {text}: write a decimal number, such as 12500.00"
         raise click.UsageError(message)
@@ -109,7 +108,7 @@ def _print(records: list[dict[str, object]], total: int) -> None:
     if not records:
         click.echo("No record fits. `tally audit tail` shows the newest ones.", err=True)
         return
-    shown = [name for name in _SHOWN if name in COLUMNS and any(name in record for record in records)]
+    shown = [name for name in _SHOWN if name in record_index.COLUMNS and any(name in record for record in records)]
     rows = [[name.upper() for name in shown], *[[tame(_cell(record, name)) for name in shown] for record in records]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(shown))]
     for row in rows:

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Union
 
 import msgspec
 
-from tallystick.audit.leaf.kinds import COMMON, KINDS, Field
+from tallystick.audit.leaf.kinds import EVERY_LEAF, KINDS, Field
 from tallystick.audit.offline.read import is_fields, is_items
 
 _SAFE = 2**53 - 1
@@ -116,7 +116,7 @@ def _plain(schema: Mapping[str, object], kind: object, name: str) -> object:
 
 
 def _fields(kind: str) -> Mapping[str, Field]:
-    return {**COMMON, **KINDS[kind].fields}
+    return {**EVERY_LEAF, **KINDS[kind].fields}
 
 
 _FLAGS: Final = {

@@ -39,6 +39,7 @@ class FileKeyring:
         self._lock = threading.Lock()
         self._failure: Unwritable | None = None
         self._live: dict[tuple[str, str], int] = {}
+        self._retired: dict[tuple[str, str], list[int]] = {}
         self._numbers: dict[bytes, int] = {}
         self._ready: dict[tuple[str, str], PayloadKey] = {}
         self._used = self._room = 0
@@ -55,7 +56,7 @@ class FileKeyring:
     @property
     def live(self) -> int:
         """How many keys there are that were not destroyed."""
-        return len(self._live)
+        return len(self._live) + sum(map(len, self._retired.values()))
 
     def key_for(self, subject: str, retention: str, at: float) -> PayloadKey:
         """The live key of a subject and class; a new one is durable when it is returned. Raises Unwritable."""
@@ -91,28 +92,47 @@ class FileKeyring:
                 message = f"{self._path}: no slot holds key {key_id}; damaged slots: {self.damaged or 'none'}"
                 raise Damaged(message)
             slot = self._slot(number)
-            if slot.state == slots.LIVE:
+            if slot.state in slots.READABLE:
                 return self._open(number)
             leaf = None if slot.leaf == slots.NO_LEAF else slot.leaf
             return Gone("erased" if slot.state == slots.ERASED else "expired", leaf)
 
     def find(self, subject: str, classes: Sequence[str] | None = None) -> list[tuple[str, str]]:
-        """Id and class of each live key of a subject."""
+        """Id and class of each key of a subject that was not destroyed."""
         # A copy is one step of the interpreter: the writer's loop must not wait for the search through all keys.
-        wanted = [pair for pair in list(self._live) if pair[0] == subject and (classes is None or pair[1] in classes)]
+        known = {*list(self._live), *list(self._retired)}
+        wanted = [pair for pair in known if pair[0] == subject and (classes is None or pair[1] in classes)]
         with self._lock:
-            numbers = [(self._live[pair], pair[1]) for pair in sorted(wanted) if pair in self._live]
-            return [(self._slot(number).key_id.hex(), retention) for number, retention in numbers]
+            live = [(self._live[pair], pair[1]) for pair in wanted if pair in self._live]
+            numbers = live + [(number, pair[1]) for pair in wanted for number in self._retired.get(pair, ())]
+            return [(self._slot(number).key_id.hex(), retention) for number, retention in sorted(numbers)]
 
-    def destroy(self, key_ids: Iterable[str], why: Why, leaf: int | None, at: float) -> int:
-        """Write the mark of destruction over live keys and sync; returns how many there were. Raises Unwritable."""
+    def retire(self, key_ids: Iterable[str]) -> None:
+        """Use keys for nothing new, durably: what comes goes under another one. Raises Unwritable."""
         with self._lock:
             self._check()
             numbers = [self._numbers[key_id] for key_id in map(bytes.fromhex, key_ids) if key_id in self._numbers]
-            doomed = [(number, slot) for number in numbers if (slot := self._slot(number)).state == slots.LIVE]
-            for _, slot in doomed:
-                self._live.pop((slot.subject, slot.retention), None)
-                self._ready.pop((slot.subject, slot.retention), None)
+            found = [(number, slot) for number in numbers if (slot := self._slot(number)).state == slots.LIVE]
+            for number, slot in found:
+                pair = slot.subject, slot.retention
+                self._live.pop(pair, None)
+                self._ready.pop(pair, None)
+                self._retired.setdefault(pair, []).append(number)
+            try:
+                for number, slot in found:
+                    self._write(number, slots.encode(slot._replace(state=slots.RETIRED)))
+                os.fdatasync(self._file)
+            except OSError as error:
+                raise self._fail(error) from error
+
+    def destroy(self, key_ids: Iterable[str], why: Why, leaf: int | None, at: float) -> int:
+        """Write the mark of destruction over keys and sync; returns how many there were. Raises Unwritable."""
+        with self._lock:
+            self._check()
+            numbers = [self._numbers[key_id] for key_id in map(bytes.fromhex, key_ids) if key_id in self._numbers]
+            doomed = [(number, slot) for number in numbers if (slot := self._slot(number)).state in slots.READABLE]
+            for number, slot in doomed:
+                self._forget(number, (slot.subject, slot.retention))
             try:
                 for number, slot in doomed:
                     mark = slots.destroyed(slot, _STATES[why], leaf, int(at * 1_000_000))
@@ -124,6 +144,14 @@ class FileKeyring:
                 page = number * SLOT_BYTES // _PAGE * _PAGE
                 os.posix_fadvise(self._file, page, _PAGE, os.POSIX_FADV_DONTNEED)
             return len(doomed)
+
+    def _forget(self, number: int, pair: tuple[str, str]) -> None:
+        if self._live.get(pair) == number:
+            del self._live[pair]
+            self._ready.pop(pair, None)
+        older = [other for other in self._retired.pop(pair, ()) if other != number]
+        if older:
+            self._retired[pair] = older
 
     def close(self) -> None:
         """Close the file and forget the keys."""
@@ -156,6 +184,8 @@ class FileKeyring:
         self._numbers[slot.key_id] = number
         if slot.state == slots.LIVE:
             self._live[slot.subject, slot.retention] = number
+        elif slot.state == slots.RETIRED:
+            self._retired.setdefault((slot.subject, slot.retention), []).append(number)
 
     def _append(self, subject: str, retention: str, at: float) -> tuple[int, Slot]:
         if self._used == self._room:
@@ -198,6 +228,9 @@ class FileKeyring:
             message = f"{self._path}: slot {number} does not open with keyring key {slot.version}"
             raise Damaged(message) from error
         ready = PayloadKey(slot.key_id.hex(), AESGCM(key))
+        if slot.state != slots.LIVE:
+            # INVARIANT: what is ready is used for what comes.
+            return ready
         if len(self._ready) >= _READY_LIMIT:
             del self._ready[next(iter(self._ready))]
         self._ready[slot.subject, slot.retention] = ready

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 SLOT_BYTES: Final = 512
-LIVE, ERASED, EXPIRED = 1, 2, 3
+LIVE, ERASED, EXPIRED, RETIRED = 1, 2, 3, 4
+READABLE: Final = frozenset({LIVE, RETIRED})
 NO_LEAF: Final = -1
 WRAPPED_BYTES: Final = 48
 NONCE_BYTES: Final = 12
@@ -25,8 +26,9 @@ _REST: Final = bytes(SLOT_BYTES - _SLOT.size - _CHECK.size)
 class Slot(NamedTuple):
     """A data key of one subject and retention class, wrapped under a version of the keyring key.
 
-    `state` is LIVE, ERASED or EXPIRED; in the last two the key is zeros, `ended_us` the time and `leaf` the index of
-    the leaf that records it. The subject is a reference, never a name.
+    `state` is LIVE, RETIRED (what is sealed under it can be read, and nothing more is sealed), ERASED or EXPIRED. In
+    the last two the key is zeros, `ended_us` the time and `leaf` the index of the leaf that records it. The subject is
+    a reference, never a name.
     """
 
     state: int
@@ -76,10 +78,10 @@ def decode(content: bytes) -> Slot | None:
         nonce,
         wrapped,
     )
-    if magic != _MAGIC or state not in {LIVE, ERASED, EXPIRED} or encode(slot) != content:
+    if magic != _MAGIC or state not in {LIVE, ERASED, EXPIRED, RETIRED} or encode(slot) != content:
         message = "it is no slot of this version"
         raise ValueError(message)
-    if state != LIVE and (any(nonce) or any(wrapped)):
+    if state not in READABLE and (any(nonce) or any(wrapped)):
         message = "it is destroyed and still holds a key"
         raise ValueError(message)
     return slot

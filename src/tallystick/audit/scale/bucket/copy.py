@@ -5,6 +5,7 @@ Never trusted, never synced: the bucket is what counts. Whoever doubts it delete
 
 from collections.abc import Iterable
 from pathlib import Path
+from shutil import rmtree
 
 from tallystick.audit.disk import make_directory
 from tallystick.audit.scale.bucket.mirror import fetch
@@ -22,6 +23,9 @@ class LocalCopy:
         newest, ours = objects.get("checkpoint"), self._directory / "checkpoint"
         if newest is not None and not (ours.is_file() and ours.read_bytes() == newest.content):
             fetch(objects, self._directory)
+            for partials in list(self._directory.rglob("*.p")):
+                if partials.with_suffix("").is_file():
+                    rmtree(partials)
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file, whole or not at all for whoever reads meanwhile."""

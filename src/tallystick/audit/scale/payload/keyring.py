@@ -100,15 +100,30 @@ class ScaleKeyring:
             message = f"the keyring of {self._tenant} holds no key {key_id}"
             raise Damaged(message)
         slot = _slot(rows[0][0])
-        if slot.state == slots.LIVE:
+        if slot.state in slots.READABLE:
             return self._opened(slot)
         return Gone("erased" if slot.state == slots.ERASED else "expired", None if slot.leaf < 0 else slot.leaf)
 
     def find(self, subject: str, classes: Sequence[str] | None = None) -> list[tuple[str, str]]:
-        """Id and class of each live key of a subject. Raises OSError."""
-        query = "SELECT id, retention FROM payload_key WHERE tenant = %s AND subject = %s AND live ORDER BY retention"
-        rows = self._others.rows(query, (self._tenant, subject))
-        return [(key.hex(), str(kind)) for key, kind in rows if isinstance(key, bytes) and _is_in(kind, classes)]
+        """Id and class of each key of a subject that was not destroyed. Raises OSError."""
+        query = "SELECT slot FROM payload_key WHERE tenant = %s AND subject = %s ORDER BY retention, id"
+        found = [_slot(row[0]) for row in self._others.rows(query, (self._tenant, subject))]
+        return [
+            (slot.key_id.hex(), slot.retention)
+            for slot in found
+            if slot.state in slots.READABLE and (classes is None or slot.retention in classes)
+        ]
+
+    def retire(self, key_ids: Iterable[str]) -> None:
+        """Use keys for nothing new, durably: what comes goes under another one. Raises Unwritable."""
+        try:
+            for key_id in map(bytes.fromhex, key_ids):
+                slot = self._slot_of(key_id)
+                if slot.state == slots.LIVE:
+                    self._replace(slot, slot._replace(state=slots.RETIRED))
+        except OSError as error:
+            message = f"payload keys of {self._tenant} cannot be retired: {error}; restart Tallystick and ask again"
+            raise Unwritable(message) from error
 
     def destroy(self, key_ids: Iterable[str], why: Why, leaf: int | None, at: float) -> int:
         """Write marks over live keys and rewrite their pages; returns how many there were. Raises Unwritable."""
@@ -147,12 +162,21 @@ class ScaleKeyring:
         return slot
 
     def _mark(self, key_id: bytes, why: Why, leaf: int | None, at: float) -> str:
-        rows = self._others.rows("SELECT slot FROM payload_key WHERE id = %b", (key_id,))
-        slot = _slot(rows[0][0])
-        mark = slots.encode(slots.destroyed(slot, _STATES[why], leaf, int(at * 1_000_000)))
+        slot = self._slot_of(key_id)
+        return self._replace(slot, slots.destroyed(slot, _STATES[why], leaf, int(at * 1_000_000)))
+
+    def _slot_of(self, key_id: bytes) -> Slot:
+        rows = self._others.rows("SELECT slot FROM payload_key WHERE id = %b AND tenant = %s", (key_id, self._tenant))
+        return _slot(rows[0][0])
+
+    def _replace(self, slot: Slot, mark: Slot) -> str:
+        """Write a slot in the place of one that is not for new payloads any more; returns its part of the table."""
+        values = (self._tenant, self._token, slots.encode(mark), slot.key_id, self._tenant)
         with self._lock:
-            self._ready.pop((slot.subject, slot.retention), None)
-            found = self._others.rows(_MARK, (self._tenant, self._token, mark, key_id, self._tenant))
+            ready = self._ready.get((slot.subject, slot.retention))
+            if ready is not None and ready.id == slot.key_id.hex():
+                del self._ready[slot.subject, slot.retention]
+            found = self._others.rows(_MARK, values)
         if not found:
             raise OSError(EIO, "the lease is lost: another writer has taken over")
         return str(found[0][0])
@@ -176,7 +200,3 @@ def _slot(content: object) -> Slot:
         message = "a slot of the keyring is empty"
         raise Damaged(message)
     return slot
-
-
-def _is_in(retention: object, classes: Sequence[str] | None) -> bool:
-    return classes is None or retention in classes

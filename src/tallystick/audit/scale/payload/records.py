@@ -131,12 +131,16 @@ class ScaleRecords:
         query = "SELECT retention, through FROM payload_expired WHERE tenant = %s"
         return {str(kind): str(through) for kind, through in self._database.rows(query, (self._tenant,))}
 
+    def only_in(self, retention: str, through: str) -> list[str]:
+        """Ids of the keys that only a class's months up to `through` use."""
+        rows = self._database.rows(_ONLY, (self._tenant, retention, through, retention, through))
+        return [str(key) for (key,) in rows]
+
     def condemn(self, retention: str, through: str) -> list[str]:
         """Decide, durably, that a class's months up to `through` go; returns the keys that only they use."""
         if self._database.rows(_DUE, (self._tenant, retention, through)):
             self._database.again(_CONDEMN, (self._tenant, retention, through))
-        last = self.expired().get(retention, "")
-        return [str(key) for (key,) in self._database.rows(_ONLY, (self._tenant, retention, last, retention, last))]
+        return self.only_in(retention, self.expired().get(retention, ""))
 
     def drop(self, retention: str) -> Expired:
         """Delete what was condemned. An object whose lock is not over yet stays, and is tried again the next time."""
