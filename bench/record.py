@@ -105,9 +105,12 @@ def scale_out(state: Path, closing: ExitStack) -> Backend:
 BACKENDS: Final[dict[str, Opens]] = {"embedded": embedded, "scale": scale_out}
 
 
-def measure_record(folder: Path, backend: str, seconds: float) -> list[Row]:
-    """Measure one back-end, every width with and without payloads, each on a record of its own."""
-    return [_measured(folder, backend, (width, payload), seconds) for payload in PAYLOADS for width in WIDTHS]
+LOADS: Final = tuple((width, payload) for payload in PAYLOADS for width in WIDTHS)
+
+
+def measure_record(folder: Path, backend: str, seconds: float, loads: Sequence[tuple[int, int]] = LOADS) -> list[Row]:
+    """Measure one back-end under each load (callers, bytes of payload), each on a record of its own."""
+    return [_measured(folder, backend, load, seconds) for load in loads]
 
 
 def _measured(folder: Path, backend: str, load: tuple[int, int], seconds: float) -> Row:

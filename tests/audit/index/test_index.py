@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tallystick import audit
 from tallystick.audit.index import Index, IndexError_, Query
 from tallystick.audit.index.rows import millionths, row_of
 from tallystick.audit.leaf.call import in_doubt
@@ -13,7 +14,10 @@ from tallystick.audit.leaf.event import event
 from tallystick.audit.model import Event
 from tests.audit.sample import (
     BANK,
+    CALLER,
+    DECISION,
     NOON,
+    TARGET,
     Ticking,
     call_of,
     denial,
@@ -108,6 +112,71 @@ def test_what_is_published_later_is_taken_in_and_nothing_twice(tmp_path: Path, l
     index.close()
 
 
+def test_an_outcome_tells_its_intent_even_if_it_was_taken_in_long_before(tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    with opened_state(tmp_path) as state:
+        opened = opened_log(state)
+        for leaf in (intent(0), outcome(0, 0)):
+            opened.append([leaf])
+            opened.publish(Ticking())
+            index.follow([log_directory(tmp_path)])
+    found = index.search(
+        Query(kind="outcome", person="alice@bank.example", agent="payments-agent", tool="accounts.list")
+    )
+    assert [record["index"] for record in found] == [1]
+    told: list[tuple[int, int]] = []
+    index.follow([log_directory(tmp_path)], lambda done, total: told.append((done, total)))
+    assert told == []
+    index.close()
+    assert (tmp_path / "index.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_index_of_another_version_is_made_anew(tmp_path: Path, log: Path) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    index.follow([log])
+    index.close()
+    with sqlite3.connect(tmp_path / "index.sqlite") as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    index = Index(tmp_path / "index.sqlite")
+    assert index.count(Query()) == 0
+    index.follow([log])
+    assert index.count(Query()) == 4
+    index.close()
+
+
+def test_an_outcome_belongs_to_the_intent_of_its_own_log(tmp_path: Path) -> None:
+    logs: list[Path] = []
+    for name, leaves in (("one", [intent(0), outcome(0, 0)]), ("two", [intent(5)])):
+        with opened_state(tmp_path / name) as state:
+            opened = opened_log(state)
+            opened.append(leaves)
+            opened.publish(Ticking())
+        logs.append(log_directory(tmp_path / name))
+        checkpoint = logs[-1] / "checkpoint"
+        checkpoint.chmod(0o644)
+        checkpoint.write_text(checkpoint.read_text().replace("localhost/bank/2026", f"localhost/{name}/2026"))
+    index = Index(None)
+    index.follow(logs)
+    assert [(record["log"], record.get("outcome")) for record in index.search(Query(newest_first=False))] == [
+        ("localhost/one/2026", "success"),
+        ("localhost/two/2026", None),
+    ]
+    index.close()
+
+
+def test_records_of_one_moment_come_in_the_order_of_the_log(index: Index) -> None:
+    assert _numbers(index, Query(kind="intent")) == [1, 0]
+    assert _numbers(index, Query(kind="intent", newest_first=False)) == [0, 1]
+
+
+def test_since_is_inclusive_and_until_is_not(index: Index) -> None:
+    [record] = index.search(Query(kind="denial"))
+    ts = str(record["ts"])
+    assert _numbers(index, Query(kind="denial", since=ts)) == [3]
+    assert _numbers(index, Query(kind="denial", until=ts)) == []
+
+
 def test_an_index_that_was_deleted_is_made_anew_with_the_same_answers(tmp_path: Path, log: Path) -> None:
     answers: list[list[dict[str, object]]] = []
     for _ in range(2):
@@ -163,3 +232,67 @@ def test_amounts_compare_exactly() -> None:
 def test_an_autonomous_agent_is_no_person() -> None:
     row = row_of("log", 0, {"kind": "intent", "tenant": "bank", "caller": {"kind": "agent", "subject": "bot"}})
     assert (row.person, row.agent) == (None, "bot")
+
+
+def test_amounts_are_found_within_their_bounds_inclusively(tmp_path: Path) -> None:
+    with opened_state(tmp_path) as state:
+        opened = opened_log(state)
+        opened.append(
+            [audit.encode(_paying(number, amount)) for number, amount in enumerate(("9.99", "10.00", "10.01"))]
+        )
+        opened.publish(Ticking())
+    index = Index(None)
+    index.follow([log_directory(tmp_path)])
+    ten = millionths("10")
+    assert sorted(map(str, _numbers(index, Query(amount_from=ten)))) == ["1", "2"]
+    assert sorted(map(str, _numbers(index, Query(amount_to=ten)))) == ["0", "1"]
+    assert index.search(Query(amount_from=ten, amount_to=ten))[0]["amount"] == "10"
+    index.close()
+
+
+def _paying(number: int, amount: str) -> audit.Intent:
+    return audit.Intent(
+        call_of(number), NOON, BANK, CALLER, TARGET, DECISION, "e" * 64, 300, amount=amount, currency="EUR"
+    )
+
+
+def test_a_request_that_never_left_is_a_record_of_its_own(tmp_path: Path) -> None:
+    lone = audit.Outcome(call_of(4), NOON, BANK, None, "limited", 5, target=TARGET, caller=CALLER)
+    with opened_state(tmp_path) as state:
+        opened = opened_log(state)
+        opened.append([audit.encode(lone)])
+        opened.publish(Ticking())
+    index = Index(None)
+    index.follow([log_directory(tmp_path)])
+    assert [record["outcome"] for record in index.search(Query())] == ["limited"]
+    index.close()
+
+
+def test_the_span_of_a_subject_reaches_from_its_first_to_its_last_leaf(tmp_path: Path) -> None:
+    held = {"hold": "case-12", "action": "placed", "matter": "lawsuit", "subject": "a" * 64, "operator": "root"}
+    hold = event(Event("hold", call_of(9), NOON, BANK, held))
+    with opened_state(tmp_path) as state:
+        opened = opened_log(state)
+        opened.append([intent(0), hold, intent(1), hold, intent(2)])
+        opened.publish(Ticking())
+    index = Index(None)
+    index.follow([log_directory(tmp_path)])
+    assert index.span("a" * 64) == [("localhost/bank/2026", 1, 3)]
+    assert _numbers(index, Query(person="root", subject="a" * 64, newest_first=False)) == [1, 3]
+    index.close()
+
+
+def test_who_signed_in_is_a_person_and_no_data_subject() -> None:
+    row = row_of("log", 0, {"kind": "login", "tenant": "bank", "subject": "ana"})
+    assert (row.person, row.subject) == ("ana", None)
+    row = row_of("log", 0, {"kind": "token", "tenant": "bank", "subject": "ana", "actors": ["planner"]})
+    assert (row.person, row.agent, row.subject) == ("ana", "planner", None)
+
+
+def test_the_policies_of_a_refusal_are_found() -> None:
+    row = row_of("log", 0, {"kind": "denial", "refusal": {"code": "denied", "policies": ["no-night"], "reasons": []}})
+    assert (row.decision, row.outcome, row.policies) == ("deny", "denied", " no-night ")
+
+
+def test_an_amount_beyond_any_bank_is_none() -> None:
+    assert [millionths(text) for text in ("9" * 30, "-" + "9" * 30)] == [None, None]

@@ -34,3 +34,13 @@ def test_a_budget_names_the_day_on_which_it_is_exceeded() -> None:
 
 def test_a_class_that_nobody_defined_is_told_as_such() -> None:
     assert "not defined" in str(forecast("odd", [_Used("2026-11", 1)], None, NOW)["law"])
+
+
+def test_the_forecast_goes_on_with_about_three_months_and_does_not_forget_what_is_there() -> None:
+    edge = seconds("2026-11-30")
+    [whole, old] = [
+        forecast("standard", [_Used(month, 90_000)], RetentionClass("standard", 0.1, "house"), edge)
+        for month in ("2026-08", "2026-07")
+    ]
+    assert (whole["bytes_per_day"], old["bytes_per_day"]) == (978, 0)
+    assert (old["steady_bytes"], old["in_a_year_bytes"]) == (0, 90_000)

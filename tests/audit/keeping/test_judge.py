@@ -1,8 +1,18 @@
 """What a hold or a statute protects is not forgotten, and the reason is said."""
 
+import time
+
 import pytest
 
-from tallystick.audit.keeping.classes import BUILT_IN, RetentionClass, class_of, effective, seconds
+from tallystick.audit.keeping.classes import (
+    BUILT_IN,
+    Promise,
+    RetentionClass,
+    class_of,
+    effective,
+    expiry_of,
+    seconds,
+)
 from tallystick.audit.keeping.judge import Block, Held, Hold, erasure_blocks, expiry_blocks
 from tallystick.terms import TallyError
 
@@ -66,10 +76,17 @@ def test_a_hold_blocks_erasure_of_what_it_covers_and_of_nothing_else(hold: Hold,
         (_hold(subject=ANA), True),
         (_hold(subject=BEN), False),
         (_hold(subject=ANA, since="2024-01-01T00:00:00Z"), False),
+        (_hold(since="2025-01-01T00:00:00Z"), False),
+        (_hold(since="2024-12-31T23:59:59Z"), True),
+        (_hold(subject=BEN, until="2030-01-01T00:00:00Z"), False),
     ],
 )
 def test_a_hold_stops_the_expiry_of_what_it_covers(hold: Hold, blocks: bool) -> None:  # noqa: FBT001 - a row of the table
-    due = [Held(ANA, "standard", "2020-01-01T00:00:00.000000Z"), RECENT]
+    due = [
+        Held(ANA, "standard", "2020-01-01T00:00:00.000000Z"),
+        RECENT,
+        Held(BEN, "sox", "2020-01-01T00:00:00.000000Z"),
+    ]
     assert bool(expiry_blocks("standard", "2025-01-01T00:00:00.000000Z", due, [hold])) is blocks
 
 
@@ -91,6 +108,40 @@ def test_every_built_in_class_names_its_law_and_its_years() -> None:
         assert found.law
         assert found.years > 0
         assert class_of(found.to_json()) == found
+
+
+def test_the_classes_of_statutes_are_these() -> None:
+    protected = {name for name, found in BUILT_IN.items() if found.statutory}
+    assert protected == BUILT_IN.keys() - {"standard", "short"}
+
+
+@pytest.mark.parametrize("wrong", [{"tier_after_days": -1}, {"budget_bytes": -1}, {"years": 100.5}])
+def test_a_class_with_negative_days_or_bytes_or_past_a_century_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(TallyError, match="retention class odd"):
+        class_of({"name": "odd", "years": 1, "law": "none", **wrong})
+
+
+def test_a_time_without_a_zone_is_in_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        with monkeypatch.context() as patched:
+            patched.setenv("TZ", "Asia/Tokyo")
+            time.tzset()
+            assert seconds("2026-11-21") == seconds("2026-11-21T00:00:00Z")
+    finally:
+        time.tzset()
+
+
+def test_what_was_promised_ends_with_its_years_and_holds_for_what_was_kept_before() -> None:
+    promise = Promise(BUILT_IN["sox"], "2024-06-01T00:00:00.000000Z")
+    before, after = "2024-05-31T00:00:00.000000Z", "2024-06-01T00:00:00.000000Z"
+    assert promise.covers("sox", before, NOW)
+    assert not promise.covers("sox", after, NOW)
+    assert not promise.covers("pci", before, NOW)
+    assert not promise.covers("sox", before, seconds("2031-06-02"))
+    weak = RetentionClass("sox", 1, "house")
+    assert expiry_of(weak, [promise], NOW) == promise.found.expiry(NOW)
+    assert expiry_of(weak, [promise], seconds("2031-07-01")) == weak.expiry(seconds("2031-07-01"))
+    assert expiry_of(RetentionClass("pci", 1, "x"), [promise], NOW) == weak.expiry(NOW)
 
 
 def test_what_is_no_time_is_told_with_an_example() -> None:

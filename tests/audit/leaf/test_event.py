@@ -13,7 +13,7 @@ from tallystick.audit.leaf.kinds import KINDS
 from tallystick.audit.leaf.schema import leaf_schema
 from tallystick.audit.model import Event, EventKind
 from tallystick.terms import TenantId
-from tests.audit.sample import BANK, denial, intent, outcome
+from tests.audit.sample import BANK, CALLER, denial, intent, outcome
 
 SCHEMA = jsonschema_rs.validator_for(leaf_schema())
 ID = call_id(1_790_000_000.5, bytes(10))
@@ -107,6 +107,12 @@ def test_whatever_is_told_to_an_event_the_leaf_stays_within_its_limit() -> None:
     assert fields["added"][-1].endswith("entries)")
     assert fields["changed"] == ["\ufffd half"]
     assert _errors(leaf) == []
+
+
+def test_a_key_is_told_whole_and_whoever_did_it_with_all_their_groups() -> None:
+    assert json.loads(_leaf("key"))["keys"] == EVENTS["key"]["keys"]
+    told = json.loads(event(Event("admin", ID, 1.5, BANK, EVENTS["admin"], CALLER)))["caller"]
+    assert (told["groups"], told["actors"], told["subject"]) == (["clerks", "emea"], ["payments-agent"], CALLER.subject)
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:

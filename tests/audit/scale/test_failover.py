@@ -39,6 +39,15 @@ def _versions(place: Place) -> list[Version]:
     return Objects(place.client, BUCKET, place.options.prefix, lambda: 0.0).versions()
 
 
+def _serves(place: Place) -> bool:
+    """Whether the object store gives out what it has: after a kill it answers with errors for some seconds."""
+    objects = Objects(place.client, BUCKET, place.options.prefix, lambda: 0.0)
+    try:
+        return all(objects.read_version(version) for version in objects.versions() if not version.marker)
+    except OSError:
+        return False
+
+
 class Load:
     """Clients that append one leaf after the other, and what was acknowledged to them."""
 
@@ -182,6 +191,9 @@ async def test_an_object_store_that_is_away_is_waited_for_up_to_the_backlog(plac
     finally:
         await anyio.to_thread.run_sync(place.seaweed.kill)
         await anyio.to_thread.run_sync(place.seaweed.start)
+        with anyio.fail_after(PATIENCE_S):
+            while not await anyio.to_thread.run_sync(_serves, place):
+                pass
     assert "wait for the object store, which is away" in load.refused[0]
     async with _writer(place, "a") as client:
         await load.run(client, CLIENTS, len(load.acknowledged) + 100)

@@ -1,14 +1,18 @@
 """Changes of the configuration and sign-ins are in the record before they take effect."""
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tallystick.audit.keeping.classes import classes_of
 from tallystick.audit.model import Unwritable
+from tallystick.settings import Settings, parse_settings
 from tallystick.snapshot import Snapshot, compile_snapshot
 from tallystick.terms import TenantId
-from tallystick.wiring.record import changed, record_sign_ins
+from tallystick.wiring.record import changed, record_sign_ins, tell_classes
 from tests.audit.leaf.test_event import SCHEMA
 from tests.audit.sample import BANK, Ticking, call_of
 from tests.identity.development import ISSUER, MCP, Desk, answered
@@ -30,7 +34,7 @@ class Kept:
             message = "the disk is full"
             raise Unwritable(message)
         fields = json.loads(leaf)
-        assert fields["tenant"] == tenant
+        assert fields["tenant"] == tenant == BANK
         assert SCHEMA.is_valid(fields)
         self.leaves.append(fields)
         return len(self.leaves) - 1
@@ -74,8 +78,22 @@ async def test_an_exchanged_token_is_recorded_with_its_actor(desk: Desk, kept: K
 
 @pytest.mark.anyio
 async def test_a_refused_token_is_recorded_with_the_reason(desk: Desk, kept: Kept) -> None:
-    assert (await desk.token({"grant_type": "client_credentials"}, ("nightly", "wrong"))).status_code == 401
-    assert [(leaf["result"], leaf["reasons"]) for leaf in kept.leaves] == [("failure", ["invalid_client"])]
+    for _ in range(2):
+        fields = {"grant_type": "client_credentials", "client_id": "nightly"}
+        assert (await desk.token(fields, ("nightly", "wrong"))).status_code == 401
+    assert [(leaf["result"], leaf["reasons"], leaf["client"]) for leaf in kept.leaves] == [
+        ("failure", ["invalid_client"], "nightly")
+    ] * 2
+
+
+@pytest.mark.anyio
+async def test_a_sign_in_that_another_browser_finishes_is_recorded_as_failed(desk: Desk, kept: Kept) -> None:
+    client = (await desk.register())["client_id"]
+    page = await desk.authorize(client, login_hint="")
+    [waiting] = re.findall(r'name="waiting" value="([^"]+)"', page.text)
+    desk.http.cookies.clear()
+    await desk.http.post(f"{ISSUER}/authorize", data={"waiting": waiting, "person": "ada"})
+    assert [(leaf["kind"], leaf["result"], leaf["client"]) for leaf in kept.leaves] == [("login", "failure", client)]
 
 
 @pytest.mark.anyio
@@ -120,6 +138,38 @@ def test_a_new_a_gone_and_a_reclassified_tool_are_named() -> None:
     registry = next(leaf for leaf in leaves if leaf["kind"] == "registry")
     assert (registry["added"], registry["removed"]) == (["new"], ["bank/get_account"])
     assert registry["changed"] == ["bank/pay"]
+
+
+def test_another_definition_label_or_transport_is_a_change() -> None:
+    pin = json.loads(FILES["pins/bank.json"])
+    pin["tools"][1]["description"] = "pay twice"
+    bank = FILES["servers/bank.yaml"]
+    for changes, named in (
+        ({"pins/bank.json": json.dumps(pin).encode()}, ["bank/pay"]),
+        ({"servers/bank.yaml": bank.replace(b"risk: high", b"risk: high, labels: [money]")}, ["bank/pay"]),
+        ({"servers/bank.yaml": bank.replace(b"https://bank.example", b"https://thief.example")}, ["bank"]),
+    ):
+        [leaf] = [leaf for leaf in _changes(changes) if leaf["kind"] == "registry"]
+        assert (leaf["added"], leaf["changed"], leaf["removed"]) == ([], named, [])
+
+
+@pytest.mark.anyio
+async def test_every_tenant_is_told_the_configured_classes_in_the_name_of_the_settings() -> None:
+    given: list[Mapping[str, object]] = []
+
+    async def order(fields: Mapping[str, object]) -> Mapping[str, object]:
+        given.append(fields)
+        return {}
+
+    settings = parse_settings({"tally.yaml": b"audit: {classes: {house: {years: 2, law: rule 7}}}"})
+    assert isinstance(settings, Settings)
+    await tell_classes(order, [RETAIL, BANK], settings)
+    assert [(fields["order"], fields["tenant"], fields["operator"]) for fields in given] == [
+        ("retention-classes", RETAIL, "tally.yaml"),
+        ("retention-classes", BANK, "tally.yaml"),
+    ]
+    [found] = classes_of(given[0]["classes"])
+    assert (found.name, found.years, found.law) == ("house", 2, "rule 7")
 
 
 def test_what_concerns_another_tenant_or_nothing_is_not_recorded() -> None:

@@ -20,10 +20,10 @@ class Hold:
     since: str | None = None
     until: str | None = None
 
-    def covers(self, subject: str | None, retention: str, ts: str) -> bool:
-        """Tell whether it holds a payload of this subject (None: of anybody), class and time."""
+    def covers(self, subject: str, retention: str, ts: str) -> bool:
+        """Tell whether it holds a payload of this subject, class and time."""
         return (
-            (self.subject is None or subject is None or self.subject == subject)
+            self.subject in (None, subject)
             and self.retention in (None, retention)
             and (self.since is None or seconds(ts) >= seconds(self.since))
             and (self.until is None or seconds(ts) < seconds(self.until))
