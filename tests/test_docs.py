@@ -20,9 +20,7 @@ _RECORD = "tests/test_how_tos.py::test_the_record_is_verified_shown_and_proved_a
 _HEALTH = "tests/test_how_tos.py::test_the_health_of_the_servers_is_told_as_the_page_shows"
 _SINKS = "tests/export/test_how_to.py::test_the_commands_of_the_page_work_in_their_order"
 _KEEPING = "tests/test_how_to_retention.py::test_what_is_held_stays_and_what_is_erased_is_gone_as_the_page_says"
-_SCALE = (
-    "tests/audit/scale/test_how_to.py::test_a_record_is_kept_elsewhere_and_verified_from_a_copy_as_the_page_says"
-)
+_SCALE = "tests/audit/scale/test_how_to.py::test_a_record_is_kept_elsewhere_and_verified_from_a_copy_as_the_page_says"
 _WITNESS = "tests/test_how_tos_of_proof.py::test_a_witness_is_set_up_asked_and_looked_at_as_the_page_says"
 _ROTATE = "tests/test_how_tos_of_proof.py::test_the_signing_keys_are_replaced_as_the_page_says"
 _PAYLOADS = "tests/cli/test_payloads.py::test_keys_are_shown_rotated_and_rewrapped"

@@ -59,6 +59,6 @@ async def test_what_is_held_stays_and_what_is_erased_is_gone_as_the_page_says(tm
     assert [json.loads(line)["text"] for line in (tmp_path / "ana.jsonl").read_text().splitlines()] == [
         f'{{"amount":{number}}}' for number in range(3)
     ]
-    assert said["tally audit erase"].startswith("3 payloads are erased, 1 keys destroyed")
+    assert said["tally audit erase"].startswith("3 payloads erased, 1 key destroyed")
     assert said["tally audit expire"] == "Nothing is due.\n"
     assert "standard" in said["tally audit cost"]

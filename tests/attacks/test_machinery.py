@@ -36,8 +36,14 @@ _START = {"open_process", "run_process", "Popen", "create_subprocess_exec", "pos
 
 _QUERIES = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "PRAGMA ")
 
-MAY_START = {"runtime/process.py", "runtime/launch.py", "audit/client.py", "wiring/workers.py"}
-"""Whoever starts a process: servers as the configuration names them, and our own writer and workers."""
+MAY_START = {
+    "runtime/process.py",
+    "runtime/launch.py",
+    "audit/client.py",
+    "wiring/workers.py",
+    "wiring/followers/keep.py",
+}
+"""Whoever starts a process: servers as the configuration names them, and our own writer, workers and followers."""
 
 
 class File(NamedTuple):

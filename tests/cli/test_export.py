@@ -95,7 +95,7 @@ def test_refused_events_are_listed_and_sent_once_more(log: Published) -> None:
         "localhost/bank/2026 2: a field is of the wrong type",
         "localhost/bank/2026 4: a field is of the wrong type",
     ]
-    assert run("follow", "retry", *state, "soc", "--index", 4).stdout.splitlines()[-1] == "1 events are sent once more"
+    assert run("follow", "retry", *state, "soc", "--index", 4).stdout.splitlines()[-1] == "1 event to be sent once more"
     sink.poison = lambda _: False
     follow(log, sink)
     assert sink.indices[-1] == 4

@@ -79,7 +79,10 @@ async def test_a_payload_is_printed_as_it_was_and_what_is_gone_is_told(at: At) -
     assert (told.exit_code, told.stdout_bytes) == (0, b'{"iban":"x"}')
     assert run(REVEAL.replace(" args ", " prompt "), at.state).stdout_bytes == b"\xff\x00"
     never = run(REVEAL.replace(" args ", " result "), at.state)
-    assert (never.exit_code, never.stdout_bytes, never.stderr) == (1, b"", "never\n")
+    assert (never.exit_code, never.stdout_bytes) == (1, b"")
+    assert never.stderr.startswith("never kept: no payload result of a call with the id 01")
+    mistyped = run(REVEAL.replace(" args ", " arguments "), at.state)
+    assert (mistyped.exit_code, "'args', 'result', 'prompt'" in mistyped.output) == (2, True)
     target = at.state.parent / "told.json"
     assert f"12 bytes in {target} (leaf " in run(f"{REVEAL} -o {target}", at.state).output
     # A leaf of this client's own: what is before it is published with it.

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from tallystick.cli.main import tally
@@ -53,3 +54,26 @@ def test_what_is_no_amount_and_what_is_no_log_are_told(tmp_path: Path) -> None:
     wrong = _run("--amount-from", "much", state=tmp_path)
     assert wrong.exit_code == 2
     assert "decimal number" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        (("--since", "yesterday"), "such as 2026-11-21"),
+        (("--until", "21.11.2026"), "such as 2026-11-21"),
+        (("--kind", "denials"), "denial, "),
+        (("--decision", "permit"), "known: allow, deny"),
+    ],
+)
+def test_a_word_that_no_record_can_fit_is_no_empty_answer(option: tuple[str, str], remedy: str, tmp_path: Path) -> None:
+    _log(tmp_path)
+    wrong = _run(*option, state=tmp_path)
+    assert (wrong.exit_code, remedy in wrong.output) == (2, True)
+
+
+def test_a_time_with_its_z_takes_in_the_second_that_it_names(tmp_path: Path) -> None:
+    _log(tmp_path)
+    found = json.loads(_run("--json", state=tmp_path).output)["records"]
+    second = max(record["ts"] for record in found)[:19]
+    assert _run("--since", f"{second}Z", state=tmp_path).exit_code == 0
+    assert _run("--until", f"{second}Z", "--since", second, state=tmp_path).exit_code == 1

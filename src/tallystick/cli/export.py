@@ -9,7 +9,7 @@ import click
 
 from tallystick.cli.demo import INTERRUPTED, end_on_terminate
 from tallystick.cli.places import config_option, state_option
-from tallystick.cli.terminal import tame
+from tallystick.cli.terminal import counted, tame
 from tallystick.terms import TallyError
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def retry(state: Path, sink: str, index: int | None, only_list: bool) -> None:  
         if index is None or entry.index == index:
             click.echo(f"{entry.origin} {entry.index}: {tame(entry.reason)}")
     if not only_list:
-        click.echo(f"{ledger.try_again(index)} events are sent once more")
+        click.echo(f"{counted(ledger.try_again(index), 'event')} to be sent once more")
+    elif not ledger.aside():
+        click.echo("No event was refused.")
     ledger.close()
 
 

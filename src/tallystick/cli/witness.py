@@ -45,7 +45,11 @@ def init(directory: Path, key_name: str) -> None:
 def add_log(directory: Path, vkey: Path, every_year: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Know the log whose public keys are in the file VKEY, by these keys only. A running server need not restart."""
     state = room.WitnessState(directory)
-    known = state.add_log(vkey.read_text(encoding="utf-8", errors="replace"), every_year=every_year)
+    try:
+        known = state.add_log(vkey.read_text(encoding="utf-8", errors="replace"), every_year=every_year)
+    except TallyError as error:
+        message = f"{vkey}: {error.message}. Get the file `vkey` of the log's directory"
+        raise TallyError(code=error.code, message=message) from error
     click.echo(f"{known.origin} is known by:")
     for verifier in known.verifiers:
         click.echo(f"  {verifier.label}")

@@ -102,6 +102,7 @@ class Follower:
         self.ledger.advance(place, cursor, new, [*batch.refused, *told], clock())
         log.vkeys = batch.vkeys
         left = time_of(log.leaf(batch.following)) if batch.following < checkpoint.size else None
+        log.rest()
         return batch.following - cursor.next, left
 
     def _deliver(self, batch: _Batch) -> list[Refused]:

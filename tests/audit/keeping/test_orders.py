@@ -1,13 +1,16 @@
 """Holding, erasing and expiring, as orders to a real writer process with real payloads."""
 
 import json
+import sqlite3
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tallystick import audit
+from tallystick.audit import payload
 from tallystick.audit.client import WriterClient, start_writer
 from tallystick.audit.leaf import subject_ref
 from tallystick.audit.model import Capture, Content
@@ -177,3 +180,37 @@ async def test_orders_without_a_record_or_without_a_subject_are_refused(bench: B
     await bench.keep(1)
     with pytest.raises(TallyError, match="subject"):
         await bench.order("erase", basis="x")
+
+
+async def test_numbers_beyond_all_bounds_end_their_order_and_nothing_else(bench: Bench, tmp_path: Path) -> None:
+    await bench.keep(1)
+    for order in ({"order": "prune", "year": 2**40}, {"order": "tier", "directory": str(tmp_path), "days": 2**62}):
+        with pytest.raises(TallyError):
+            await bench.writer.order({"tenant": bench.tenant, "operator": "root", **order})
+    far = {"order": "hold", "hold": "x", "matter": "y", "since": "0001-01-01T00:00:00+23:59"}
+    with pytest.raises(TallyError):
+        await bench.writer.order({"tenant": bench.tenant, "operator": "root", **far})
+    assert (await bench.order("keeping"))["holds"] == []
+
+
+async def test_an_erasure_that_a_crash_cut_short_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    async with start_writer(tmp_path, "localhost", initialize=True) as client:
+        crashed = Bench(client, tmp_path)
+        await crashed.keep(1)
+        await crashed.order("keeping")
+    [stored] = payload.read_records(tmp_path / "payload" / crashed.tenant)
+    assert stored.header is not None
+    fields = {
+        "action": "erase", "basis": "Art. 17", "classes": ["standard"], "holds_checked": 0, "keys": 1,
+        "operator": "root", "payloads": 1, "subject": crashed.ana,
+    }  # fmt: skip
+    identity = "01K" + "0" * 23
+    with closing(sqlite3.connect(tmp_path / "keeping" / f"{crashed.tenant}.sqlite")) as ledger, ledger:
+        begun = json.dumps({"fields": fields, "keys": [stored.header.key]})
+        ledger.execute("INSERT INTO pending VALUES (?, ?, NULL)", (identity, begun))
+    async with start_writer(tmp_path, "localhost", initialize=True) as client:
+        crashed.writer = client
+        told = await crashed.order("reveal", call=stored.header.call, field="args", why="case 12")
+        assert told["gone"] == "erased"
+        [leaf] = crashed.leaves("erasure")
+        assert (leaf["id"], leaf["subject"]) == (identity, crashed.ana)

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import weakref
 from collections.abc import Callable
 from itertools import product
 from random import Random
@@ -152,6 +153,22 @@ def test_a_person_is_named_by_a_reference_that_needs_the_key_and_the_tenant() ->
     assert len(refs) == 6
     assert audit.leaf.subject_ref(bytes(31) + b"\1", BANK, "ada") not in refs
     assert len(audit.leaf.subject_ref(key, BANK, "\ud800")) == 64
+
+
+class _Name(str):
+    """A name of a person that can be watched."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_what_a_client_names_at_length_is_not_remembered() -> None:
+    key, long, short = bytes(32), _Name("account=" + "9" * 100_000), _Name("account=9")
+    refs = [audit.leaf.subject_ref(key, BANK, name) for name in (long, short)]
+    assert refs == [audit.leaf.subject_ref(key, BANK, str(name)) for name in (long, short)]
+    left = weakref.ref(long), weakref.ref(short)
+    del long, short
+    assert left[0]() is None
+    assert left[1]() is not None
 
 
 def test_an_outcome_that_never_left_says_what_its_intent_would_have_said() -> None:

@@ -51,6 +51,35 @@ def test_a_growing_log_is_read_on(tmp_path: Path) -> None:
     assert seen == log.leaves
 
 
+class _Counted:
+    """The files of a log, and which of them were asked for."""
+
+    def __init__(self, log: Published) -> None:
+        self._read = offline.reader(log.directory)
+        self.asked: list[str] = []
+
+    def __call__(self, path: str) -> bytes | None:
+        self.asked.append(path)
+        return self._read(path)
+
+
+def test_a_follower_that_rests_keeps_only_the_end_of_its_log(tmp_path: Path) -> None:
+    log = Published(tmp_path)
+    plain(log, 5 * 256)
+    read = _Counted(log)
+    follower = offline.Followed(read, (log.directory / "vkey").read_text().split("\n"))
+    follower.refresh()
+    everything = list(follower.leaves(0))
+    read.asked.clear()
+    assert list(follower.leaves(0)) == everything
+    assert read.asked == []
+    follower.rest()
+    assert follower.leaf(5 * 256 - 1) == everything[-1][1]
+    assert read.asked == []
+    assert list(follower.leaves(0)) == everything
+    assert {path for path in read.asked if "entries" in path} == {f"tile/entries/{number:03d}" for number in range(3)}
+
+
 FORGERIES: dict[str, Callable[[Published], None]] = {}
 
 

@@ -172,3 +172,25 @@ def test_the_first_failed_write_is_the_last(tmp_path: Path) -> None:
 def test_only_the_owner_may_read_a_keyring(tmp_path: Path) -> None:
     keyring(tmp_path)
     assert (tmp_path / "bank" / "keyring").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_retired_key_reads_what_was_sealed_and_seals_nothing_more_also_after_a_restart(tmp_path: Path) -> None:
+    ring = keyring(tmp_path)
+    first = ring.key_for(ALICE, "standard", NOW)
+    ring.retire([first.id])
+    ring.close()
+    ring = keyring(tmp_path)
+    assert opens(ring.key(first.id), first)
+    second = ring.key_for(ALICE, "standard", NOW)
+    assert second.id != first.id
+    assert opens(ring.key(first.id), first)
+    assert ring.key_for(ALICE, "standard", NOW).id == second.id
+    assert {key_id for key_id, _ in ring.find(ALICE)} == {first.id, second.id}
+    assert (ring.live, ring.find(ALICE, ["brief"])) == (2, [])
+    assert ring.destroy([first.id], "erased", 7, NOW) == 1
+    assert ring.key(first.id) == Gone("erased", 7)
+    assert ring.key_for(ALICE, "standard", NOW).id == second.id
+    assert ring.find(ALICE) == [(second.id, "standard")]
+    ring.retire([first.id, second.id])
+    assert ring.destroy([first.id, second.id], "erased", 8, NOW) == 1
+    assert (ring.live, ring.key(first.id)) == (0, Gone("erased", 7))

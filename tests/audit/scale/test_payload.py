@@ -154,3 +154,19 @@ def test_a_lost_index_is_made_anew_out_of_the_objects(place: Place) -> None:
         assert vault.records.rebuild() == 2
         assert (vault.usage(), vault.entries(BOB)) == before
         assert vault.reveal(_call(0), "prompt") == b"pay the rent"
+
+
+def test_a_retired_key_reads_what_was_sealed_and_what_comes_goes_under_another(place: Place) -> None:
+    with place.opened() as state, _vault(state, place.directory / "a") as vault:
+        vault.keep(vault.seal(intent(1), _capture(), NOON))
+        [(first, _)] = vault.retire(ALICE)
+        vault.keep(vault.seal(intent(2), _capture(), NOON))
+        assert [entry.call_id for entry in vault.entries_of([first])] == [_call(1)] * 2
+        assert len(vault.entries(ALICE)) == 4
+        assert len(vault.keyring.find(ALICE, ["short"])) == 2
+        assert vault.keyring.find(ALICE, ["standard"]) == []
+        assert vault.reveal(_call(1), "args") == b'{"iban":"GB33BUKB"}'
+        assert vault.destroy([first], 7) == 1
+        assert vault.reveal(_call(1), "args") == Gone("erased", 7)
+        assert vault.reveal(_call(2), "args") == b'{"iban":"GB33BUKB"}'
+        assert vault.due("short", NOON + 90 * DAY) == (0, 0, 0, 0)

@@ -77,5 +77,6 @@ def test_a_currency_is_a_code_or_the_argument_that_holds_one() -> None:
     assert money_of(moving, {"sum": 1, "unit": "USD"}) == ("1", "USD")
     assert money_of(moving, {"sum": 1, "unit": "dollars"}) == ("1", None)
     assert money_of(moving, {"sum": 1}) == ("1", None)
+    assert money_of(replace(moving, currency="EUR"), {"sum": 1, "EUR": "JPY"}) == ("1", "EUR")
     assert money_of(replace(PAY, amount="sum"), {"sum": 1}) == ("1", None)
     assert money_of(PAY, {"sum": 1}) == (None, None)

@@ -1,7 +1,7 @@
 """Questions to the index, as SQL with parameters. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Final
 
 COLUMNS: Final = (
@@ -70,6 +70,12 @@ def sql(query: Query) -> tuple[str, list[str | int]]:
     order = f"ORDER BY r.ts {direction}, r.number {direction} LIMIT ?"
     statement = f"{_SELECT} WHERE {where} {order}"
     return statement, [value for _, values in found for value in values] + [query.limit]
+
+
+def counting(query: Query) -> tuple[str, list[str | int]]:
+    """Statement and parameters that count what fits a query, whatever its limit is."""
+    statement, values = sql(replace(query, limit=-1))
+    return f"SELECT COUNT(*) FROM ({statement})", values  # noqa: S608 - put together by `sql`
 
 
 def _conditions(query: Query) -> Iterator[tuple[str, tuple[str | int, ...]]]:

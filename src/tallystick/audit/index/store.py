@@ -3,13 +3,12 @@
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from tallystick.audit.index.rows import Row, row_of
-from tallystick.audit.index.search import COLUMNS, Query, sql
+from tallystick.audit.index.search import COLUMNS, Query, counting, sql
 from tallystick.audit.offline import read_fields, read_leaves, size_of
 from tallystick.audit.offline.read import reader, text
 from tallystick.audit.offline.verify import MINIMUM_FILE
@@ -97,9 +96,9 @@ class Index:
 
     def count(self, query: Query) -> int:
         """Return how many records fit, whatever the query's limit is."""
-        statement, values = sql(replace(query, limit=-1))
+        statement, values = counting(query)
         with self._told():
-            found: tuple[int] = self._database.execute(f"SELECT COUNT(*) FROM ({statement})", values).fetchone()  # noqa: S608 - made of constants
+            found: tuple[int] = self._database.execute(statement, values).fetchone()
         return found[0]
 
     def span(self, subject: str) -> list[tuple[str, int, int]]:

@@ -21,7 +21,8 @@ class Blocked(TallyError):
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         listed = "; ".join(f"{block.retention}: {block.why}" for block in blocks)
-        super().__init__(code="denied", message=f"not erased: {listed}")
+        remedy = "--class leaves protected classes out, `tally audit hold list` shows holds"
+        super().__init__(code="denied", message=f"not erased: {listed}. {remedy}")
 
 
 @dataclass(frozen=True, slots=True)

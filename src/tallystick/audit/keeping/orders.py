@@ -99,7 +99,8 @@ def place(desk: Desk, fields: Fields) -> Fields:
         known = {*ledger.classes(), *(usage.retention for usage in desk.vault(tenant).usage())}
         if hold.retention is not None and hold.retention not in known:
             message = (
-                f"there is no retention class {hold.retention!r}, so this would hold nothing; known: {sorted(known)}"
+                f"there is no retention class {hold.retention!r}, so this would hold nothing; "
+                f"known: {', '.join(sorted(known))}"
             )
             raise TallyError(code="invalid", message=message)
         if not ledger.place(hold):

@@ -153,15 +153,22 @@ _SUBJECT = b"tallystick.dev/subject/v1\0"
 """Sets these references apart from record keys, whose input begins with the capital letters and digits of a ULID."""
 
 
-@lru_cache(maxsize=_MEMO_LIMIT)
 def subject_ref(key: bytes, tenant: TenantId, name: str) -> str:
     """Reference (hex) under which a person's payloads are kept: HMAC-SHA-256(key, domain || tenant || 0 || name).
 
     `name` is a caller's subject, or `argument=value` where a tool names the person by an argument.
     """
+    # An argument is as long as its client likes: long names are not remembered, or they would fill the memory.
+    return (_known_ref if len(name) <= _ROOMY.text else _ref)(key, tenant, name)
+
+
+def _ref(key: bytes, tenant: TenantId, name: str) -> str:
     inner, outer = _pads(key)
     named = _SUBJECT + tenant.encode() + b"\0" + name.encode("utf-8", "surrogatepass")
     return sha256(outer + sha256(inner + named).digest()).hexdigest()
+
+
+_known_ref = lru_cache(maxsize=_MEMO_LIMIT)(_ref)
 
 
 _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]

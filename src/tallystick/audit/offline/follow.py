@@ -6,6 +6,7 @@ the topmost against the root. A checkpoint has to continue the one that was beli
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from tallystick.audit.offline.read import UnreadableError
 from tallystick.audit.tlog.merkle import consistency, is_consistent, leaf_hash, root
@@ -27,6 +28,9 @@ from tallystick.terms import TallyError
 _BUNDLES = 24
 """Bundles kept in memory, at most 2 MiB each and a tenth of that as a rule: intents are joined from them."""
 _TILES = 64
+_Key = TypeVar("_Key")
+_RESTING = 2
+"""Of each, while nothing is read: somebody may follow a thousand logs, and a log's next outcomes are near its end."""
 
 
 class UntrustedError(TallyError):
@@ -46,7 +50,7 @@ class Followed:
         self._text: bytes | None = None
         self._edges: list[list[bytes]] = []
         self._tiles: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
-        self._bundles: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
+        self._bundles: OrderedDict[int, list[bytes]] = OrderedDict()
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -84,6 +88,11 @@ class Followed:
             message = f"no leaf {index}: the checkpoint covers {self.checkpoint.size}"
             raise UnreadableError(message)
         return self._bundle(index // WIDTH)[index % WIDTH]
+
+    def rest(self) -> None:
+        """Let go of what only a reader in the middle of a log needs; what is read next is the end."""
+        _trim(self._bundles, _RESTING)
+        _trim(self._tiles, _RESTING)
 
     def _opened(self, text: str) -> Checkpoint:
         try:
@@ -142,9 +151,9 @@ class Followed:
     def _bundle(self, number: int) -> list[bytes]:
         size = self.checkpoint.size
         width = min(WIDTH, size - number * WIDTH)
-        known = self._bundles.get((number, width))
-        if known is not None:
-            self._bundles.move_to_end((number, width))
+        known = self._bundles.get(number)
+        if known is not None and len(known) == width:
+            self._bundles.move_to_end(number)
             return known
         found = read_tile(self._read, None, number, size)
         if found is None:
@@ -158,13 +167,15 @@ class Followed:
             first = number * WIDTH + (same.index(False) if False in same else min(len(hashes), len(vouched)))
             message = f"{self.checkpoint.origin}: leaf {first} is not the one that the checkpoint vouches for"
             raise UntrustedError(message)
-        _keep(self._bundles, (number, width), leaves, _BUNDLES)
+        _keep(self._bundles, number, leaves, _BUNDLES)
         return leaves
 
 
-def _keep(
-    kept: OrderedDict[tuple[int, int], list[bytes]], key: tuple[int, int], value: list[bytes], at_most: int
-) -> None:
+def _keep(kept: OrderedDict[_Key, list[bytes]], key: _Key, value: list[bytes], at_most: int) -> None:
     kept[key] = value
+    _trim(kept, at_most)
+
+
+def _trim(kept: OrderedDict[_Key, list[bytes]], at_most: int) -> None:
     while len(kept) > at_most:
         kept.popitem(last=False)

@@ -72,7 +72,7 @@ class Signers:
         """Make a new pair of keys, which sign beside the old ones once settled. Raises TallyError, OSError."""
         self._at_rest()
         if len({number_of(file) for file in self._roll.current}) > 1:
-            message = "the last rotation has not ended: end it before the next one begins"
+            message = "the last rotation has not ended: first end it, with `tally audit rotate-keys end`"
             raise KeyChangeError(message)
         coming = files_of(self._roll.next_number)
         for file in coming:
@@ -86,7 +86,7 @@ class Signers:
         newest = max(number_of(file) for file in self._roll.current)
         going = tuple(file for file in self._roll.current if number_of(file) < newest)
         if not going:
-            message = "no rotation has begun: there is only one pair of keys"
+            message = "no rotation has begun: `tally audit rotate-keys begin` makes the new keys"
             raise KeyChangeError(message)
         return self._write(Roll(self._roll.current, going=going, retired=self._roll.retired))
 

@@ -118,7 +118,7 @@ class WitnessState:
         with closing(_connect(directory)) as database:
             made = database.execute(insert, (name,)).rowcount
         if not made:
-            message = f"{directory} holds a witness already"
+            message = f"{directory} holds a witness already: `tally witness show` prints its keys"
             raise WitnessError(message)
         return cls(directory)
 

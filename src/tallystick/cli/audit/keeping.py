@@ -13,10 +13,12 @@ import click
 from tallystick.audit import offline
 from tallystick.cli.audit.group import audit, json_option
 from tallystick.cli.audit.orders import give_for, tenant_option
-from tallystick.cli.terminal import tame
+from tallystick.cli.terminal import columns as aligned
+from tallystick.cli.terminal import counted, tame
 
 NOTHING: Final = 1
 _MIB: Final = 1024 * 1024
+_NOTHING_KEPT: Final = "Nothing is kept of this subject: look at its spelling, and at --tenant."
 subject_option = click.option(
     "--subject",
     required=True,
@@ -63,6 +65,9 @@ def list_holds(tenant: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(holds, indent=2))
         return
+    if not holds:
+        click.echo("No hold is in force.")
+        return
     _table(("name", "placed", "subject", "retention", "since", "until", "matter"), holds)
 
 
@@ -75,7 +80,8 @@ def retention(tenant: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(classes, indent=2))
         return
-    _table(("name", "years", "statutory", "law"), classes)
+    rows = [{**one, "statutory": "yes" if one.get("statutory") else "no"} for one in classes]
+    _table(("name", "years", "statutory", "law"), rows)
 
 
 @audit.command()
@@ -93,8 +99,9 @@ def erase(tenant: str | None, *, subject: str, basis: str, classes: tuple[str, .
     if not yes:
         click.confirm(f"Destroy the keys of all payloads of {subject}? Nobody can undo this.", abort=True, err=True)
     told = give_for("erase", tenant, {"subject": subject, "basis": basis, "classes": list(classes) or None})
-    said = f"{told['payloads']} payloads are erased, {told['keys']} keys destroyed (leaf {told['leaf']})."
-    _tell(told, said, as_json=as_json)
+    payloads, keys = counted(told["payloads"], "payload"), counted(told["keys"], "key")
+    said = f"{payloads} erased, {keys} destroyed (leaf {told['leaf']})."
+    _tell(told, said if told["keys"] else f"{said} {_NOTHING_KEPT}", as_json=as_json)
 
 
 @audit.command()
@@ -108,9 +115,8 @@ def expire(tenant: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(told, indent=2))
     else:
         for one in expired:
-            click.echo(
-                f"{one['classes']}: {one['payloads']} payloads, {one['stored_bytes']} bytes (leaf {one['leaf']})."
-            )
+            payloads = f"{counted(one['payloads'], 'payload')}, {one['stored_bytes']} bytes"
+            click.echo(f"{_names(one['classes'])}: {payloads} (leaf {one['leaf']}).")
         for one in blocked:
             click.echo(f"{one['retention']}: kept, {one['why']}")
         if not expired and not blocked:
@@ -127,8 +133,9 @@ def expire(tenant: str | None, *, as_json: bool) -> None:
 def subject_access(tenant: str | None, *, subject: str, why: str, output: Path, as_json: bool) -> None:
     """Write everything that is kept of a person to a file, one JSON object a line."""
     told = give_for("subject-access", tenant, {"subject": subject, "why": why, "file": str(output.absolute())})
-    said = f"{told['records']} payloads ({told['unreadable']} of them gone) -> {told['file']} (leaf {told['leaf']})."
-    _tell(told, said, as_json=as_json)
+    number, gone = counted(told["records"], "payload"), told["unreadable"]
+    said = f"{number} ({gone} of them gone) -> {tame(str(told['file']))} (leaf {told['leaf']})."
+    _tell(told, said if told["records"] else f"{said} {_NOTHING_KEPT}", as_json=as_json)
 
 
 @audit.command()
@@ -189,13 +196,20 @@ def _objects(value: object) -> list[dict[str, object]]:
             return []
 
 
+def _names(value: object) -> str:
+    match value:
+        case list():
+            items: list[object] = [*value]
+            return ", ".join(map(str, items))
+        case _:
+            return ""
+
+
 def _table(columns: tuple[str, ...], rows: list[dict[str, object]], titles: Mapping[str, str] | None = None) -> None:
     shown = [name for name in columns if any(row.get(name) is not None for row in rows)] or list(columns[:1])
     head = [(titles or {}).get(name, name).upper() for name in shown]
     lines = [head, *[[tame(str(row.get(name, ""))) for name in shown] for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(shown))]
-    for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    click.echo(aligned(lines))
 
 
 def _mib(value: object) -> object:

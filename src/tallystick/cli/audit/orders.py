@@ -17,8 +17,15 @@ def give(name: str, fields: Mapping[str, object]) -> Mapping[str, object]:
     from tallystick.wiring import Places  # noqa: PLC0415 - `tally --help` must not load the whole gateway
 
     given = {field: value for field, value in fields.items() if value is not None}
-    operator = pwd.getpwuid(os.getuid()).pw_name
-    return Places(*places()).order({"order": name, "operator": operator, **given})
+    return Places(*places()).order({"order": name, "operator": operator(), **given})
+
+
+def operator() -> str:
+    """Who runs the command: the account, or its number where it has no name, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def give_for(name: str, tenant: str | None, fields: Mapping[str, object]) -> Mapping[str, object]:
@@ -31,6 +38,8 @@ def only_tenant(state: Path) -> str:
     names = sorted({path.parent.parent.name for path in (state / "audit").glob("*/*/checkpoint")})
     if len(names) == 1:
         return names[0]
-    where = f"--tenant, one of: {', '.join(names)}" if names else "TALLY_STATE, the state directory of a Tallystick"
-    message = f"{len(names)} tenants have a record under {state}; name {where}"
+    if names:
+        message = f"{len(names)} tenants have a record under {state}: name one with --tenant: {', '.join(names)}"
+    else:
+        message = f"no tenant has a record under {state}: set TALLY_STATE to the state directory of a Tallystick"
     raise click.UsageError(message)

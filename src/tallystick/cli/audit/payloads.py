@@ -4,26 +4,29 @@ import json
 from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 
 from tallystick.audit import offline
 from tallystick.cli.audit.group import audit, json_option
 from tallystick.cli.audit.orders import give, give_for, tenant_option
-from tallystick.cli.terminal import tame
+from tallystick.cli.terminal import counted, tame
 
-NOTHING = 1
+NOTHING: Final = 1
+_FIELDS: Final = ("args", "result", "prompt", "intent", "reason", "before", "after")
+_NEVER: Final = "never kept: no payload {field} of a call with the id {call}. `tally audit search` prints the ids"
 
 
 @audit.command()
 @click.argument("call")
-@click.argument("field")
+@click.argument("field", type=click.Choice(_FIELDS), metavar="FIELD")
 @click.option("--why", required=True, help="Why, as it will stand in the record.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this new file.")
 @tenant_option
 @click.pass_context
 def reveal(context: click.Context, call: str, field: str, why: str, output: Path | None, tenant: str | None) -> None:
-    """Print the payload FIELD (args, result, prompt, intent, reason, before or after) of the call with this id.
+    """Print the payload FIELD (args, result, prompt, intent, reason, before or after) of the call with the id CALL.
 
     The record says who reveals it, and why, before it is told. Exit code 1: erased, expired or never kept.
     """
@@ -32,7 +35,8 @@ def reveal(context: click.Context, call: str, field: str, why: str, output: Path
     gone, content = told.get("gone"), told.get("content")
     if gone is not None:
         leaf = f" under leaf {told['leaf']}" if "leaf" in told else ""
-        click.echo(f"{tame(str(gone))}{leaf}", err=True)
+        said = _NEVER.format(field=field, call=tame(call)) if gone == "never" else f"{tame(str(gone))}{leaf}"
+        click.echo(said, err=True)
         context.exit(NOTHING)
     elif isinstance(content, str):
         click.echo(b64decode(content), nl=False)
@@ -52,7 +56,7 @@ def payload_keys(*, as_json: bool) -> None:
     for key in _objects(told["keyring_keys"]):
         click.echo(f"keyring key {key['version']}: made {key['made']}, master key {tame(str(key['master']))}")
     for tenant, live in _pairs(told["live"]):
-        click.echo(f"{tame(tenant)}: {live} data keys")
+        click.echo(f"{tame(tenant)}: {counted(live, 'data key')}")
     for tenant, damage in _pairs(told["damaged"]):
         click.echo(f"DAMAGED {tame(tenant)}: {tame(str(damage))}")
 

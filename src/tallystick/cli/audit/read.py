@@ -8,9 +8,11 @@ import click
 
 from tallystick.audit import offline
 from tallystick.cli.audit.group import audit, index_argument, json_option, log_argument, log_of, output_option, write
-from tallystick.cli.terminal import tame
+from tallystick.cli.terminal import columns, tame
 
 _COLUMNS: Final = ("INDEX", "TIME", "KIND", "CALLER", "METHOD", "TARGET", "RESULT")
+_DIGEST: Final = len("sha256:") + 12
+"""Characters of a digest that tell one from another for a person; `show` prints all of it."""
 
 
 @audit.command()
@@ -27,10 +29,7 @@ def tail(log: Path | None, count: int, as_json: bool) -> None:  # noqa: FBT001 -
         for index, fields in rows:
             click.echo(json.dumps({"index": index, **fields}))
         return
-    table = [_COLUMNS, *[(str(index), *map(tame, _summary(fields))) for index, fields in rows]]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(columns([_COLUMNS, *[(str(index), *map(tame, _summary(fields))) for index, fields in rows]]))
 
 
 @audit.command()
@@ -63,17 +62,20 @@ def proof(index: int, log: Path | None, output: Path | None) -> None:
 def _summary(fields: dict[str, object]) -> tuple[str, str, str, str, str, str]:
     caller = fields.get("caller")
     subject = str(caller.get("subject", "")) if offline.is_fields(caller) else ""
-    target = "/".join(str(fields[name]) for name in ("server", "tool") if name in fields) or str(
-        fields.get("route", fields.get("snapshot", ""))
-    )
+    target = "/".join(str(fields[name]) for name in ("server", "tool") if name in fields)
+    target = target or str(fields.get("route", "")) or str(fields.get("snapshot", ""))[:_DIGEST]
     refusal = fields.get("refusal")
     result = str(fields.get("status", fields.get("action", "")))
     if offline.is_fields(refusal):
-        result = f"{refusal.get('code')}: {refusal.get('reasons')}"
+        result = f"{refusal.get('code')}: {_listed(refusal.get('reasons'))}"
     elif fields.get("intent") is not None:
         result = f"{result} of {fields['intent']}".strip()
     method = str(fields.get("method", ""))
     return str(fields.get("ts", "")), str(fields.get("kind", "")), subject, method, target, result
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else ""  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
 def _leaf(directory: Path, index: int) -> bytes:

@@ -1,6 +1,7 @@
 """`tally audit search`: find records by who, what, when and how it ended."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +12,26 @@ import click
 
 from tallystick.audit import index as record_index
 from tallystick.cli.audit.group import audit, json_option
-from tallystick.cli.terminal import tame
+from tallystick.cli.terminal import columns, tame
 from tallystick.settings import places
 
 NOTHING: Final = 1
-_SHOWN: Final = ("log", "index", "ts", "kind", "person", "agent", "server", "tool", "decision", "outcome", "amount")
+_SHOWN: Final = (
+    "log",
+    "index",
+    "ts",
+    "kind",
+    "person",
+    "agent",
+    "server",
+    "tool",
+    "decision",
+    "outcome",
+    "amount",
+    "call",
+)
+_DECISIONS: Final = ("allow", "deny")
+_TIME: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?)?)?)?)?)?")
 _EQUAL: Final = {
     "person": "Subject of the person.",
     "agent": "Subject of the agent: on its own, or acting for a person.",
@@ -70,7 +86,7 @@ def search(
     """
     least, most = (_amount(name, asked.pop(name)) for name in ("amount_from", "amount_to"))
     bounds = record_index.Query(amount_from=least, amount_to=most, newest_first=not oldest_first, limit=limit)
-    query = replace(bounds, **asked)
+    query = replace(bounds, **_checked(asked))
     state = places()[1]
     found = [*logs] or sorted(path.parent for path in (state / "audit").glob("*/*/checkpoint"))
     if not found:
@@ -88,6 +104,22 @@ def search(
     else:
         _print(records, total)
     context.exit(0 if records else NOTHING)
+
+
+def _checked(asked: dict[str, str | None]) -> dict[str, str | None]:
+    """Return what was asked; raises UsageError for what no record can ever fit: a slip must not look like a no."""
+    known = {"decision": _DECISIONS, "kind": sorted(record_index.KINDS)}
+    for name, words in known.items():
+        if asked[name] not in (None, *words):
+            message = f"--{name} {asked[name]}: there is no such word; known: {', '.join(words)}"
+            raise click.UsageError(message)
+    for name in ("since", "until"):
+        # Times are compared as texts: without its `Z`, a time is the beginning of all that falls into it.
+        asked[name] = text = (asked[name] or "").removesuffix("Z") or None
+        if text is not None and not _TIME.fullmatch(text):
+            message = f"--{name} {text}: write a time in UTC or its beginning, such as 2026-11-21 or 2026-11-21T09:30"
+            raise click.UsageError(message)
+    return asked
 
 
 def _amount(name: str, text: str | None) -> int | None:
@@ -110,9 +142,7 @@ def _print(records: list[dict[str, object]], total: int) -> None:
         return
     shown = [name for name in _SHOWN if name in record_index.COLUMNS and any(name in record for record in records)]
     rows = [[name.upper() for name in shown], *[[tame(_cell(record, name)) for name in shown] for record in records]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(shown))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(columns(rows))
     if total > len(records):
         click.echo(f"{len(records)} of {total} records; -n {total} shows all.", err=True)
 

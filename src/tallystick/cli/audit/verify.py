@@ -148,7 +148,9 @@ def _verify_one(asked: _Asked, keys: str | None, policy: offline.Policy | None) 
             message = "--receipt needs --vkey, the log's key"
             raise click.UsageError(message)
         pair = offline.read_receipt(asked["receipt_file"].read_text(encoding="utf-8", errors="replace"))
+        source = f"{asked['receipt_file']} "
     else:
+        source = ""
         if asked["leaf_file"] is None or asked["proof_file"] is None or keys is None:
             message = "--proof needs --leaf and --vkey: the leaf's bytes (`tally audit show --raw`) and the log's key"
             raise click.UsageError(message)
@@ -158,7 +160,9 @@ def _verify_one(asked: _Asked, keys: str | None, policy: offline.Policy | None) 
         click.echo(f"NOT VERIFIED: {tame(found.text)}")
         return NOT_VERIFIED
     if isinstance(found, offline.Damage):
-        click.echo(f"NOT PROVEN: {tame(found.text)}. Ask for the proof and the leaf again: `tally audit proof`.")
+        click.echo(
+            f"NOT PROVEN: {source}{tame(found.text)}. Ask for the proof and the leaf again: `tally audit proof`."
+        )
         return DAMAGED
     click.echo(f"Proven: the leaf is in {found.origin}, a log of {found.size} leaves.")
     return 0
@@ -261,7 +265,9 @@ def _print(report: offline.Report, directory: Path, *, trusted: bool) -> None:
     if not report.origin:
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
-    part = "" if report.part == (0, report.size) else f", of which {report.part[0]} to {report.part[1] - 1} were read"
+    first, stop = report.part
+    part = "" if report.part == (0, report.size) else f", of which {first} to {stop - 1} were read"
+    part = ", none of them new" if first >= stop and report.size else part
     word = "Consistent" if report.unverified else "Verified"
     click.echo(
         f"{word} {report.origin}: {report.size} leaves{part}{f' ({kinds})' if kinds else ''}, root {report.root}."

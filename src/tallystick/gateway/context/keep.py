@@ -51,7 +51,8 @@ def money_of(tool: Tool, arguments: Mapping[str, object]) -> tuple[str | None, s
         return None, None
     amount, currency = _text(arguments.get(tool.amount)), None
     if tool.currency is not None:
-        told = arguments.get(tool.currency, tool.currency)
+        # What the configuration fixes is no argument, whatever a client sends under that name.
+        told = tool.currency if _CURRENCY.fullmatch(tool.currency) else arguments.get(tool.currency)
         currency = told if isinstance(told, str) and _CURRENCY.fullmatch(told) else None
     return amount if amount is not None and _AMOUNT.fullmatch(amount) else None, currency
 

@@ -6,7 +6,6 @@ additional authenticated data. boto3 is imported only when this provider is chos
 
 from base64 import b64encode
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Final, NoReturn, Protocol, TypedDict, runtime_checkable
 
 from tallystick.audit.payload.model import Locked
@@ -82,12 +81,18 @@ class AwsKmsProvider:
 
     def _connect(self) -> KmsClient:
         try:
-            boto3, errors = import_module("boto3"), import_module("botocore.exceptions")
+            import boto3  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs] - optional, and it has none
+            from botocore.exceptions import (  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs] - as above
+                BotoCoreError,
+                ClientError,
+            )
         except ImportError:
             self._fail("the library boto3 is not installed", "pip install 'tallystick[kms]'")
-        self._failures = (errors.BotoCoreError, errors.ClientError)
+        self._failures = (BotoCoreError, ClientError)
         try:
-            client: object = boto3.client("kms", region_name=self._region or None, endpoint_url=self._url or None)
+            client: object = boto3.client(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - no types
+                "kms", region_name=self._region or None, endpoint_url=self._url or None
+            )
         except (*self._failures, ValueError) as error:
             self._refused("a connection", error)
         if not isinstance(client, KmsClient):
