@@ -17,7 +17,8 @@ SYSLOG = """
 type: syslog
 format: cef
 mandatory: true
-syslog: {{host: localhost, port: {port}, ca_file: {ca}, certificate_file: {certificate}, key_file: {key}, overlap: 5000}}
+syslog:
+  {{host: localhost, port: {port}, ca_file: {ca}, certificate_file: {certificate}, key_file: {key}, overlap: 5000}}
 """
 
 

@@ -12,6 +12,7 @@ from mcp_types import TextContent
 
 from tallystick import audit
 from tallystick.audit.client import order
+from tallystick.terms import TenantId
 from tests.interaction.explained import OWN, explained
 from tests.interaction.legacy import Legacy
 from tests.interaction.record import Leaf, calls_in, told_of_calls
@@ -287,7 +288,7 @@ async def test_what_is_kept_of_a_call_is_what_its_leaves_commit_to(stage: Stage)
         assert field in msgspec.convert(leaf["kept"], list[str])
         assert await _kept(stage, leaf, field) == content
     assert intent["kept"] == ["args", "prompt", "intent"]
-    subject = audit.leaf.subject_ref(stage.gateway.rooms.commitment_key, stage.record().tenant, "ada")
+    subject = audit.leaf.subject_ref(stage.gateway.rooms.commitment_key, TenantId(stage.record().tenant), "ada")
     assert {(leaf["subject"], leaf["retention"]) for leaf in (intent, outcome, denial)} == {(subject, "standard")}
     assert reasons_of(refused) == ["context_required"]
     # A list follows from the configuration, which the leaf names.
@@ -318,6 +319,6 @@ async def test_a_leaf_names_what_its_owner_said_of_the_tool(stage: Stage) -> Non
         "currency": "EUR",
     }
     key = stage.gateway.rooms.commitment_key
-    subject = audit.leaf.subject_ref(key, stage.record().tenant, "account=DE02")
+    subject = audit.leaf.subject_ref(key, TenantId(stage.record().tenant), "account=DE02")
     for leaf, kept in ((intent, "args"), (outcome, "result")):
         assert (leaf["subject"], leaf["retention"], leaf["kept"]) == (subject, "ten-years", [kept])

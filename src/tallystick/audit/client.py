@@ -54,6 +54,8 @@ JOIN_SECONDS: Final = 15
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 2.0
 """Between two tries to join again: soon at first, since a writer is usually back in a second; then never a storm."""
+ORDERS_LIMIT: Final = 256
+"""Orders that may wait for their answer: clients ask for receipts, and an operator's order comes after all of these."""
 _BUNDLE_LEAVES = 4096
 _BUNDLE_BYTES: Final = 8 << 20
 """A frame ends with the leaf that reaches either: a writer takes in a frame as a whole."""
@@ -177,6 +179,9 @@ class WriterClient(asyncio.Protocol):
     def order(self, fields: Fields) -> asyncio.Future[Fields]:
         """Give the writer an order (`audit.desk`); raises Unwritable, and TallyError with what the writer said."""
         transport = self._connected()
+        if len(self._orders) >= ORDERS_LIMIT:
+            message = f"{len(self._orders)} orders wait for the audit writer"
+            raise Unwritable(message)
         self._flush()
         self._ordered += 1
         future: asyncio.Future[Fields] = self._loop.create_future()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from tallystick.audit import leaf as leaves
 from tallystick.audit import offline
 from tallystick.export.formats.leaf import Entry, Skipped
 from tallystick.export.lease import Lease
@@ -157,7 +158,7 @@ class Follower:
             batch.following = index + 1
             if kind == "heartbeat":
                 batch.beat = index
-            elif kind == "key":
+            elif kind == "key" and leaves.kind_of(leaf) == b"key":
                 batch.vkeys = _learned(batch.vkeys, log.checkpoint.origin, fields)
             if batch.is_full(cursor.next, self._sink.limits):
                 break

@@ -153,4 +153,5 @@ def test_pruned_leaves_are_told_with_the_leaf_that_says_so(state: State) -> None
         write_log(later, 1, iter([leaf]), origin="localhost/bank/2027", key=KEY)
         report = offline.verify_log(state.log, vkey)
         assert [finding.kind for finding in report.findings] == findings
+        assert report.verdict == ("unverified" if findings else "whole")
     assert (report.verdict, report.pruned_under) == ("whole", "leaf 0 of 2027")

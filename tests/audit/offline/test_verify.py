@@ -144,7 +144,9 @@ def test_damage_outside_of_the_part_is_not_looked_for(log: Path) -> None:
     assert not offline.verify_log(damaged, vkey, offline.Wanted(part=(0, 10))).ok
 
 
-def test_a_pruned_log_is_whole_above_its_stated_minimum(log: Path) -> None:
+def test_a_pruned_log_is_not_damaged_below_its_stated_minimum_and_not_whole_without_a_leaf_that_says_so(
+    log: Path,
+) -> None:
     content = files_of(log)
     pruned = {path: whole for path, whole in content.items() if path not in {"tile/entries/000", "tile/0/000"}}
     vkey = offline.read_vkey(log)
@@ -153,12 +155,17 @@ def test_a_pruned_log_is_whole_above_its_stated_minimum(log: Path) -> None:
         "tile/entries/000",
     ]
     report = offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"256\n"}), vkey)
-    assert (report.verdict, report.minimum, sum(report.kinds.values())) == ("whole", 256, 44)
+    assert (report.verdict, report.minimum, sum(report.kinds.values())) == ("unverified", 256, 44)
+    part = offline.verify_log(
+        MemoryFiles({**pruned, "minimum-index": b"256\n"}), vkey, offline.Wanted(part=(256, None))
+    )
+    assert part.verdict == "whole"
     assert [finding.kind for finding in report.findings] == ["pruned"]
     emptied = {path: whole for path, whole in content.items() if not path.startswith("tile/entries/")}
-    assert offline.verify_log(MemoryFiles({**emptied, "minimum-index": b"300\n"}), vkey).ok
+    report = offline.verify_log(MemoryFiles({**emptied, "minimum-index": b"300\n"}), vkey)
+    assert (report.verdict, report.damage) == ("unverified", ())
     # A smaller minimum excuses no bundle that holds a leaf from it on; one past the end, or no number, is damage.
-    assert not offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"255\n"}), vkey).ok
+    assert offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"255\n"}), vkey).verdict == "damaged"
     for stated in (b"301\n", b"-1\n", b"256"):
         report = offline.verify_log(MemoryFiles({**content, "minimum-index": stated}), vkey)
         assert [damage.file for damage in report.damage] == ["minimum-index"]

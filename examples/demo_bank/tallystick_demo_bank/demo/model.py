@@ -54,7 +54,7 @@ class Account:
 class Step:
     """One thing that somebody does. `tool` is the published name; None lists the tools of the route.
 
-    `agent` acts for `who`, where given. `before` is what the driver does first.
+    `agent` acts for `who`, where given. `before` is what the driver does first. `receipt`: the client asks for one.
     """
 
     who: str
@@ -67,6 +67,7 @@ class Step:
     agent: str | None = None
     turn: Turn = "answer"
     before: Stage | None = None
+    receipt: bool = False
 
     @property
     def method(self) -> str:
@@ -76,13 +77,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the client saw: `outcome` as far as a client can know it, the refusal's reasons and record number."""
+    """What the client saw: `outcome` as far as a client can know it, the refusal's reasons and record number.
+
+    `receipt` is the one that came with the reply, as JSON.
+    """
 
     outcome: Literal["success", "tool_error", "refused", "cancelled", "broken"]
     text: str = ""
     reasons: tuple[str, ...] = ()
     record: int | None = None
     progress: int = 0
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ class Done:
     recorded: Recorded | None
     decision: str
     client: str
+    receipt: str = ""
 
     @property
     def ok(self) -> bool:

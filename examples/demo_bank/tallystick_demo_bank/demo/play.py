@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 from mcp import Client, MCPError
+from mcp.types import RequestParamsMeta
 
 from tallystick_demo_bank.demo.model import Account, Recorded, Seen, Step
 
@@ -13,6 +14,8 @@ STEP_S = 90
 
 _REASONS = "tallystick.dev/reasons"
 """The member by which a refusal of the gateway is known."""
+_RECEIPT = "tallystick.dev/receipt"
+"""The member that asks for a receipt, and that has it in the reply."""
 
 Kill = Callable[[], Awaitable[None]]
 
@@ -37,14 +40,16 @@ async def perform(client: Client, step: Step, kill: Kill) -> Seen:
             if step.tool is None:
                 listed = await client.list_tools()
                 return Seen("success", "\n".join(f'"{tool.name}"' for tool in listed.tools))
-            result = await client.call_tool(step.tool, step.arguments, progress_callback=report)
+            asked = RequestParamsMeta(**{_RECEIPT: True}) if step.receipt else None
+            result = await client.call_tool(step.tool, step.arguments, progress_callback=report, meta=asked)
         except MCPError as error:
             return _refused(error.message, error.data)
         text = json.dumps(result.model_dump(mode="json", by_alias=True, exclude_none=True), ensure_ascii=False)
         if result.is_error and result.meta and _REASONS in result.meta:
             # Arguments that do not fit come back as a failed tool, so that a model sees them; no tool was called.
             return _refused(text, result.meta)
-        return Seen("tool_error" if result.is_error else "success", text, progress=reports)
+        outcome = "tool_error" if result.is_error else "success"
+        return Seen(outcome, text, progress=reports, receipt=json.dumps((result.meta or {}).get(_RECEIPT, "")))
     return Seen("cancelled") if asked_to_cancel else Seen("broken", f"no answer within {STEP_S} s")
 
 

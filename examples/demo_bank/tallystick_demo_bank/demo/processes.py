@@ -167,9 +167,11 @@ async def keep_running(server: Program, say: Say) -> None:
         await listening(server)
 
 
-async def tally(*arguments: str) -> tuple[int, str]:
-    """Run a `tally` command to its end; return its exit status and what it printed."""
-    done = await anyio.run_process([*TALLY, *arguments], check=False, stderr=subprocess.STDOUT)
+async def tally(*arguments: str, made: Installation | None = None) -> tuple[int, str]:
+    """Run a `tally` command to its end, in the places of an installation; return its status and what it printed."""
+    places = {} if made is None else {"TALLY_CONFIG": str(made.config), "TALLY_STATE": str(made.state)}
+    env = {**os.environ, **places}
+    done = await anyio.run_process([*TALLY, *arguments], check=False, stderr=subprocess.STDOUT, env=env)
     return done.returncode, done.stdout.decode(errors="replace")
 
 

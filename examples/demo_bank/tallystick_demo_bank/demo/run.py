@@ -8,7 +8,7 @@ import anyio
 import httpx2
 from mcp.client.auth import OAuthFlowError
 
-from tallystick_demo_bank.demo import checks, play, tell
+from tallystick_demo_bank.demo import checks, payloads, play, tell
 from tallystick_demo_bank.demo.model import Account, DemoError, Done, Say, Seen, Stage, Step
 from tallystick_demo_bank.demo.people import AGENT, Desk
 from tallystick_demo_bank.demo.prepare import Installation, claimed, clear, free_ports, prepare, put_policy
@@ -63,11 +63,13 @@ async def _open(show: "_Show", running: Programs) -> Desk:
 async def _close(show: "_Show", desk: Desk) -> bool:
     made, say, done = show.made, show.say, show.done
     found = [*checks.of_the_callers(desk, done), *checks.at_the_servers(made, done, Record(made.log).leaves())]
-    of_record, told = await checks.of_the_record(made, _money_moved(done))
-    found += of_record
-    say("")
-    for line in told:
-        say(line)
+    paid = _money_moved(done)
+    for part in (checks.of_the_record(made, None if paid is None else paid.index), payloads.checked(made, paid)):
+        of_part, told = await part
+        found += of_part
+        say("")
+        for line in told:
+            say(line)
     say("")
     for check in found:
         for line in tell.checked(check, show.table.width):
@@ -84,10 +86,17 @@ async def _close(show: "_Show", desk: Desk) -> bool:
     return ok
 
 
-def _money_moved(done: Sequence[Done]) -> int | None:
-    """Return the leaf that says how the first allowed transfer ended: the one to prove."""
-    transfers = (d.recorded for d in done if d.step.who == PETE and d.step.tool and d.decision == "allow")
-    return next((found.outcome_index for found in transfers if found is not None), None)
+def _money_moved(done: Sequence[Done]) -> payloads.Paid | None:
+    """Return the first allowed transfer: the one to prove."""
+    transfers = ((d, d.recorded) for d in done if d.step.who == PETE and d.step.tool and d.decision == "allow")
+    return next(
+        (
+            payloads.Paid(found.outcome_index, str(found.fields.get("id")), d.receipt)
+            for d, found in transfers
+            if found is not None and found.outcome_index is not None
+        ),
+        None,
+    )
 
 
 def _onwards(made: Installation) -> list[str]:
@@ -96,6 +105,9 @@ def _onwards(made: Installation) -> list[str]:
         f"The account for other tools: {made.folder / 'summary.json'}",
         f"The record:                  {made.log}",
         f"  tally audit tail {made.log}",
+        "Ask it, and see what a SIEM would get:",
+        f"  tally audit search {made.log} --person {PETE} --decision allow",
+        f"  tally export {made.log} --format ocsf --count 3",
         "Leave the bank running and connect your own client:",
         "  tally up",
     ]
@@ -141,7 +153,7 @@ class _Show:
             observed = Account(f"broken: {seen.text}", step.who)
         decision = "unknown" if recorded is None else play.effect_of(recorded)
         client = "" if recorded is None else play.client_of(recorded)
-        done = Done(len(self.done) + 1, step, observed, recorded, decision, client)
+        done = Done(len(self.done) + 1, step, observed, recorded, decision, client, seen.receipt)
         self.done.append(done)
         for line in self.table.row(done):
             self.say(line)

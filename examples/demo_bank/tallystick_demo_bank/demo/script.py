@@ -29,12 +29,14 @@ _CREDIT, _PAYMENTS, _BANKING, _RISK = (
     "servers/core-banking",
     "servers/risk-database",
 )
+CANARY = "Invoice 2026-1001"
+"""An argument of transfers, which must be in no file of the state directory."""
 _TRANSFER: dict[str, object] = {
     "from_account": "ACC-0001",
     "to_account": "ACC-0005",
     "amount_minor": 100_000,
     "currency": "EUR",
-    "reference": "Invoice 2026-1001",
+    "reference": CANARY,
 }
 _WHY = {"justification": "Asked for by the demo, to see it refused."}
 _STRESS: dict[str, object] = {"scenario": "energy_shock", "pause_ms": 5}
@@ -89,7 +91,7 @@ def script(made: Installation) -> tuple[Step, ...]:
     for era in ERAS:
         steps = [*_analyst(), *_clerk(), *_officer(), *_agents(), *_others(made), *_change()]
         if era == LEGACY:
-            # These servers speak the eras before 2026-07-28 only, and eras are not bridged.
+            # Clients of both eras reach them; one round is enough.
             steps += _node(made)
         written += [replace(step, era=era) for step in steps]
     return tuple(written)
@@ -129,9 +131,10 @@ def _analyst() -> list[Step]:
 def _clerk() -> list[Step]:
     desk = _Seat(PETE, _PAYMENTS)
     transfer = "core-banking__transfer_funds"
+    paid = desk.does("transfer EUR 1,000.00", transfer, _TRANSFER, "clerks-small-transfers", "ACC-0005")
     return [
         desk.lists("list the tools", "connect", shows=(transfer,), hides=("core-banking__close_account",)),
-        desk.does("transfer EUR 1,000.00", transfer, _TRANSFER, "clerks-small-transfers", "ACC-0005"),
+        replace(paid, receipt=True),
         desk.may_not("transfer EUR 1,000.01", transfer, {**_TRANSFER, "amount_minor": 100_001}),
         desk.needs_approval(
             "approve a payment",

@@ -73,3 +73,12 @@ def _cut(value: object, bounds: tuple[int, int]) -> object:
             return {str(name): _cut(item, bounds) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - as above
         case _:
             return value
+
+
+_KIND = b'"kind":"'
+
+
+def kind_of(leaf: bytes) -> bytes:
+    """Kind of a leaf that is canonical; of any other bytes, maybe another one or none."""
+    at = leaf.rfind(_KIND) + len(_KIND)
+    return leaf[at : leaf.find(b'"', at)]

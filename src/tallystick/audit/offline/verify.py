@@ -86,7 +86,7 @@ def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> 
     """Hold the log against what lies beside it, and report."""
     files, keys, text, checkpoint, signed = opened
     heard = hear(files, (text, checkpoint), keys, (wanted.others, wanted.policy), story)
-    kept, pruned = Kept({}, ()), ""
+    kept, pruned, untold = Kept({}, ()), "", heard.untold
     if not extent.opaque:
         check_told(files, keys, story)
         for finding in ended(story):
@@ -94,6 +94,9 @@ def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> 
         erasures = _forgotten(opened, extent, story) if wanted.payloads is not None or extent.minimum else []
         if extent.minimum:
             pruned = _pruned_under(opened, extent, erasures, story)
+            # Whoever can delete leaves can write that file, too: only a leaf says that they were removed rightly.
+            if not pruned and extent.part.start < extent.minimum:
+                untold = (*untold, f"leaves before {extent.minimum} may be gone, and no leaf that is here records it")
         if wanted.payloads is not None:
             leaves = genuine_leaves(files, extent, story)
             kept = check_kept(leaves, _year(opened), erasures, wanted.payloads, story)
@@ -107,7 +110,7 @@ def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> 
         story.damages,
         findings=tuple(story.findings),
         found=story.found,
-        unverified=heard.untold,
+        unverified=untold,
         signed_by=tuple(key.vkey for key in signed if key in keys),
         cosigned=heard.cosigned,
         part=(extent.part.start, extent.part.stop),

@@ -6,6 +6,7 @@ client has gone, after draining them, or with the first failed write (exit statu
 """
 
 import argparse
+import resource
 import signal
 import socket
 import sys
@@ -114,6 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # end of the sockets does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Every log has a file or two open, and the soft limit of a login session is made for people.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # The publisher hashes; the committing thread must get the interpreter back soon after each sync.
     sys.setswitchinterval(0.0005)
     streams = [socket.socket(fileno=descriptor) for descriptor in options.fd]

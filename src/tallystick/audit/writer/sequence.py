@@ -19,6 +19,7 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
+from tallystick.audit.leaf.event import kind_of
 from tallystick.audit.model import Capture, Unwritable
 from tallystick.audit.writer.frames import (
     ACKNOWLEDGED,
@@ -43,6 +44,8 @@ ANSWERS_LIMIT: Final = TEXT_LIMIT + (4 << 20)
 CLIENTS_LIMIT: Final = 256
 _CHUNK: Final = 1 << 20
 _CREDENTIALS: Final = Struct("3i")
+_OURS: Final = frozenset({b"erasure", b"heartbeat", b"hold", b"in_doubt", b"key", b"open"})
+"""Kinds that only the writer writes: a gateway that was broken into must not explain away what it has done."""
 _LATE: Final = b"the call was closed as in doubt when its worker or the writer had gone; its end comes too late"
 
 
@@ -108,6 +111,7 @@ class _Client:
     number: int
     kept: bool = False
     inner: bool = False
+    writes: bool = False
     slow: bool = False
     arrived: bytearray = field(default_factory=bytearray)
     leaving: bytearray = field(default_factory=bytearray)
@@ -248,6 +252,10 @@ class Sequencer:
     def _take(self, client: _Client, frame: Frame, by_tenant: dict[str, list[_Order]]) -> None:
         """Take in one frame: leaves are committed at the end of the round, the rest is passed on at once."""
         if frame.leaves:
+            if not client.inner and not _OURS.isdisjoint(map(kind_of, frame.leaves)):
+                message = "it sent a leaf that only the writer writes"
+                raise ValueError(message)
+            client.writes = True
             order = _Order(client, frame)
             client.orders.append(order)
             by_tenant.setdefault(frame.tenant, []).append(order)
@@ -330,7 +338,9 @@ class Sequencer:
             self._selector.unregister(self._listener)
             self._listener.close()
             self._listener = None
-        self._ledger.orphan(client.number)
+        # A command that gave an order has no intents, and closing those would hold up everybody's leaves.
+        if client.writes:
+            self._ledger.orphan(client.number)
         if client.inner and not self._idle:
             # Without heartbeats the record claims no silence, and without a clerk nothing is erased or held.
             message = "a thread of the audit writer has ended by an unforeseen error; restart Tallystick to recover"

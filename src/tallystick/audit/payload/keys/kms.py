@@ -81,14 +81,11 @@ class AwsKmsProvider:
 
     def _connect(self) -> KmsClient:
         try:
-            import boto3  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs] - optional, and it has none
-            from botocore.exceptions import (  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs] - as above
-                BotoCoreError,
-                ClientError,
-            )
+            import boto3  # noqa: PLC0415 - optional  # pyright: ignore[reportMissingTypeStubs] - has none
+            from botocore import exceptions  # noqa: PLC0415 - optional  # pyright: ignore[reportMissingTypeStubs] - as above
         except ImportError:
             self._fail("the library boto3 is not installed", "pip install 'tallystick[kms]'")
-        self._failures = (BotoCoreError, ClientError)
+        self._failures = (exceptions.BotoCoreError, exceptions.ClientError)
         try:
             client: object = boto3.client(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - no types
                 "kms", region_name=self._region or None, endpoint_url=self._url or None
