@@ -24,7 +24,8 @@ from bench.processes import cpu_seconds
 from tallystick import audit
 from tallystick.audit.client import WriterClient, start_writer
 from tallystick.audit.model import Capture, Content
-from tallystick.terms import Caller, Decision, Digest, Reason, ServerId, TenantId, ToolId
+from tallystick.terms import TenantId
+from tests.audit.sample import CALLER, DECISION, TARGET
 from tests.audit.scale.place import make_bucket, new_place
 from tests.audit.scale.servers import servers, writer_of
 
@@ -162,36 +163,11 @@ async def _callers(recorder: WriterClient, numbers: "count[int]", load: tuple[in
     return times
 
 
-_CALLER: Final = Caller(
-    subject="alice@bank.example",
-    kind="person",
-    tenant=_TENANT,
-    issuer="https://idp.bank.example",
-    client="desk-agent",
-    authority="a" * 64,
-    expires_at=2e9,
-    actors=("payments-agent",),
-    groups=("clerks", "emea"),
-)
-_DECISION: Final = Decision("allow", (Reason.POLICY_ALLOWS,), ("clerks-may-read",), Digest("sha256:" + "b" * 64))
-_TARGET: Final = audit.Target(
-    route="servers/core",
-    method="tools/call",
-    era="2026-07-28",
-    server=ServerId("core"),
-    tool=ToolId("accounts.list"),
-    definition=Digest("sha256:" + "c" * 64),
-    snapshot=Digest("sha256:" + "d" * 64),
-)
-
-
 def _leaf(number: int) -> bytes:
     # A denial's worth of an intent: intents stay open, and a record of open intents is no usual record.
     call_id = audit.leaf.call_id(1.8e9, number.to_bytes(10, "big"))
     return audit.encode(
-        audit.Outcome(
-            call_id, 1.8e9, _TENANT, None, "success", 500, 300, "e" * 64, None, (), _TARGET, _CALLER, _DECISION
-        )
+        audit.Outcome(call_id, 1.8e9, _TENANT, None, "success", 500, 300, "e" * 64, None, (), TARGET, CALLER, DECISION)
     )
 
 

@@ -21,35 +21,11 @@ from tallystick.audit.offline.report import Wanted
 from tallystick.audit.offline.verify import verify_log
 from tallystick.audit.tlog.note import Checkpoint, sign_checkpoint, verifier_of
 from tallystick.audit.tlog.tiles import WIDTH, Edge, pack, tile_path
-from tallystick.terms import Caller, Decision, Digest, Reason, ServerId, TenantId, ToolId
+from tests.audit.sample import BANK, CALLER, DECISION, NOON, ORIGIN, TARGET
 
-ORIGIN = "localhost/bank/2026"
-BANK = TenantId("bank")
-NOON = 1_780_000_000.0
 BATCH = 1 << 14
 CALLS_PER_SECOND = 100
 _BEAT_S = 60
-CALLER = Caller(
-    subject="alice@bank.example",
-    kind="person",
-    tenant=BANK,
-    issuer="https://idp.bank.example",
-    client="desk-agent",
-    authority="a" * 64,
-    expires_at=NOON + 600,
-    actors=("payments-agent",),
-    groups=("clerks", "emea"),
-)
-DECISION = Decision("allow", (Reason.POLICY_ALLOWS,), ("clerks-may-read",), Digest("sha256:" + "b" * 64))
-TARGET = audit.Target(
-    route="/servers/core/mcp",
-    method="tools/call",
-    era="2026-07-28",
-    server=ServerId("core"),
-    tool=ToolId("accounts.list"),
-    definition=Digest("sha256:" + "c" * 64),
-    snapshot=Digest("sha256:" + "d" * 64),
-)
 
 
 def leaves(size: int) -> Iterator[bytes]:

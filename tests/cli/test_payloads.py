@@ -98,7 +98,7 @@ async def test_keys_are_shown_rotated_and_rewrapped(at: At) -> None:
     assert "2 keyring keys are wrapped by file" in run(REWRAP, at.state).output
     shown = run(SHOW, at.state).output
     assert shown.count("master key 2") == 2
-    assert "bank: 1 data keys" in shown
+    assert "bank: 1 data key" in shown
     assert run(REVEAL, at.state).stdout_bytes == b'{"iban":"x"}'
 
 

@@ -134,6 +134,16 @@ def test_the_log_verifies_with_the_key_in_the_account(ran: Ran) -> None:
     assert numbers[-1] < report.size
 
 
+def test_a_receipt_is_proved_by_the_key_and_what_the_call_said_is_in_no_file(ran: Ran) -> None:
+    receipt = offline.read_receipt((ran.folder / "receipt.json").read_text())
+    assert not isinstance(receipt, offline.Damage)
+    proved = offline.check_proof(receipt[0], ran.summary.vkey, receipt[1])
+    assert isinstance(proved, offline.Checkpoint)
+    told = {str(check["what"]): check["observed"] for check in ran.summary.checks}
+    assert told["files of the state directory that hold 'Invoice 2026-1001'"] == "none"
+    assert told["the arguments of that call, as the record tells them to who says why"] == "told"
+
+
 def test_the_account_is_told_in_plain_text_for_a_file(ran: Ran) -> None:
     assert "Everything held" in ran.printed
     assert ran.printed.isascii()

@@ -135,7 +135,7 @@ def _last_run(bank: Bank) -> object:
     return bank.rows("risk_database", "SELECT status FROM runs ORDER BY number DESC")[0][0]
 
 
-@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("era", [ERAS[0], *(pytest.param(era, marks=pytest.mark.live) for era in ERAS[1:])])
 async def test_a_server_killed_in_mid_call_keeps_its_file_and_the_trace_of_the_call(tmp_path: Path, era: str) -> None:
     with running(tmp_path, "risk_database") as own:
 

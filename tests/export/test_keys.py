@@ -17,7 +17,20 @@ STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(5, 37)))
 def key_leaf(log: Published, action: str, keys: Sequence[Ed25519PrivateKey]) -> bytes:
     """Leaf that says which keys come or go."""
     vkeys = [verifier_of(log.origin, key).vkey for key in keys]
-    return json.dumps({"kind": "key", "purpose": "checkpoint", "action": action, "keys": vkeys}).encode()
+    fields = {"kind": "key", "purpose": "checkpoint", "action": action, "keys": vkeys}
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_a_leaf_that_only_reads_like_one_of_keys_introduces_none(tmp_path: Path) -> None:
+    log, sink = Published(tmp_path), Kept()
+    follower, clock = opened(tmp_path, sink), Hand().clock
+    said = key_leaf(log, "introduced", [STRANGER])
+    log.publish([said.replace(b":", b": "), said[:-1] + b',"z":{"kind":"intent"}}'])
+    follower.round(clock)
+    log.key = STRANGER
+    log.publish_calls(range(1))
+    follower.round(clock)
+    assert "not signed by a key that is trusted" in str(follower.ledger.trouble(log.place))
 
 
 def test_a_key_that_a_leaf_introduces_may_sign_and_one_that_is_retired_may_not(tmp_path: Path) -> None:

@@ -47,7 +47,10 @@ async def _heard_again(stage: Stage, server: str, uri: str, heard: Heard) -> Non
 
 
 @requirement("restart:gateway", "session:restart", "session:delete:durable")
-@pytest.mark.parametrize("server", ["old", "new", "old-line", "new-line"])
+@pytest.mark.parametrize(
+    "server",
+    ["old", "new-line", pytest.param("new", marks=pytest.mark.live), pytest.param("old-line", marks=pytest.mark.live)],
+)
 async def test_a_session_goes_on_after_a_restart_of_the_gateway_with_all_that_it_had(
     office_world: World, tmp_path: Path, server: str
 ) -> None:

@@ -108,6 +108,7 @@ async def test_each_session_has_a_session_of_its_own_at_the_server(stage: Stage,
     assert not ids & {first.session, second.session}
 
 
+@pytest.mark.live
 @requirement("session:restart")
 async def test_a_session_survives_a_restart_of_the_gateway(world: World, era: str) -> None:
     state = world.folder / f"restart-{era}"

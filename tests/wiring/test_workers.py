@@ -3,6 +3,7 @@
 import stat
 import subprocess
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -24,14 +25,33 @@ pytestmark = pytest.mark.anyio
 WORKERS = 2
 
 
-@pytest.fixture
-async def bank(tmp_path: Path) -> AsyncGenerator[Bank]:
-    """An installation with two workers, which run."""
-    async with founded(tmp_path) as founded_bank:
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """As for every test, but the loop lives as long as the bank that tests share."""
+    return "asyncio"
+
+
+@asynccontextmanager
+async def _running(folder: Path) -> AsyncGenerator[Bank]:
+    async with founded(folder) as founded_bank:
         founded_bank.workers = WORKERS
         founded_bank.counting.gate.set()
         await founded_bank.start()
         yield founded_bank
+
+
+@pytest.fixture
+async def bank(tmp_path: Path) -> AsyncGenerator[Bank]:
+    """An installation with two workers, which run."""
+    async with _running(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Bank]:
+    """One for the tests that leave it as it was, but for more calls."""
+    async with _running(tmp_path_factory.mktemp("shared")) as running:
+        yield running
 
 
 def _workers(bank: Bank) -> list[int]:
@@ -85,40 +105,40 @@ async def _say(http: httpx2.AsyncClient, bank: Bank, message: Mapping[str, objec
 
 
 @requirement("workers:session")
-async def test_a_session_is_one_session_at_the_server_whichever_worker_its_requests_reach(bank: Bank) -> None:
+async def test_a_session_is_one_session_at_the_server_whichever_worker_its_requests_reach(shared: Bank) -> None:
     named = {"clientInfo": {"name": "by hand", "version": "1"}, "capabilities": {}, "protocolVersion": "2025-11-25"}
     call = {"method": "tools/call", "params": {"name": "count", "arguments": {"number": 1, "who": "caller-00"}}}
     async with new_http() as http:
-        opened = await _say(http, bank, {"method": "initialize", "params": named}, "")
+        opened = await _say(http, shared, {"method": "initialize", "params": named}, "")
     answer = opened
-    session, reached, before = opened.headers["mcp-session-id"], set[object](), bank.counting.opened
+    session, reached, before = opened.headers["mcp-session-id"], set[object](), shared.counting.opened
     with anyio.fail_after(BOUND_S):
         while reached != {0, 1}:
             async with new_http() as http:
-                reached.add(await _health(http, bank))
-                answer = await _say(http, bank, call, session)
+                reached.add(await _health(http, shared))
+                answer = await _say(http, shared, call, session)
                 assert answer.json()["result"]["content"]
-    assert bank.counting.opened == before + 1
+    assert shared.counting.opened == before + 1
     async with new_http() as http:
         ended = await http.delete(
-            answer.url, headers={"authorization": f"Bearer {bank.callers[0].token}", "mcp-session-id": session}
+            answer.url, headers={"authorization": f"Bearer {shared.callers[0].token}", "mcp-session-id": session}
         )
         assert ended.status_code == 204
     for index in range(WORKERS):
-        transport = httpx2.AsyncHTTPTransport(uds=str(peer_socket(bank.state, index)))
+        transport = httpx2.AsyncHTTPTransport(uds=str(peer_socket(shared.state, index)))
         async with httpx2.AsyncClient(transport=transport) as http:
-            assert (await _say(http, bank, call, session)).status_code == 404
+            assert (await _say(http, shared, call, session)).status_code == 404
 
 
-async def test_each_worker_and_the_writer_listen_where_only_their_user_can_connect(bank: Bank) -> None:
-    paths = [writer_socket(bank.state), *(peer_socket(bank.state, index) for index in range(WORKERS))]
+async def test_each_worker_and_the_writer_listen_where_only_their_user_can_connect(shared: Bank) -> None:
+    paths = [writer_socket(shared.state), *(peer_socket(shared.state, index) for index in range(WORKERS))]
     assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600] * 3
     assert stat.S_IMODE(paths[0].parent.stat().st_mode) == 0o700
     for index in range(WORKERS):
-        transport = httpx2.AsyncHTTPTransport(uds=str(peer_socket(bank.state, index)))
+        transport = httpx2.AsyncHTTPTransport(uds=str(peer_socket(shared.state, index)))
         async with httpx2.AsyncClient(transport=transport) as http:
-            assert await _health(http, bank) == index
-            assert (await _call(http, bank, index)).status_code == 200
+            assert await _health(http, shared) == index
+            assert (await _call(http, shared, index)).status_code == 200
 
 
 @requirement("workers:reload")
@@ -216,8 +236,8 @@ async def test_when_the_parent_is_killed_nothing_is_left_behind(bank: Bank) -> N
     assert Account(bank).verify().kinds["config"] == 1
 
 
-async def test_a_second_gateway_at_the_same_address_is_refused(bank: Bank, tmp_path: Path) -> None:
-    words = ["gateway", "--config", str(bank.folder / "config"), "--state", str(tmp_path / "other")]
+async def test_a_second_gateway_at_the_same_address_is_refused(shared: Bank, tmp_path: Path) -> None:
+    words = ["gateway", "--config", str(shared.folder / "config"), "--state", str(tmp_path / "other")]
     done = await anyio.run_process([str(TALLY), *words], check=False, stderr=subprocess.STDOUT)
     assert (done.returncode, b"cannot listen at" in done.stdout) == (2, True)
 

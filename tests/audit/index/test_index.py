@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tallystick import audit
 from tallystick.audit.index import Index, IndexError_, Query
 from tallystick.audit.index.rows import millionths, row_of
+from tallystick.audit.index.search import sql
 from tallystick.audit.leaf.call import in_doubt
 from tallystick.audit.leaf.event import event
 from tallystick.audit.model import Event
@@ -163,6 +165,18 @@ def test_an_outcome_belongs_to_the_intent_of_its_own_log(tmp_path: Path) -> None
         ("localhost/two/2026", None),
     ]
     index.close()
+
+
+@pytest.mark.parametrize("query", [Query(), Query(person="a"), Query(outcome="timeout"), Query(kind="intent")])
+def test_no_question_reads_the_log_once_for_each_record(tmp_path: Path, log: Path, query: Query) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    index.follow([log])
+    index.close()
+    statement, values = sql(query)
+    with closing(sqlite3.connect(tmp_path / "index.sqlite")) as database:
+        plan = [str(row[3]) for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert any("by_intent (log=? AND intent=?)" in step for step in plan)
+    assert not any("PRIMARY KEY (log=?)" in step for step in plan)
 
 
 def test_records_of_one_moment_come_in_the_order_of_the_log(index: Index) -> None:

@@ -288,3 +288,62 @@ def test_the_index_tells_nothing_of_a_year_that_was_pruned(tmp_path: Path) -> No
         assert [record["call"] for record in index.search(Query(kind="intent"))] == [call_of(2)]
         index.close()
     State(tmp_path, initialize=False).close()
+
+
+def test_payloads_that_are_out_of_sight_are_protected_as_if_they_were_new(tmp_path: Path) -> None:
+    root = tmp_path / "payload" / BANK
+    with opened_desk(tmp_path, THEN) as desk:
+        desk.keep(1, retention="sox")
+    (root / "index.sqlite").unlink()
+    (root / "sox").rename(tmp_path / "unmounted")
+    with opened_desk(tmp_path, seconds("2040-01-01")) as desk, pytest.raises(TallyError, match="SOX"):
+        _order(desk, "erase", **ERASE)
+
+
+def test_a_hold_is_in_force_until_its_release_is_on_record_and_each_step_is_told_once(tmp_path: Path) -> None:
+    with opened_desk(tmp_path, THEN) as desk:
+        desk.keep(1)
+        _order(desk, "hold", hold="case-12", matter="Smith v. Bank")
+        desk.clock.now = THEN - 86_400
+        desk.dies = "before the leaf"
+        with pytest.raises(SystemExit):
+            _order(desk, "release", hold="case-12")
+        desk.dies = ""
+        assert len(_holds(desk)) == 1
+        _order(desk, "release", hold="case-12")
+        for path in (tmp_path / "keeping").iterdir():
+            path.unlink()
+        assert _holds(desk) == []
+    assert [leaf["action"] for leaf in _leaves(tmp_path, "hold")] == ["placed", "released"]
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    with opened_desk(tmp_path, THEN) as desk:
+        desk.keep(1)
+        desk.dies = "before the leaf"
+        with pytest.raises(SystemExit):
+            _order(desk, "hold", hold="case-12", matter="Smith v. Bank", subject=BEN)
+        desk.dies = ""
+        _order(desk, "erase", **ERASE)
+        resume(desk)
+        ledger = desk.ledger()
+        assert (ledger.pending(), ledger.unrecorded(), ledger.is_new) == ([], [], False)
+        ledger.close()
+        assert (tmp_path / "keeping" / f"{BANK}.sqlite").stat().st_mode & 0o777 == 0o600
+    assert [len(_leaves(tmp_path, kind)) for kind in ("hold", "erasure")] == [1, 1]
+
+
+@pytest.mark.parametrize(("since", "blocks"), [("2026-06-01", True), ("2027-01-01", False)])
+def test_a_hold_keeps_the_leaves_of_the_years_that_it_reaches_into(tmp_path: Path, since: str, blocks: bool) -> None:  # noqa: FBT001 - a row of the table
+    with opened_desk(tmp_path, THEN) as desk:
+        desk.seal(1)
+        desk.logs.publish()
+        desk.clock.now = seconds("2034-02-01")
+        desk.keep(2)
+        _order(desk, "expire")
+        _order(desk, "hold", hold="case-12", matter="Smith v. Bank", since=since)
+        if blocks:
+            with pytest.raises(TallyError, match="case-12"):
+                _order(desk, "prune", year=2026)
+        else:
+            assert _order(desk, "prune", year=2026)["leaf"]

@@ -1,5 +1,6 @@
 """A log loses nothing it acknowledged, never forks, and stops at the first failed write."""
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from tallystick import audit
 from tallystick.audit.log import log as log_module
-from tallystick.audit.log.files import State
+from tallystick.audit.log.files import DirectoryStore, State
+from tallystick.audit.log.log import Log, Row, open_log
+from tallystick.audit.tlog.note import Checkpoint
 from tallystick.audit.writer.logs import Logs
 from tallystick.terms import TenantId
 from tests.audit.sample import (
@@ -49,6 +52,99 @@ def test_a_log_of_any_size_verifies_and_goes_on(tmp_path: Path, size: int) -> No
         log.publish(Ticking())
     assert leaves_of(tmp_path) == [denial(number) for number in range(size + 1)]
     assert verified(tmp_path).ok
+
+
+class _Watched(DirectoryStore):
+    """A store that looks at its log whenever something is written."""
+
+    log: Log | None = None
+    seen: tuple[int, ...] = ()
+
+    def put(self, path: str, content: bytes) -> None:
+        """Store a file."""
+        self._look()
+        super().put(path, content)
+
+    def swap(self, old: str, new: Row) -> bool:
+        """Compare and swap."""
+        self._look()
+        return super().swap(old, new)
+
+    def show(self, body: str, name: str = "checkpoint") -> None:
+        """Show a checkpoint."""
+        self._look()
+        super().show(body, name)
+
+    def _look(self) -> None:
+        if self.log is not None:
+            self.seen = (*self.seen, self.log.published)
+
+
+def test_a_leaf_is_published_only_when_its_checkpoint_can_be_read(tmp_path: Path) -> None:
+    _filled(tmp_path, 3)
+    with opened_state(tmp_path) as state:
+        database = sqlite3.connect(tmp_path / "audit.sqlite", isolation_level=None)
+        store = _Watched(log_directory(tmp_path), database, f"{BANK}/2026")
+        log = open_log(store, state.signing, ORIGIN, BANK, Ticking())
+        log.append([denial(3)])
+        store.log = log
+        log.publish(Ticking())
+        store.log = None
+        database.close()
+        assert {*store.seen} == {3}
+        assert log.published == 4
+
+
+def test_a_segment_with_a_leaf_that_is_not_published_is_kept(tmp_path: Path) -> None:
+    with opened_state(tmp_path) as state:
+        store = stored(state)
+        for first in (0, 4, 9):
+            store.rotate(first, 1 << 16)
+        for size, left in ((3, [0, 4, 9]), (4, [4, 9]), (8, [4, 9]), (9, [9]), (20, [9])):
+            store.forget(size)
+            assert [segment.first for segment in store.segments()] == left
+        store.close()
+
+
+def test_a_journal_that_the_disk_takes_half_of_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.pwrite
+    with opened_state(tmp_path) as state:
+        log = opened_log(state)
+        log.append([denial(0)])
+        monkeypatch.setattr("os.pwrite", lambda file, content, at: whole(file, content[: len(content) // 2], at))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType] - as the function it stands for
+        with pytest.raises(audit.Unwritable, match="short write"):
+            log.append([denial(1)])
+        monkeypatch.undo()
+        with pytest.raises(audit.Unwritable, match="short write"):
+            log.append([denial(1)])
+    with opened_state(tmp_path) as state:
+        opened_log(state)
+    assert leaves_of(tmp_path) == [denial(0)]
+
+
+def test_a_shown_checkpoint_of_another_history_stops_the_log(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    with opened_state(tmp_path) as state:
+        other = state.signing.sign(Checkpoint(ORIGIN, START - 1, bytes(32)), NOON)
+        (log_directory(tmp_path) / "checkpoint").write_text(other)
+        with pytest.raises(audit.Unwritable, match="not part of this log"):
+            opened_log(state)
+
+
+def test_a_tile_that_was_changed_behind_the_shown_checkpoint_stops_the_log(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    shown, tile = log_directory(tmp_path) / "checkpoint", log_directory(tmp_path) / "tile/0/001.p/44"
+    before = shown.read_bytes()
+    with opened_state(tmp_path) as state:
+        log = opened_log(state)
+        log.append([denial(number) for number in range(START, 300)])
+        log.publish(Ticking())
+    # As a crash leaves it that comes between the database and the file.
+    shown.write_bytes(before)
+    tile.chmod(0o600)
+    tile.write_bytes(tile.read_bytes()[:-1] + b"x")
+    with opened_state(tmp_path) as state, pytest.raises(audit.Unwritable, match="not those of the checkpoint in the"):
+        opened_log(state)
 
 
 def test_intents_without_outcome_become_in_doubt_exactly_once(tmp_path: Path) -> None:

@@ -128,6 +128,15 @@ def test_what_a_crash_cut_short_is_a_finding(state: State) -> None:
     assert [finding.kind for finding in report.findings] == ["payload"]
 
 
+def test_a_payload_that_was_put_under_another_class_is_missing(state: State) -> None:
+    (segment,) = state.payloads.rglob("*.pay")
+    other = state.payloads / "other" / segment.name
+    other.parent.mkdir()
+    segment.rename(other)
+    report = state.verify()
+    assert (report.verdict, report.payloads) == ("damaged", {"missing": 4})
+
+
 def test_an_erasure_of_a_later_year_or_behind_the_part_counts(state: State) -> None:
     erased = _forgetting(NOON + 1, action="erase", subject=ALICE)
     assert state.verify(erased, part=(0, 3)).payloads == {"erased": 3, "present": 1}
@@ -138,6 +147,14 @@ def test_an_erasure_of_a_later_year_or_behind_the_part_counts(state: State) -> N
     write_log(later, 1, iter([erased]), origin="localhost/bank/2027")
     report = state.verify()
     assert (report.payloads, [finding.kind for finding in report.findings]) == ({"present": 4}, ["chain"])
+
+
+def test_what_only_looks_like_an_erasure_of_a_later_year_explains_nothing(state: State) -> None:
+    erased = _forgetting(NOON + 1, action="erase", subject=ALICE)
+    later = state.log.with_name("2027")
+    for leaf in (b'{"a":1,"kind":"erasure"}', erased.replace(b'"v":1', b'"v":1,"w":{"kind":"intent"}'), erased[:-1]):
+        write_log(later, 1, iter([leaf]), origin="localhost/bank/2027", key=KEY)
+        assert state.verify().payloads == {"present": 4}
 
 
 def test_pruned_leaves_are_told_with_the_leaf_that_says_so(state: State) -> None:

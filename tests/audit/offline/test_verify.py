@@ -83,7 +83,7 @@ def test_a_key_that_did_not_sign_is_told_apart_from_damage(log: Path, tmp_path: 
     assert (report.verdict, report.damage) == ("unverified", ())
     assert "did not sign this log" in report.unverified[0]
     both = offline.verify_log(log, f"{other}\n{offline.read_vkey(log)}")
-    assert both.verdict == "whole"
+    assert (both.verdict, [finding.kind for finding in both.findings]) == ("whole", ["key", "key"])
     every = offline.verify_log(log, f"{offline.read_vkey(log)}\n{other}", offline.Wanted(every_key=True))
     assert every.verdict == "unverified"
 
@@ -166,6 +166,9 @@ def test_a_pruned_log_is_not_damaged_below_its_stated_minimum_and_not_whole_with
     assert (report.verdict, report.damage) == ("unverified", ())
     # A smaller minimum excuses no bundle that holds a leaf from it on; one past the end, or no number, is damage.
     assert offline.verify_log(MemoryFiles({**pruned, "minimum-index": b"255\n"}), vkey).verdict == "damaged"
+    unbundled = {path: whole for path, whole in content.items() if path != "tile/entries/000"}
+    report = offline.verify_log(MemoryFiles({**unbundled, "minimum-index": b"255\n"}), vkey)
+    assert [(damage.file, damage.text) for damage in report.damage] == [("tile/entries/000", "is missing")]
     for stated in (b"301\n", b"-1\n", b"256"):
         report = offline.verify_log(MemoryFiles({**content, "minimum-index": stated}), vkey)
         assert [damage.file for damage in report.damage] == ["minimum-index"]

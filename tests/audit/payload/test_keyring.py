@@ -181,6 +181,7 @@ def test_a_retired_key_reads_what_was_sealed_and_seals_nothing_more_also_after_a
     ring.close()
     ring = keyring(tmp_path)
     assert opens(ring.key(first.id), first)
+    assert ring.find(ALICE) == [(first.id, "standard")]
     second = ring.key_for(ALICE, "standard", NOW)
     assert second.id != first.id
     assert opens(ring.key(first.id), first)

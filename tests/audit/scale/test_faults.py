@@ -93,7 +93,7 @@ def test_a_commit_of_which_nobody_can_tell_stops_the_writer_and_is_found_again(
     _sound(place, START + (how == "after"), tmp_path / "copy")
 
 
-@pytest.mark.parametrize("how", ["before", "after", "busy"])
+@pytest.mark.parametrize("how", ["before", "after", pytest.param("busy", marks=pytest.mark.live)])
 @pytest.mark.parametrize("what", OBJECTS, ids=lambda what: what.decode())
 def test_a_put_that_fails_is_read_back_and_done_again(place: Place, tmp_path: Path, what: bytes, how: How) -> None:
     _filled(place)

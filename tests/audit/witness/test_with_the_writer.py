@@ -153,7 +153,7 @@ async def test_keys_are_replaced_while_witnesses_watch(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("half", ["begin", "end"])
+@pytest.mark.parametrize("half", ["begin", pytest.param("end", marks=pytest.mark.live)])
 async def test_a_crash_right_after_the_keys_were_changed_is_made_good_at_the_next_start(
     tmp_path: Path, half: str
 ) -> None:

@@ -3,17 +3,22 @@
 import os
 import socket
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick import audit
 from tallystick.audit.client import connect, join_writer, order, start_writer
+from tallystick.audit.log.files import State
 from tallystick.audit.model import Unwritable
 from tallystick.audit.signing import Signers
-from tallystick.audit.tlog.note import parse_vkeys, read_note, signed_by
+from tallystick.audit.tlog.note import parse_vkeys, read_note, sign_checkpoint, signed_by
 from tallystick.audit.writer import frames, socket_of
+from tallystick.audit.writer.clerk import BEAT_SECONDS, Heart
 from tallystick.audit.writer.sequence import Sequencer
 from tallystick.terms import TallyError, TenantId
 from tests.audit.sample import BANK, Ticking, denial, intent, opened_state
@@ -102,6 +107,44 @@ def test_a_beat_turns_the_log_with_the_year(tmp_path: Path) -> None:
         desks.logs.publish()
     assert [each["kind"] for each in _fields(tmp_path, year=2026)] == ["denial"]
     assert [each["kind"] for each in _fields(tmp_path, year=2027)] == ["open", "heartbeat"]
+
+
+class _Minutes:
+    """A clock that runs a minute ahead each time it is looked at, for so many times, and then stands still."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Return seconds since some moment."""
+        if self.left:
+            self.left -= 1
+            self.now += BEAT_SECONDS
+        return self.now
+
+
+async def test_the_heart_beats_every_minute_and_once_more_at_the_end(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with opened(tmp_path) as desks:
+        desks.logs.append(BANK, [denial(0)])
+        heart = Heart(desks.beats, _Minutes(4))
+        sequencer = Sequencer(desks.logs, bytes(32) + HOST.encode())
+        sequencer.on_idle = heart.close
+        alarm, far = socket.socketpair()
+        thread = threading.Thread(target=sequencer.serve, args=([theirs], alarm, [heart.stream]))
+        heart.start()
+        thread.start()
+        [log] = desks.logs.open_logs()
+        await until(lambda: log.size == 4)
+        ours.close()
+        thread.join(BOUND_S)
+        heart.join(BOUND_S)
+        assert not heart.is_alive()
+        for each in (alarm, far):
+            each.close()
+        desks.logs.publish()
+    assert [beat.get("stop") for beat in _beats(tmp_path)] == [None, None, None, True]
 
 
 async def test_a_writer_says_when_it_starts_and_when_it_stops(tmp_path: Path) -> None:
@@ -208,6 +251,26 @@ async def test_a_new_key_signs_nothing_before_the_old_ones_cover_the_leaf_that_i
         client.close()
         await client.closed
     assert covered == [2, 3]
+
+
+async def test_a_retired_key_signs_no_checkpoint_that_a_writer_goes_on_from(tmp_path: Path) -> None:
+    async with start_writer(tmp_path, HOST, initialize=True) as recorder:
+        await recorder.append(BANK, denial(0))
+        await recorder.order({"order": "beat"})
+        kept = (tmp_path / "keys" / "audit-ed25519").read_bytes()
+        for step in ("begin", "end"):
+            await recorder.order({"order": "rotate-key", "step": step, "operator": "ops"})
+    with closing(State(tmp_path, initialize=False)) as state:
+        [((tenant, year), origin)] = state.logs().items()
+        store = state.store(tenant, year)
+        row = store.row()
+        assert row is not None
+        stolen = sign_checkpoint(state.signing.open(row.body, origin), Ed25519PrivateKey.from_private_bytes(kept))
+        assert state.signing.open(stolen, origin), "a past year's log may have been signed by it"
+        assert store.swap(row.body, replace(row, body=stolen))
+    with pytest.raises(Unwritable, match="no key that signs now has signed"):
+        async with start_writer(tmp_path, HOST):
+            pytest.fail("it started")
 
 
 async def test_a_rotation_that_a_crash_cut_short_is_finished_at_the_next_start(tmp_path: Path) -> None:

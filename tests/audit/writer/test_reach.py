@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tallystick import audit
 from tallystick.audit import client as clients
-from tallystick.audit.client import WriterClient, connect, start_writer
+from tallystick.audit.client import ORDERS_LIMIT, WriterClient, connect, start_writer
 from tallystick.audit.model import Capture, Content, Cosigned, Cosigner, Unwritable
 from tallystick.audit.payload import Gone
 from tallystick.audit.reach import Reaching
@@ -296,6 +296,17 @@ async def test_the_bytes_that_wait_are_bounded(tmp_path: Path, monkeypatch: pyte
             recorder.append(BANK, denial(2), capture(2, 3000))
         assert [await future for future in futures] == [0, 1]
         assert await recorder.append(BANK, denial(2), capture(2, 3000)) == 2
+
+
+async def test_the_orders_that_wait_are_bounded(tmp_path: Path) -> None:
+    async with start_writer(tmp_path, HOST, initialize=True) as recorder:
+        await recorder.append(BANK, denial(0))
+        asked = {"order": "prove", "tenant": BANK, "index": 0}
+        orders = [recorder.order(asked) for _ in range(ORDERS_LIMIT)]
+        with pytest.raises(audit.Unwritable, match="orders wait"):
+            recorder.order(asked)
+        assert len({str((await order)["proof"]) for order in orders}) == 1
+        assert await recorder.order(asked)
 
 
 async def test_a_load_larger_than_a_frame_arrives_in_order(tmp_path: Path) -> None:

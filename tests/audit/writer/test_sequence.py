@@ -1,6 +1,7 @@
 """One writer for several clients: one order, one group commit, and nobody is hurt by a client that fails."""
 
 import os
+import resource
 import socket
 import threading
 from collections.abc import AsyncGenerator, Generator
@@ -12,7 +13,9 @@ import pytest
 
 from tallystick import audit
 from tallystick.audit.client import WriterClient, join_writer, start_writer
-from tallystick.audit.leaf.call import configured
+from tallystick.audit.leaf.call import configured, in_doubt, opening
+from tallystick.audit.leaf.event import event
+from tallystick.audit.model import Event
 from tallystick.audit.tlog.tiles import pack
 from tallystick.audit.writer import frames
 from tallystick.audit.writer.frames import (
@@ -29,7 +32,7 @@ from tallystick.audit.writer.frames import (
 )
 from tallystick.audit.writer.sequence import Run, Sequencer
 from tallystick.terms import TenantId
-from tests.audit.sample import BANK, NOON, denial, intent, outcome
+from tests.audit.sample import BANK, NOON, call_of, denial, intent, outcome
 from tests.interaction.processes import kill, writers_of
 from tests.interaction.waiting import BOUND_S, until
 
@@ -142,33 +145,57 @@ def _raw(path: Path) -> socket.socket:
 
 
 _BUNDLE = pack([denial(0)])
+_KEY = {"purpose": "checkpoint", "action": "introduced", "keys": ["mine+00000000+AAAA"], "operator": "mallory"}
+_HOLD = {"hold": "case-12", "action": "released", "matter": "none", "operator": "mallory"}
+_BY = {"operator": "mallory", "basis": "none", "keys": 0, "payloads": 0, "holds_checked": 0}
+_ERASURE = {**_BY, "action": "erase", "classes": ["standard"], "subject": "0" * 64}
+_BEAT = {"every_s": 60, "size": 0, "opened": 0}
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"\xff" * 100,
-        FRAME.pack(frames.BUNDLE_LIMIT + 1, 4, LEAVES),
-        FRAME.pack(len(_BUNDLE), 4, 7) + b"bank" + _BUNDLE,
-        FRAME.pack(len(_BUNDLE), 4, CAPTURED) + b"bank" + _BUNDLE,
-        FRAME.pack(len(_BUNDLE) + 6, 4, CAPTURED) + b"bank" + _BUNDLE + b"\0\0\0\2no",
-        FRAME.pack(2, 0, ORDER) + b"{}",
-        FRAME.pack(1, 0, HURRY) + b"x",
-        FRAME.pack(len(_BUNDLE) - 1, 4, LEAVES) + b"bank" + _BUNDLE[:-1],
-        FRAME.pack(0, 4, LEAVES) + b"bank",
-        FRAME.pack(2, 4, LEAVES) + b"bank\0\0",
-        FRAME.pack(len(_BUNDLE), 2, LEAVES) + b"\xff\xfe" + _BUNDLE,
-        FRAME.pack(len(_BUNDLE), 4, ONCE) + b"bank" + _BUNDLE,
-        FRAME.pack(9002, 4, LEAVES) + b"bank" + pack([bytes(9000)]),
-    ],
-)
-async def test_a_client_that_sends_garbage_is_dropped_and_the_others_go_on(
-    owner: WriterClient, path: Path, garbage: bytes
-) -> None:
-    with closing(_raw(path)) as stream:
-        stream.sendall(garbage)
-        assert await anyio.to_thread.run_sync(stream.recv, 100) == b"", "the connection is closed without an answer"
+_ONLY_THE_WRITERS = [
+    event(Event("key", call_of(1), NOON, BANK, _KEY)),
+    event(Event("hold", call_of(1), NOON, BANK, _HOLD)),
+    event(Event("erasure", call_of(1), NOON, BANK, _ERASURE)),
+    event(Event("heartbeat", call_of(1), NOON, BANK, _BEAT)),
+    in_doubt(call_of(1), BANK, 0, NOON),
+    opening(BANK, ("localhost/bank/2025", 0, "0" * 64), NOON),
+]
+
+
+async def test_a_client_that_writes_what_only_the_writer_writes_is_dropped(owner: WriterClient, path: Path) -> None:
+    for leaf in _ONLY_THE_WRITERS:
+        bundle = pack([denial(0), leaf])
+        with closing(_raw(path)) as stream:
+            stream.sendall(FRAME.pack(len(bundle), 4, LEAVES) + b"bank" + bundle)
+            assert await anyio.to_thread.run_sync(stream.recv, 100) == b"", f"closed without an answer: {leaf!r}"
+    assert await owner.append(BANK, denial(0)) == 0
+
+
+_GARBAGE = [
+    b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"\xff" * 100,
+    FRAME.pack(frames.BUNDLE_LIMIT + 1, 4, LEAVES),
+    FRAME.pack(len(_BUNDLE), 4, 7) + b"bank" + _BUNDLE,
+    FRAME.pack(len(_BUNDLE), 4, CAPTURED) + b"bank" + _BUNDLE,
+    FRAME.pack(len(_BUNDLE) + 6, 4, CAPTURED) + b"bank" + _BUNDLE + b"\0\0\0\2no",
+    FRAME.pack(2, 0, ORDER) + b"{}",
+    FRAME.pack(1, 0, HURRY) + b"x",
+    FRAME.pack(len(_BUNDLE) - 1, 4, LEAVES) + b"bank" + _BUNDLE[:-1],
+    FRAME.pack(0, 4, LEAVES) + b"bank",
+    FRAME.pack(2, 4, LEAVES) + b"bank\0\0",
+    FRAME.pack(len(_BUNDLE), 2, LEAVES) + b"\xff\xfe" + _BUNDLE,
+    FRAME.pack(len(_BUNDLE), 4, ONCE) + b"bank" + _BUNDLE,
+    FRAME.pack(9002, 4, LEAVES) + b"bank" + pack([bytes(9000)]),
+]
+
+
+async def test_a_client_that_sends_garbage_is_dropped_and_the_others_go_on(owner: WriterClient, path: Path) -> None:
+    for garbage in _GARBAGE:
+        with closing(_raw(path)) as stream:
+            stream.sendall(garbage)
+            assert await anyio.to_thread.run_sync(stream.recv, 100) == b"", (
+                f"closed without an answer: {garbage[:40]!r}"
+            )
     assert await owner.append(BANK, denial(0)) == 0
 
 
@@ -296,6 +323,27 @@ def test_what_has_arrived_from_all_clients_is_one_commit_for_each_log() -> None:
         answers = [ANSWER.unpack_from(told, at)[1] for at in range(0, len(told), ANSWER.size)]
         assert answers == [2 * place, place, 2 * place + 1], "in the order of its own frames"
         ours.close()
+
+
+def test_nobody_waits_for_the_open_intents_of_a_client_that_never_had_one() -> None:
+    ledger, (ours, theirs) = _Paper(), socket.socketpair()
+    with _sequencing(ledger, [theirs]):
+        ours.sendall(FRAME.pack(6, 0, ORDER) + b"\0\0\0\1{}")
+        ours.shutdown(socket.SHUT_WR)
+    ours.close()
+    assert ledger.orphaned == []
+
+
+async def test_a_writer_may_open_as_many_files_as_its_machine_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 512), hard))
+    try:
+        async with start_writer(tmp_path, HOST, initialize=True):
+            (writer,) = writers_of(os.getpid())
+            told = resource.prlimit(writer, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert told == (hard, hard)
 
 
 async def test_another_user_is_not_let_in(

@@ -37,10 +37,11 @@ async def checked(made: Installation, paid: Paid | None) -> tuple[list[Check], l
     holders = [str(path.relative_to(made.state)) for path in sorted(made.state.rglob("*")) if _holds(path, CANARY)]
     found.append(Check(f"files of the state directory that hold {CANARY!r}", "none", ", ".join(holders) or "none"))
     reveals = ("audit", "reveal", paid.call, "args", "--why", "the demo shows that it can")
+    command = f"tally audit reveal {paid.call} args --why '{reveals[-1]}'"
     _, text = await tally(*reveals, made=made)
     seen = "told" if CANARY in text else text.strip()
     found.append(Check("the arguments of that call, as the record tells them to who says why", "told", seen))
-    return found, [*told, f"tally audit reveal {paid.call} args --why ...", f"  {text.strip()}"]
+    return found, [*told, f"TALLY_STATE={made.state} {command}", f"  {text.strip()}"]
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -169,9 +169,8 @@ async def keep_running(server: Program, say: Say) -> None:
 
 async def tally(*arguments: str, made: Installation | None = None) -> tuple[int, str]:
     """Run a `tally` command to its end, in the places of an installation; return its status and what it printed."""
-    places = {} if made is None else {"TALLY_CONFIG": str(made.config), "TALLY_STATE": str(made.state)}
-    env = {**os.environ, **places}
-    done = await anyio.run_process([*TALLY, *arguments], check=False, stderr=subprocess.STDOUT, env=env)
+    places = () if made is None else ("env", f"TALLY_CONFIG={made.config}", f"TALLY_STATE={made.state}")
+    done = await anyio.run_process([*places, *TALLY, *arguments], check=False, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout.decode(errors="replace")
 
 

@@ -18,7 +18,7 @@ LogFiles = Iterable[Path]
 """Directories of logs."""
 
 _BATCH: Final = 2_000
-_VERSION: Final = 1
+_VERSION: Final = 2
 _COLUMNS: Final = ", ".join(Row._fields)
 _MARKS: Final = ", ".join("?" * len(Row._fields))
 _SCHEMA: Final = f"""
@@ -29,7 +29,7 @@ CREATE INDEX by_person ON record (person, ts) WHERE person IS NOT NULL;
 CREATE INDEX by_agent ON record (agent, ts) WHERE agent IS NOT NULL;
 CREATE INDEX by_tool ON record (server, tool, ts) WHERE server IS NOT NULL;
 CREATE INDEX by_call ON record (call) WHERE call IS NOT NULL;
-CREATE INDEX by_intent ON record (log, intent) WHERE intent IS NOT NULL;
+CREATE INDEX by_intent ON record (log, intent);
 CREATE INDEX by_amount ON record (amount) WHERE amount IS NOT NULL;
 CREATE INDEX by_subject ON record (subject, ts) WHERE subject IS NOT NULL;
 CREATE TRIGGER never_changed BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'the index only grows'); END;

@@ -147,17 +147,13 @@ class Log:
         self._failure: Unwritable | None = None
         self.opened = dict(row.opened)
         self.late: set[str] = set()
-        self.size = edge.size
+        self.size = self.published = edge.size
         self.cosigned = 0
         self.clock_went_back = False
 
+    # `published`: leaves that the checkpoint that is shown covers; other threads read it while the edge is ahead of it.
     # `opened`: call id of each open intent by index, as far as published. `late`: ids of calls that were closed as in
     # doubt in this life, so that no outcome of theirs is taken any more.
-
-    @property
-    def published(self) -> int:
-        """Number of leaves that the newest checkpoint covers."""
-        return self._edge.size
 
     @property
     def time(self) -> float:
@@ -251,6 +247,8 @@ class Log:
                 self._keep(sealed)
             body = self._advance(clock)
             self._store.show(body)
+            # INVARIANT: nobody hears that a leaf is published before its checkpoint is durable, and there to be read.
+            self.published = self._edge.size
             self._store.forget(self._edge.size)
             self._prepare()
         except OSError as error:

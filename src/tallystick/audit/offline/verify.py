@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tallystick.audit.offline.content import Forgotten, Kept, Story, check_kept, check_told, ended, forgotten
+from tallystick.audit.offline.content import Forgotten, Kept, Story, check_kept, check_told, ended, fault, forgotten
 from tallystick.audit.offline.follow import Followed, UntrustedError
 from tallystick.audit.offline.others import hear
 from tallystick.audit.offline.read import Damage, DirectoryFiles, Files, UnreadableError, read_fields
@@ -88,7 +88,7 @@ def _conclude(opened: _Opened, wanted: Wanted, extent: Extent, story: Story) -> 
     heard = hear(files, (text, checkpoint), keys, (wanted.others, wanted.policy), story)
     kept, pruned, untold = Kept({}, ()), "", heard.untold
     if not extent.opaque:
-        check_told(files, keys, story)
+        check_told(files, keys, signed, story)
         for finding in ended(story):
             story.find(finding.kind, finding.index, finding.text)
         erasures = _forgotten(opened, extent, story) if wanted.payloads is not None or extent.minimum else []
@@ -226,7 +226,12 @@ class _Shard(NamedTuple):
 
 def _erasures(log: Followed) -> list[tuple[int, dict[str, object]]]:
     log.refresh()
-    return [(index, read_fields(leaf)) for index, leaf in log.leaves(0) if _ERASURE in leaf]
+    # That log is not verified here: what only looks like an erasure explains nothing.
+    return [
+        (index, read_fields(leaf))
+        for index, leaf in log.leaves(0)
+        if _ERASURE in leaf and fault(leaf, "erasure") is None
+    ]
 
 
 def _minimum(files: Files) -> int:

@@ -14,7 +14,7 @@ from typing import Literal
 from tallystick.audit.disk import destroy, make_directory, sync_directory, write_durably
 from tallystick.audit.signing.roll import Retired, Roll, files_of, kind_of, number_of, read_roll, write_roll
 from tallystick.audit.tlog.cosign import SEED_BYTES, SigningKey, signing_key
-from tallystick.audit.tlog.note import Checkpoint, Verifier, open_checkpoint
+from tallystick.audit.tlog.note import Checkpoint, Verifier, open_checkpoint, read_note, signed_by
 from tallystick.terms import TallyError
 
 
@@ -63,6 +63,10 @@ class Signers:
     def open(self, text: str, origin: str) -> Checkpoint:
         """Read a checkpoint that one of these keys, retired ones included, has signed; raises NoteError."""
         return open_checkpoint(text, self.known(origin))
+
+    def has_signed(self, text: str, origin: str) -> bool:
+        """Tell whether a key that signs now has signed a checkpoint; raises NoteError where a signature is wrong."""
+        return bool(signed_by(read_note(text), self.verifiers(origin)))
 
     def vkeys(self, origin: str) -> str:
         """Content of a log's `vkey` file: one line for each key that signs now."""

@@ -8,7 +8,7 @@
 
 KEYS holds the log's verifier keys, one per line, from a source you trust. POLICY says which witnesses must have
 cosigned. CHECKPOINT is an older signed checkpoint of the same log: the log has to continue it.
-Exit code 0: whole. 1: damaged, and it says where. 2: called wrongly. 3: these keys, or this policy, do not tell.
+Exit code 0: whole. 1: damaged, and it says where. 2: called wrongly. 3: keys, policy or a pruned log do not tell.
 
 What is checked: signatures; every leaf's hash; every tile; the root; that each leaf is canonical JSON of a known kind;
 that each outcome closes the intent it names. Formats: c2sp.org/{signed-note,tlog-checkpoint,tlog-cosignature,
@@ -45,9 +45,9 @@ class Untold(Exception):
     """What was given is not enough to tell."""
 
 
-def damaged(text: str) -> NoReturn:
-    """Stop: something is not what was signed."""
-    raise Damaged(text)
+def stop(text: str, why: type[Exception] = Damaged) -> NoReturn:
+    """Stop: something is not what was signed, or cannot be told."""
+    raise why(text)
 
 
 # --- Keys and signed notes --------------------------------------------------------------------------------------------
@@ -83,23 +83,23 @@ def decode(text: str) -> bytes:
     try:
         value = b64decode(text, validate=True)
     except ValueError:
-        damaged("not base64")
-    return value if b64encode(value).decode() == text else damaged("not canonical base64")
+        stop("not base64")
+    return value if b64encode(value).decode() == text else stop("not canonical base64")
 
 
 def parse_key(line: str) -> Key:
     """Read name+hex(key id)+base64(kind || key), where the key id is SHA-256(name || newline || kind || key)[:4]."""
-    match = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", line) or damaged("not a verifier key")
+    match = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)", line) or stop("not a verifier key")
     material = decode(match[3])
     identity = sha256(match[1].encode() + b"\n" + material).digest()[:4]
     if identity.hex() != match[2] or len(material) != {1: 33, 4: 33, 6: 1313}.get(material[0]):
-        damaged("the verifier key does not match its own key id or length")
+        stop("the verifier key does not match its own key id or length")
     return Key(match[1], identity, material[0], material[1:], line)
 
 
 def parse_keys(text: str) -> list[Key]:
     """Every key of a file with one on each line."""
-    return [parse_key(line.strip()) for line in text.split("\n") if line.strip()] or damaged("there is no key in it")
+    return [parse_key(line.strip()) for line in text.split("\n") if line.strip()] or stop("there is no key in it")
 
 
 def parse_note(text: str) -> Note:
@@ -107,10 +107,10 @@ def parse_note(text: str) -> Note:
     body, _, lines = text.rpartition("\n\n")
     head = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/=]+)\n(?:[^\n]+\n)*", body + "\n")
     if head is None or not lines.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", text):
-        damaged("not a signed checkpoint")
+        stop("not a signed checkpoint")
     found: list[tuple[str, bytes, bytes]] = []
     for line in lines[:-1].split("\n")[:100]:
-        match = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)", line) or damaged("not a line with a signature")
+        match = re.fullmatch("\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)", line) or stop("not a line with a signature")
         found.append((match[1], decode(match[2])[:4], decode(match[2])[4:]))
     return Note(body + "\n", found, head[1], int(head[2]), decode(head[3]))
 
@@ -136,7 +136,7 @@ def _signed(note: Note, key: Key, name: str, identity: bytes, value: bytes) -> b
             label = b"subtree/v1\n\0" + bytes([len(who)]) + who + time
             MLDSA44PublicKey.from_public_bytes(key.raw).verify(signature, label + tree)
     except (InvalidSignature, ValueError):
-        damaged(f"the signature of {name} does not fit the text")
+        stop(f"the signature of {name} does not fit the text")
     return key.is_usable
 
 
@@ -149,15 +149,13 @@ def check_quorum(policy: str, note: Note) -> None:
         least = {words[1]: {"all": len(words) - 3, "any": 1}.get(words[2]) or int(words[2]) for words in groups}
         (wanted,) = [words[1] for words in lines if words[0] == "quorum"]
     except (Damaged, ValueError, LookupError) as error:
-        text = f"the policy cannot be read: {error}"
-        raise Untold(text) from error
+        stop(f"the policy cannot be read: {error}", Untold)
     reached = {"none"} | {name for name, key in witnesses if signers(note, [key])}
     for _, name, _, *members in groups:
         if sum(member in reached for member in members) >= least[name]:
             reached.add(name)
     if wanted not in reached:
-        text = f"the quorum {wanted!r} is not reached: cosigned by {sorted(reached - {'none'}) or 'nobody'}"
-        raise Untold(text)
+        stop(f"the quorum {wanted!r} is not reached: cosigned by {sorted(reached - {'none'}) or 'nobody'}", Untold)
 
 
 def open_checkpoint(text: str, keys: list[Key], policy: str | None = None) -> Note:
@@ -165,10 +163,10 @@ def open_checkpoint(text: str, keys: list[Key], policy: str | None = None) -> No
     note = parse_note(text)
     signed = signers(note, keys)
     if not signed:
-        text = f"these keys did not sign this log: {', '.join(f'{key.name}+{key.identity.hex()}' for key in keys)}"
-        raise Untold(text)
+        named = ", ".join(f"{key.name}+{key.identity.hex()}" for key in keys)
+        stop(f"these keys did not sign this log: {named}", Untold)
     if any(key.name != note.origin for key in signed):
-        damaged("the checkpoint is one of another log")
+        stop("the checkpoint is one of another log")
     if policy is not None:
         check_quorum(policy, note)
     return note
@@ -209,10 +207,10 @@ def included(leaf: bytes, index: int, size: int, path: Row) -> bytes:
     """Root that a leaf and its audit path lead to (RFC 9162, 2.1.3.2)."""
     number, last, current = index, size - 1, leaf_hash(leaf)
     if not 0 <= index < size:
-        damaged("there is no such index")
+        stop("there is no such index")
     for sibling in path:
         if last == 0:
-            damaged("the path is too long")
+            stop("the path is too long")
         if number & 1 or number == last:
             current = node_hash(sibling, current)
             while not number & 1 and number:
@@ -220,7 +218,7 @@ def included(leaf: bytes, index: int, size: int, path: Row) -> bytes:
         else:
             current = node_hash(current, sibling)
         number, last = number >> 1, last >> 1
-    return current if last == 0 else damaged("the path is too short")
+    return current if last == 0 else stop("the path is too short")
 
 
 def check_proof(text: str, leaf: bytes, keys: list[Key], policy: str | None) -> str:
@@ -230,9 +228,9 @@ def check_proof(text: str, leaf: bytes, keys: list[Key], policy: str | None) -> 
     checkpoint = open_checkpoint(note, keys, policy)
     index = re.fullmatch(r"index (0|[1-9][0-9]{0,18})", lines[0] if lines else "")
     if first != "c2sp.org/tlog-proof@v1" or index is None:
-        damaged("not a tlog-proof")
+        stop("not a tlog-proof")
     if included(leaf, int(index[1]), checkpoint.size, [decode(line) for line in lines[1:]]) != checkpoint.root:
-        damaged("the leaf is not the one that the log holds at this index")
+        stop("the leaf is not the one that the log holds at this index")
     return f"proven: leaf {index[1]} of {checkpoint.origin}, a log of {checkpoint.size} leaves"
 
 
@@ -446,7 +444,7 @@ def check_log(directory: Path, keys: list[Key], policy: str | None, older: str |
     except Untold:
         # The keys that the log names itself did not sign it: then the checkpoint was changed, and it is not the key.
         if {key.text for key in keys if key.is_usable} & {*(listed or "").splitlines()}:
-            damaged("checkpoint: is not signed by the key that is listed beside it")
+            stop("checkpoint: is not signed by the key that is listed beside it")
         raise
     before = open_checkpoint(older, keys) if older is not None else None
     log = Log(directory, note, before)
@@ -457,7 +455,10 @@ def check_log(directory: Path, keys: list[Key], policy: str | None, older: str |
         log.blame("checkpoint", note.size, f"the log had {before.size} leaves when the older checkpoint was signed")
     if policy is not None and not log.damage:
         check_quorum(policy, note)
-    return f"whole: {note.origin}, {note.size} leaves, {len(log.opened)} open intents, root {note.root.hex()}", log
+    if log.minimum and not log.damage:
+        stop(f"leaves before {log.minimum} may be gone; `tally audit verify` looks for the leaf that says why", Untold)
+    said = f"whole: {note.origin}, {note.size} leaves, {len(log.opened)} open intents, root {note.root.hex()}"
+    return f"{said}, signed by {len(signers(note, keys))} of the {len(keys)} keys that were given", log
 
 
 def main(arguments: list[str]) -> int:
@@ -488,8 +489,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(f"NOT VERIFIED: {error}\n")
         return 3
     except (Damaged, ValueError, LookupError, TypeError, OSError) as error:
-        said = ""
-        damage = [("checkpoint" if given.proof is given.receipt is None else "proof", None, str(error))]
+        said, damage = "", [("checkpoint" if given.proof is given.receipt is None else "proof", None, str(error))]
     for file, index, text in damage:
         sys.stdout.write(f"DAMAGED: {file}{'' if index is None else f', leaf {index}'}: {text}\n")
     sys.stdout.write("" if damage else f"{said}\n")

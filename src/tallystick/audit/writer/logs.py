@@ -14,7 +14,7 @@ from tallystick.audit.log import Log, Row, Store, keep_nothing, open_log
 from tallystick.audit.model import Capture, Sealed, Unwritable
 from tallystick.audit.signing import Signers
 from tallystick.audit.tlog.merkle import EMPTY_ROOT
-from tallystick.audit.tlog.note import Checkpoint
+from tallystick.audit.tlog.note import Checkpoint, NoteError
 from tallystick.audit.writer.frames import Progress
 from tallystick.audit.writer.sequence import Refused, Run
 from tallystick.terms import Clock, TallyError, TenantId
@@ -97,6 +97,7 @@ class Logs:
         for tenant, year in shelf.logs():
             row = self._row(tenant, year)
             if year == newest[tenant]:
+                self._check_keys(shelf.logs()[tenant, year], row)
                 self._current[tenant] = (year, self._open(tenant, year))
             elif row is not None and row.opened:
                 self._open(tenant, year)
@@ -260,6 +261,17 @@ class Logs:
             last = Checkpoint(origin, 0, EMPTY_ROOT) if row is None else self._shelf.signing.open(row.body, origin)
             log.append([opening(TenantId(tenant), (origin, last.size, last.root.hex()), self._clock())])
         return log
+
+    def _check_keys(self, origin: str, row: Row | None) -> None:
+        # INVARIANT: a log that takes leaves is signed by a key that signs now, since a rotation ends under both pairs.
+        # Whoever has kept or stolen a retired key must not have its checkpoints signed anew with the others.
+        try:
+            signed = row is None or self._shelf.signing.has_signed(row.body, origin)
+        except NoteError:
+            signed = False
+        if not signed:
+            message = f"{origin}: no key that signs now has signed the checkpoint in the database; restore the record"
+            raise Unwritable(message)
 
     def _row(self, tenant: str, year: int) -> Row | None:
         try:

@@ -12,7 +12,7 @@ import click
 
 from tallystick.audit import offline
 from tallystick.cli.audit.group import audit, json_option
-from tallystick.cli.audit.orders import give_for, tenant_option
+from tallystick.cli.audit.orders import give_for, objects, tenant_option
 from tallystick.cli.terminal import columns as aligned
 from tallystick.cli.terminal import counted, tame
 
@@ -61,7 +61,7 @@ def release_hold(name: str, tenant: str | None, *, as_json: bool) -> None:
 @json_option
 def list_holds(tenant: str | None, *, as_json: bool) -> None:
     """Print the holds in force."""
-    holds = _objects(give_for("keeping", tenant, {})["holds"])
+    holds = objects(give_for("keeping", tenant, {})["holds"])
     if as_json:
         click.echo(json.dumps(holds, indent=2))
         return
@@ -76,7 +76,7 @@ def list_holds(tenant: str | None, *, as_json: bool) -> None:
 @json_option
 def retention(tenant: str | None, *, as_json: bool) -> None:
     """Print the retention classes in force, with their years and laws."""
-    classes = _objects(give_for("keeping", tenant, {})["classes"])
+    classes = objects(give_for("keeping", tenant, {})["classes"])
     if as_json:
         click.echo(json.dumps(classes, indent=2))
         return
@@ -110,7 +110,7 @@ def erase(tenant: str | None, *, subject: str, basis: str, classes: tuple[str, .
 def expire(tenant: str | None, *, as_json: bool) -> None:
     """Remove the payloads whose retention is over. Exit code 1: a hold blocks some of them."""
     told = give_for("expire", tenant, {})
-    expired, blocked = _objects(told["expired"]), _objects(told["blocked"])
+    expired, blocked = objects(told["expired"]), objects(told["blocked"])
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:
@@ -151,7 +151,7 @@ def cost(tenant: str | None, *, as_json: bool) -> None:
     if offline.is_fields(log):
         click.echo(f"log: {log['leaves']} leaves, {_mib(log['stored_bytes'])} MiB; leaves are never moved or dropped")
     sizes = ("stored_bytes", "bytes_per_day", "in_a_year_bytes", "steady_bytes")
-    rows = [{**one, **{name: _mib(one.get(name)) for name in sizes}} for one in _objects(told["classes"])]
+    rows = [{**one, **{name: _mib(one.get(name)) for name in sizes}} for one in objects(told["classes"])]
     titles = {name: f"{name.removesuffix('_bytes').replace('bytes_', '')} MiB" for name in sizes}
     _table(("retention", "payloads", *sizes, "budget", "law"), rows, titles)
 
@@ -185,15 +185,6 @@ def prune(tenant: str | None, *, year: int, yes: bool, as_json: bool) -> None:
 
 def _tell(told: Mapping[str, object], said: str, *, as_json: bool) -> None:
     click.echo(json.dumps(told, indent=2) if as_json else said)
-
-
-def _objects(value: object) -> list[dict[str, object]]:
-    match value:
-        case list():
-            items: list[object] = [*value]
-            return [one for one in items if offline.is_fields(one)]
-        case _:
-            return []
 
 
 def _names(value: object) -> str:

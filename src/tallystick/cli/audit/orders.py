@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tallystick.audit import offline
 from tallystick.settings import places
 
 tenant_option = click.option("--tenant", help="Whose record (default: the only one there is).")
@@ -31,6 +32,16 @@ def operator() -> str:
 def give_for(name: str, tenant: str | None, fields: Mapping[str, object]) -> Mapping[str, object]:
     """Give an order about a tenant's record."""
     return give(name, {"tenant": tenant or only_tenant(places()[1]), **fields})
+
+
+def objects(value: object) -> list[dict[str, object]]:
+    """The objects in a member of an answer; what is none is left out."""
+    match value:
+        case list():
+            items: list[object] = [*value]
+            return [one for one in items if offline.is_fields(one)]
+        case _:
+            return []
 
 
 def only_tenant(state: Path) -> str:

@@ -10,7 +10,7 @@ import click
 
 from tallystick.audit import offline
 from tallystick.cli.audit.group import audit, json_option
-from tallystick.cli.audit.orders import give, give_for, tenant_option
+from tallystick.cli.audit.orders import give, give_for, objects, tenant_option
 from tallystick.cli.terminal import counted, tame
 
 NOTHING: Final = 1
@@ -53,7 +53,7 @@ def payload_keys(*, as_json: bool) -> None:
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(f"provider: {tame(str(told['provider']))}")
-    for key in _objects(told["keyring_keys"]):
+    for key in objects(told["keyring_keys"]):
         click.echo(f"keyring key {key['version']}: made {key['made']}, master key {tame(str(key['master']))}")
     for tenant, live in _pairs(told["live"]):
         click.echo(f"{tame(tenant)}: {counted(live, 'data key')}")
@@ -97,12 +97,3 @@ def _leaves(told: Mapping[str, object]) -> str:
 
 def _pairs(value: object) -> list[tuple[str, object]]:
     return sorted(value.items()) if offline.is_fields(value) else []
-
-
-def _objects(value: object) -> list[Mapping[str, object]]:
-    match value:
-        case list():
-            items: list[object] = [*value]
-            return [one for one in items if offline.is_fields(one)]
-        case _:
-            return []

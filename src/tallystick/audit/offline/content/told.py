@@ -13,8 +13,8 @@ _SHARDS: Final = ".."
 """Where the logs of a tenant's other years are, seen from one of them."""
 
 
-def check_told(files: Files, keys: tuple[Verifier, ...], story: Story) -> None:
-    """Check the chain to the log before, and which keys were introduced and retired."""
+def check_told(files: Files, keys: tuple[Verifier, ...], signed: tuple[Verifier, ...], story: Story) -> None:
+    """Check the chain to the log before, and which keys were introduced and retired; `signed` have signed it now."""
     retired: dict[str, int] = {}
     introduced: set[str] = set()
     for index, fields in story.told:
@@ -31,6 +31,9 @@ def check_told(files: Files, keys: tuple[Verifier, ...], story: Story) -> None:
     for key in keys:
         if key.vkey in retired:
             story.find("key", retired[key.vkey], f"{key.label}, which you trust, was retired by this leaf")
+        elif key not in signed and any(key.name == other.name for other in signed):
+            # One of two signatures may be a forgery, where somebody has one of two keys.
+            story.find("key", None, f"{key.label}, which you trust, has not signed the checkpoint")
 
 
 def _previous(files: Files, keys: tuple[Verifier, ...], index: int, fields: Mapping[str, object], story: Story) -> None:
