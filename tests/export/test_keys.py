@@ -21,6 +21,17 @@ def key_leaf(log: Published, action: str, keys: Sequence[Ed25519PrivateKey]) -> 
     return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
 
+def test_a_key_of_payloads_signs_no_checkpoint(tmp_path: Path) -> None:
+    log, sink = Published(tmp_path), Kept()
+    follower, clock = opened(tmp_path, sink), Hand().clock
+    log.publish([key_leaf(log, "introduced", [STRANGER]).replace(b'"checkpoint"', b'"payload"')])
+    follower.round(clock)
+    log.key = STRANGER
+    log.publish_calls(range(1))
+    follower.round(clock)
+    assert "not signed by a key that is trusted" in str(follower.ledger.trouble(log.place))
+
+
 def test_a_leaf_that_only_reads_like_one_of_keys_introduces_none(tmp_path: Path) -> None:
     log, sink = Published(tmp_path), Kept()
     follower, clock = opened(tmp_path, sink), Hand().clock

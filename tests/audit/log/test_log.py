@@ -11,7 +11,7 @@ from tallystick import audit
 from tallystick.audit.log import log as log_module
 from tallystick.audit.log.files import DirectoryStore, State
 from tallystick.audit.log.log import Log, Row, open_log
-from tallystick.audit.tlog.note import Checkpoint
+from tallystick.audit.tlog.note import Checkpoint, read_note, signed_by
 from tallystick.audit.writer.logs import Logs
 from tallystick.terms import TenantId
 from tests.audit.sample import (
@@ -145,6 +145,18 @@ def test_a_tile_that_was_changed_behind_the_shown_checkpoint_stops_the_log(tmp_p
     tile.write_bytes(tile.read_bytes()[:-1] + b"x")
     with opened_state(tmp_path) as state, pytest.raises(audit.Unwritable, match="not those of the checkpoint in the"):
         opened_log(state)
+
+
+def test_keys_that_changed_just_before_a_crash_are_shown_and_sign_at_the_next_start(tmp_path: Path) -> None:
+    _filled(tmp_path)
+    with opened_state(tmp_path) as state:
+        state.signing.begin_rotation()
+        state.signing.settle()
+    with opened_state(tmp_path) as state:
+        opened_log(state)
+        shown = (log_directory(tmp_path) / "checkpoint").read_text()
+        assert len(signed_by(read_note(shown), state.signing.verifiers(ORIGIN))) == 4
+        assert (log_directory(tmp_path) / "vkey").read_text() == state.signing.vkeys(ORIGIN)
 
 
 def test_intents_without_outcome_become_in_doubt_exactly_once(tmp_path: Path) -> None:

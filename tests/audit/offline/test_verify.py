@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.verification import write_log as write_large_log
 from tallystick.audit import offline
 from tallystick.audit.offline import verify
-from tallystick.audit.tlog.cosign import SigningKey
+from tallystick.audit.tlog.cosign import SigningKey, signing_key
 from tallystick.audit.tlog.merkle import leaf_hash, root
-from tallystick.audit.tlog.message import ED25519
+from tallystick.audit.tlog.message import COSIGNATURE, ED25519
 from tallystick.audit.tlog.tiles import pack, unpack
 from tallystick.terms import TallyError
 from tests.audit.offline.flips import SIZE, MemoryFiles, files_of, real_leaf, write_log
@@ -93,6 +93,16 @@ def test_a_checkpoint_without_the_signature_of_its_own_key_is_damage(log: Path) 
     unsigned = content["checkpoint"].replace("\u2014 localhost".encode(), "\u2014 elsewhere".encode())
     report = offline.verify_log(MemoryFiles(content, {"checkpoint": unsigned}), offline.read_vkey(log))
     assert [damage.file for damage in report.damage] == ["checkpoint"]
+
+
+def test_a_proof_is_none_before_the_quorum_of_the_policy_has_cosigned_its_checkpoint(log: Path) -> None:
+    proof, vkey = offline.prove(log, 7), offline.read_vkey(log)
+    (_, leaf), key = next(offline.read_leaves(log, range(7, 8))), vkey.split("\n")[0]
+    witness = signing_key(COSIGNATURE, b"a" * 32).verifier("witness.example").vkey
+    wanted = {"none": offline.Checkpoint, "outside": offline.Untold}
+    for quorum, told in wanted.items():
+        policy = offline.parse_policy(f"log {key}\nwitness outside {witness}\nquorum {quorum}\n".encode())
+        assert isinstance(offline.check_proof(proof, vkey, leaf, policy), told)
 
 
 def test_a_text_without_keys_is_no_verdict_on_the_log(log: Path) -> None:

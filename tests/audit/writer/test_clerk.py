@@ -132,7 +132,7 @@ async def test_the_heart_beats_every_minute_and_once_more_at_the_end(tmp_path: P
         sequencer = Sequencer(desks.logs, bytes(32) + HOST.encode())
         sequencer.on_idle = heart.close
         alarm, far = socket.socketpair()
-        thread = threading.Thread(target=sequencer.serve, args=([theirs], alarm, [heart.stream]))
+        thread = threading.Thread(target=sequencer.serve, args=([theirs], alarm, [heart.stream]), daemon=True)
         heart.start()
         thread.start()
         [log] = desks.logs.open_logs()

@@ -1,5 +1,6 @@
 """How far a record has come: published, cosigned, proven; and what was captured with it."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -142,6 +143,18 @@ async def test_outcomes_of_last_years_calls_are_followed_in_last_years_log(tmp_p
         proof = await recorder.prove(BANK, ended)
     vkey = audit.offline.read_vkey(_log(tmp_path))
     assert not isinstance(audit.offline.check_proof(proof, vkey, outcome(2, first[2])), audit.offline.Damage)
+
+
+async def test_a_checkpoint_of_as_many_leaves_as_an_index_does_not_cover_it() -> None:
+    reaching, future = Reaching(), asyncio.get_running_loop().create_future()
+    reaching.note(BANK, 2026, range(5, 6))
+    assert not reaching.want(BANK, 5, "published", future)
+    reaching.move(frames.Progress(BANK, 2026, 5, 6))
+    assert not future.done()
+    reaching.move(frames.Progress(BANK, 2026, 6, 6))
+    assert future.done()
+    late = asyncio.get_running_loop().create_future()
+    assert not reaching.want(BANK, 6, "cosigned", late)
 
 
 def test_an_index_that_comes_again_in_a_new_year_is_the_new_years() -> None:

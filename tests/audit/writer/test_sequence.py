@@ -9,13 +9,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from tallystick import audit
 from tallystick.audit.client import WriterClient, join_writer, start_writer
 from tallystick.audit.leaf.call import configured, in_doubt, opening
 from tallystick.audit.leaf.event import event
-from tallystick.audit.model import Event
+from tallystick.audit.model import Capture, Content, Event
 from tallystick.audit.tlog.tiles import pack
 from tallystick.audit.writer import frames
 from tallystick.audit.writer.frames import (
@@ -30,7 +31,7 @@ from tallystick.audit.writer.frames import (
     READY,
     Progress,
 )
-from tallystick.audit.writer.sequence import Run, Sequencer
+from tallystick.audit.writer.sequence import ANSWERS_LIMIT, Run, Sequencer
 from tallystick.terms import TenantId
 from tests.audit.sample import BANK, NOON, call_of, denial, intent, outcome
 from tests.interaction.processes import kill, writers_of
@@ -69,6 +70,7 @@ def _fields(state: Path, tenant: str = BANK) -> list[dict[str, object]]:
 async def test_clients_share_one_order_and_each_learns_its_own_indices(
     owner: WriterClient, path: Path, tmp_path: Path
 ) -> None:
+    assert [entry.stat().st_mode & 0o777 for entry in (path.parent, path)] == [0o700, 0o600]
     async with join_writer(path) as one, join_writer(path) as two:
         assert (one.commitment_key, one.host) == (owner.commitment_key, HOST)
         found: list[int] = []
@@ -171,6 +173,8 @@ async def test_a_client_that_writes_what_only_the_writer_writes_is_dropped(owner
     assert await owner.append(BANK, denial(0)) == 0
 
 
+_NOWHERE = msgspec.msgpack.encode(Capture("0" * 64, "../../keys", (Content("args", b"{}"),)))
+_ASTRAY = frames.bundle_of([denial(0)], {0: _NOWHERE})[1]
 _GARBAGE = [
     b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
     b"\xff" * 100,
@@ -178,6 +182,7 @@ _GARBAGE = [
     FRAME.pack(len(_BUNDLE), 4, 7) + b"bank" + _BUNDLE,
     FRAME.pack(len(_BUNDLE), 4, CAPTURED) + b"bank" + _BUNDLE,
     FRAME.pack(len(_BUNDLE) + 6, 4, CAPTURED) + b"bank" + _BUNDLE + b"\0\0\0\2no",
+    FRAME.pack(len(_ASTRAY), 4, CAPTURED) + b"bank" + _ASTRAY,
     FRAME.pack(2, 0, ORDER) + b"{}",
     FRAME.pack(1, 0, HURRY) + b"x",
     FRAME.pack(len(_BUNDLE) - 1, 4, LEAVES) + b"bank" + _BUNDLE[:-1],
@@ -323,6 +328,18 @@ def test_what_has_arrived_from_all_clients_is_one_commit_for_each_log() -> None:
         answers = [ANSWER.unpack_from(told, at)[1] for at in range(0, len(told), ANSWER.size)]
         assert answers == [2 * place, place, 2 * place + 1], "in the order of its own frames"
         ours.close()
+
+
+def test_a_client_that_leaves_its_answers_unread_is_dropped() -> None:
+    ledger, (ours, theirs), (alarm, far) = _Paper(), socket.socketpair(), socket.socketpair()
+    sequencer = Sequencer(ledger, b"hello")
+    thread = threading.Thread(target=sequencer.serve, args=([theirs], alarm), daemon=True)
+    thread.start()
+    sequencer.post(None, bytes(ANSWERS_LIMIT + (1 << 20)))
+    thread.join(BOUND_S)
+    assert not thread.is_alive(), "nobody is left to serve"
+    for each in (ours, alarm, far):
+        each.close()
 
 
 def test_nobody_waits_for_the_open_intents_of_a_client_that_never_had_one() -> None:

@@ -1,5 +1,6 @@
 """JSON lines in a file: whole lines, in order, whatever happened before."""
 
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_lines_are_appended_in_order(tmp_path: Path) -> None:
     again.close()
     assert indices_of(path.read_bytes()) == list(range(9))
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_lines_that_the_disk_has_not_taken_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: int) -> None:
+        raise OSError(EIO, "the disk is broken")
+
+    sink = FileSink(options(tmp_path / "events.jsonl"))
+    monkeypatch.setattr("os.fdatasync", broken)
+    with pytest.raises(Unavailable, match="cannot be written"):
+        sink.deliver(lines(range(1)))
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"origin":"localhost/bank/2026","index":7,' + b"x" * 200_000])
