@@ -3,7 +3,6 @@
 It speaks both eras; in the one with sessions its questions are requests of their own, and its streams can be resumed.
 """
 
-import socket
 import sys
 from itertools import count
 
@@ -108,6 +107,6 @@ if len(sys.argv) > 1:
     import uvicorn
 
     app = server.streamable_http_app(event_store=Replay(), retry_interval=20)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([socket.socket(fileno=int(sys.argv[1]))])
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 else:
     server.run("stdio")

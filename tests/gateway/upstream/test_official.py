@@ -2,9 +2,8 @@
 
 import json
 import socket
-import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -38,26 +37,33 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
     return "asyncio", {"use_uvloop": True}
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[int]:
-    """The port of one server over HTTP for all tests. It is listened to before the server runs, so nobody has to ask."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        command = [sys.executable, PROGRAM, str(listening.fileno())]
-        with subprocess.Popen(command, pass_fds=[listening.fileno()]) as process:
-            yield int(listening.getsockname()[1])
-            process.kill()
-
-
 @asynccontextmanager
-async def way(kind: str, place: int) -> AsyncGenerator[Transport]:
+async def way(kind: str) -> AsyncGenerator[Transport]:
     """Give a way to the server, over HTTP or over stdio."""
     with anyio.fail_after(BOUND_S * 2):
         async with supervision() as supervising:
             if kind == "stdio":
                 yield StdioTransport(Capped((sys.executable, PROGRAM), {}), supervising)
                 return
-            yield HttpTransport(f"http://127.0.0.1:{place}/mcp", LOCAL, supervising)
-            supervising.cancel_scope.cancel()
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = int(free.getsockname()[1])
+            async with await anyio.open_process([sys.executable, PROGRAM, str(port)]) as process:
+                try:
+                    await _listening(port)
+                    yield HttpTransport(f"http://127.0.0.1:{port}/mcp", LOCAL, supervising)
+                finally:
+                    supervising.cancel_scope.cancel()
+                    process.kill()
+
+
+async def _listening(port: int) -> None:
+    while True:
+        try:
+            async with await anyio.connect_tcp("127.0.0.1", port):
+                return
+        except OSError:
+            await anyio.lowlevel.checkpoint()
 
 
 def _ask(tool: str, version: str = SESSIONS, **arguments: object) -> Ask:
@@ -85,8 +91,8 @@ async def _began(transport: Transport, ask: Ask) -> tuple[Call, Question]:
 
 
 @pytest.mark.parametrize("kind", ["http", "stdio"])
-async def test_a_question_reaches_whoever_follows_and_its_answer_goes_back(kind: str, place: int) -> None:
-    async with way(kind, place) as transport:
+async def test_a_question_reaches_whoever_follows_and_its_answer_goes_back(kind: str) -> None:
+    async with way(kind) as transport:
         for tool, (content, said) in list(ANSWERS.items())[: 3 if kind == "stdio" else 2]:
             ask = _ask(tool)
             ask.params["_meta"] = {"progressToken": "mine"}
@@ -101,8 +107,8 @@ async def test_a_question_reaches_whoever_follows_and_its_answer_goes_back(kind:
             assert call.evidence == "spoken"
 
 
-async def test_a_server_may_close_the_stream_before_it_asks_and_before_it_answers(place: int) -> None:
-    async with way("http", place) as transport:
+async def test_a_server_may_close_the_stream_before_it_asks_and_before_it_answers() -> None:
+    async with way("http") as transport:
         ask = _ask("poll", times=5)
         ask.params["_meta"] = {"progressToken": "mine"}
         call, question = await _began(transport, ask)
@@ -114,17 +120,17 @@ async def test_a_server_may_close_the_stream_before_it_asks_and_before_it_answer
         assert call.evidence == "spoken"
 
 
-async def test_a_call_whose_stream_is_closed_can_be_cancelled_and_the_session_goes_on(place: int) -> None:
-    async with way("http", place) as transport:
+async def test_a_call_whose_stream_is_closed_can_be_cancelled_and_the_session_goes_on() -> None:
+    async with way("http") as transport:
         call, _ = await _began(transport, _ask("poll", times=1))
         await call.cancel()
         assert isinstance(await call.follow(_ask("poll").outbound()), Refusal)
         assert _text(await answer_of(transport, _ask("large", size=3).outbound())) == "xxx"
 
 
-async def test_the_stream_of_nobodys_request_goes_on_where_its_server_closed_it(place: int) -> None:
+async def test_the_stream_of_nobodys_request_goes_on_where_its_server_closed_it() -> None:
     listening = Ask(version=SESSIONS, timeout_s=float("inf"))
-    async with way("http", place) as transport, anyio.create_task_group() as streaming:
+    async with way("http") as transport, anyio.create_task_group() as streaming:
         stream = await transport.open_stream(listening.outbound())
         assert not isinstance(stream, Refusal)
         streaming.start_soon(follow, stream, listening.outbound())
@@ -138,8 +144,8 @@ async def test_the_stream_of_nobodys_request_goes_on_where_its_server_closed_it(
 
 
 @pytest.mark.parametrize("kind", ["http", "stdio"])
-async def test_an_answer_can_be_an_error_and_a_call_can_be_given_up_at_its_question(kind: str, place: int) -> None:
-    async with way(kind, place) as transport:
+async def test_an_answer_can_be_an_error_and_a_call_can_be_given_up_at_its_question(kind: str) -> None:
+    async with way(kind) as transport:
         call, question = await _began(transport, _ask("think"))
         error = Reply("rpc_error", None, encode.value({"code": -1, "message": "no"}), -1)
         assert await call.respond(question, error) is None
@@ -153,8 +159,8 @@ async def test_an_answer_can_be_an_error_and_a_call_can_be_given_up_at_its_quest
 
 
 @pytest.mark.parametrize("kind", ["http", "stdio"])
-async def test_the_same_server_answers_in_the_era_without_sessions(kind: str, place: int) -> None:
-    async with way(kind, place) as transport:
+async def test_the_same_server_answers_in_the_era_without_sessions(kind: str) -> None:
+    async with way(kind) as transport:
         ask = _ask("large", MODERN, size=1 << 20)
         call = await transport.begin(ask.outbound(), ERAS[MODERN])
         assert not isinstance(call, Refusal)
@@ -166,9 +172,9 @@ async def test_the_same_server_answers_in_the_era_without_sessions(kind: str, pl
 
 
 @pytest.mark.parametrize("kind", ["http", "stdio"])
-async def test_what_the_server_says_unasked_comes_on_the_stream_of_its_conversation(kind: str, place: int) -> None:
+async def test_what_the_server_says_unasked_comes_on_the_stream_of_its_conversation(kind: str) -> None:
     listening = Ask(version=SESSIONS, timeout_s=float("inf"))
-    async with way(kind, place) as transport, anyio.create_task_group() as streaming:
+    async with way(kind) as transport, anyio.create_task_group() as streaming:
         stream = await transport.open_stream(listening.outbound())
         assert not isinstance(stream, Refusal)
         streaming.start_soon(follow, stream, listening.outbound())
@@ -181,11 +187,11 @@ async def test_what_the_server_says_unasked_comes_on_the_stream_of_its_conversat
 
 
 @pytest.mark.parametrize("kind", ["http", "stdio"])
-async def test_a_subscription_of_the_era_without_sessions_is_heard(kind: str, place: int) -> None:
+async def test_a_subscription_of_the_era_without_sessions_is_heard(kind: str) -> None:
     listening = _ask("", MODERN)
     listening.method, listening.timeout_s = "subscriptions/listen", float("inf")
     listening.params = {"_meta": listening.params["_meta"], "notifications": {"toolsListChanged": True}}
-    async with way(kind, place) as transport, anyio.create_task_group() as streaming:
+    async with way(kind) as transport, anyio.create_task_group() as streaming:
         call = await transport.begin(listening.outbound(), ERAS[MODERN])
         assert not isinstance(call, Refusal)
         streaming.start_soon(follow, call, listening.outbound())
