@@ -475,7 +475,7 @@ def main(arguments: list[str]) -> int:
         policy, older = (file and file.read_text() for file in (given.policy, given.older))
     except (Damaged, OSError, ValueError) as error:
         parser.error(f"{given.keys}: {error}")
-    damage: list[tuple[str, int | None, str]] = []
+    said, damage = "", list[tuple[str, int | None, str]]()
     try:
         if given.receipt is not None:
             receipt = json.loads(given.receipt.read_text())
@@ -489,7 +489,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(f"NOT VERIFIED: {error}\n")
         return 3
     except (Damaged, ValueError, LookupError, TypeError, OSError) as error:
-        said, damage = "", [("checkpoint" if given.proof is given.receipt is None else "proof", None, str(error))]
+        damage.append(("checkpoint" if given.proof is given.receipt is None else "proof", None, str(error)))
     for file, index, text in damage:
         sys.stdout.write(f"DAMAGED: {file}{'' if index is None else f', leaf {index}'}: {text}\n")
     sys.stdout.write("" if damage else f"{said}\n")
