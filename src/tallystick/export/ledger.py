@@ -196,12 +196,12 @@ class Ledger:
 
     def settle(self, entry: Aside, reason: str | None, at: float) -> None:
         """Forget what was taken after all (`reason` None), or note why it was refused again."""
-        where = " WHERE tenant = ? AND year = ? AND idx = ?"
         if reason is None:
-            self._database.execute(f"DELETE FROM aside{where}", (*entry.place, entry.index))  # noqa: S608 - a constant
+            gone = "DELETE FROM aside WHERE tenant = ? AND year = ? AND idx = ?"
+            self._database.execute(gone, (*entry.place, entry.index))
         else:
-            update = f"UPDATE aside SET reason = ?, at = ?, again = 0{where}"  # noqa: S608 - a constant
-            self._database.execute(update, (reason[:2000], at, *entry.place, entry.index))
+            kept = "UPDATE aside SET reason = ?, at = ?, again = 0 WHERE tenant = ? AND year = ? AND idx = ?"
+            self._database.execute(kept, (reason[:2000], at, *entry.place, entry.index))
 
     def condition(self) -> Condition | None:
         """How deliveries go; None before the first one."""
