@@ -23,7 +23,7 @@ test: setup npm ## run the default test suite
 	@scripts/oracles
 	@scripts/scale
 	@scripts/syslog
-	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} .venv/bin/python -m pytest -n 3 --dist loadfile $(ARGS)
+	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs
 	@scripts/conformance-setup
