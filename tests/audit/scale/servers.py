@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -38,12 +39,15 @@ def _program(name: str) -> str | None:
 
 
 def _ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in held]
-    for server in held:
-        server.close()
-    return ports
+    """Ports that nobody listens on, below those that the kernel gives to clients meanwhile."""
+    found: dict[int, socket.socket] = {}
+    while len(found) < count:
+        port = 12_000 + secrets.randbelow(20_000)
+        with suppress(OSError):
+            found[port] = socket.create_server(("127.0.0.1", port))
+    for held in found.values():
+        held.close()
+    return [*found]
 
 
 def _unprivileged() -> str | None:
