@@ -23,6 +23,7 @@ test: setup npm ## run the default test suite
 	@scripts/oracles
 	@scripts/scale
 	@scripts/syslog
+	@scripts/lane "payload keys in a PKCS#11 token" softhsm2-util=softhsm2 || true
 	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-live: setup npm ## run the live lane: kills, real peers, long runs

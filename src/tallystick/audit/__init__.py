@@ -6,7 +6,7 @@ and verifies a log from its files and public key. Wiring starts the writer proce
 Never in here: payloads (only keyed commitments to them), decisions about calls, or a way to change a written leaf.
 """
 
-from tallystick.audit import index, leaf, model, offline, witness
+from tallystick.audit import database, index, leaf, model, offline, witness
 from tallystick.audit.leaf.call import encode
 from tallystick.audit.model import Denial, Intent, Outcome, Target, Unwritable
 
@@ -16,6 +16,7 @@ __all__ = [
     "Outcome",
     "Target",
     "Unwritable",
+    "database",
     "encode",
     "index",
     "leaf",

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tallystick.audit import offline
+from tallystick.audit import database, offline
 from tallystick.export.model import Place, Refused
 from tallystick.terms import TallyError
 
@@ -139,7 +139,7 @@ class Ledger:
             " WHERE tenant = ? AND year = ? AND next = ?"
         )
         origin, size, root = new.checkpoint.origin, new.checkpoint.size, new.checkpoint.root
-        with self._transaction():
+        with database.transaction(self._database):
             values = (new.next, origin, size, root, "\n".join(new.vkeys), new.beat, *place, old.next)
             moved = self._database.execute(update, values).rowcount == 1
             for entry in refused:
@@ -229,13 +229,3 @@ class Ledger:
     def close_run(self) -> None:
         """Note that a run ends as it should, with nothing failing."""
         self._database.execute("UPDATE condition SET clean = failing IS NULL")
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")

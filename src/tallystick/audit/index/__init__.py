@@ -6,7 +6,7 @@ leaf that it came from, and that leaf can be proved.
 
 from tallystick.audit.index.rows import millionths
 from tallystick.audit.index.search import COLUMNS, Query
-from tallystick.audit.index.store import Index, IndexError_, LogFiles
+from tallystick.audit.index.store import PLACE, Index, IndexError_, LogFiles
 from tallystick.audit.leaf.kinds import KINDS
 
-__all__ = ["COLUMNS", "KINDS", "Index", "IndexError_", "LogFiles", "Query", "millionths"]
+__all__ = ["COLUMNS", "KINDS", "PLACE", "Index", "IndexError_", "LogFiles", "Query", "millionths"]

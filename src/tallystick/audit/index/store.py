@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from tallystick.audit.database import transaction
 from tallystick.audit.index.rows import Row, row_of
 from tallystick.audit.index.search import COLUMNS, Query, counting, sql
 from tallystick.audit.offline import read_fields, read_leaves, size_of
@@ -16,6 +17,9 @@ from tallystick.terms import TallyError
 
 LogFiles = Iterable[Path]
 """Directories of logs."""
+
+PLACE: Final = Path("index") / "records.sqlite"
+"""Where the index of all of a state directory's logs is, below that."""
 
 _BATCH: Final = 2_000
 _VERSION: Final = 2
@@ -108,14 +112,13 @@ class Index:
             return self._database.execute(statement, (subject,)).fetchall()
 
     def _make(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
-        version: tuple[int] = self._database.execute("PRAGMA user_version").fetchone()
-        if version[0] != _VERSION:
-            for table in ("record", "followed"):
-                self._database.execute(f"DROP TABLE IF EXISTS {table}")
-            for statement in _SCHEMA.split(";\n"):
-                self._database.execute(statement)
-        self._database.execute("COMMIT")
+        with transaction(self._database):
+            version: tuple[int] = self._database.execute("PRAGMA user_version").fetchone()
+            if version[0] != _VERSION:
+                for table in ("record", "followed"):
+                    self._database.execute(f"DROP TABLE IF EXISTS {table}")
+                for statement in _SCHEMA.split(";\n"):
+                    self._database.execute(statement)
 
     def _followed(self, log: str) -> int:
         with self._told():
@@ -126,19 +129,13 @@ class Index:
 
     def _take(self, directory: Path, log: str, indices: range) -> None:
         rows = [row_of(log, index, read_fields(leaf)) for index, leaf in read_leaves(directory, indices)]
-        with self._told():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                # INVARIANT: rows and the size that was followed change together, so no leaf is missed or told twice.
-                self._database.executemany(f"INSERT OR IGNORE INTO record VALUES ({_MARKS})", self._whole(rows))  # noqa: S608 - made of constants
-                self._database.execute(
-                    "INSERT INTO followed VALUES (?1, ?2) ON CONFLICT DO UPDATE SET size = MAX(size, ?2)",
-                    (log, indices.stop),
-                )
-                self._database.execute("COMMIT")
-            except sqlite3.Error:
-                self._database.execute("ROLLBACK")
-                raise
+        # INVARIANT: rows and the size that was followed change together, so no leaf is missed or told twice.
+        with self._told(), transaction(self._database):
+            self._database.executemany(f"INSERT OR IGNORE INTO record VALUES ({_MARKS})", self._whole(rows))  # noqa: S608 - made of constants
+            self._database.execute(
+                "INSERT INTO followed VALUES (?1, ?2) ON CONFLICT DO UPDATE SET size = MAX(size, ?2)",
+                (log, indices.stop),
+            )
 
     def _whole(self, rows: list[Row]) -> list[Row]:
         """Outcomes with what only their intents tell: who called what."""

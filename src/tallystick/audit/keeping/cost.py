@@ -4,43 +4,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from tallystick.audit.desk import Desk
 from tallystick.audit.keeping.classes import YEAR_DAYS, RetentionClass
+from tallystick.audit.payload.model import Usage
 from tallystick.terms import TenantId
 
 _WINDOW_DAYS: Final = 92
 """Days whose volume the forecast goes on with: about three months."""
-
-
-class Used(Protocol):
-    """What one month of a class takes (a `payload.Usage`)."""
-
-    @property
-    def retention(self) -> str:
-        """Retention class."""
-        ...
-
-    @property
-    def month(self) -> str:
-        """YYYY-MM."""
-        ...
-
-    @property
-    def place(self) -> str:
-        """Empty in the state directory."""
-        ...
-
-    @property
-    def records(self) -> int:
-        """Payloads."""
-        ...
-
-    @property
-    def stored_bytes(self) -> int:
-        """Bytes on disk."""
-        ...
 
 
 def report(desk: Desk, tenant: TenantId, classes: Mapping[str, RetentionClass]) -> dict[str, object]:
@@ -58,7 +30,7 @@ def report(desk: Desk, tenant: TenantId, classes: Mapping[str, RetentionClass]) 
     }
 
 
-def forecast(name: str, usage: Iterable[Used], found: RetentionClass | None, now: float) -> dict[str, object]:
+def forecast(name: str, usage: Iterable[Usage], found: RetentionClass | None, now: float) -> dict[str, object]:
     """Return what a class takes now, per day over the last months, in a year, and when payloads come and go evenly."""
     used = list(usage)
     today = datetime.fromtimestamp(now, UTC)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from tallystick.audit.desk import Desk
-from tallystick.audit.index import Index, Query
+from tallystick.audit.index import PLACE, Index, Query
 from tallystick.audit.keeping.judge import Hold
 from tallystick.audit.leaf.event import event
 from tallystick.audit.model import Event
@@ -33,7 +33,7 @@ def logs_of(desk: Desk, tenant: TenantId) -> list[Path]:
 
 def open_index(desk: Desk, logs: list[Path]) -> Index:
     """Open the query index, up to date with these logs."""
-    index = Index(desk.state / "index" / "records.sqlite")
+    index = Index(desk.state / PLACE)
     try:
         index.follow(logs)
     except BaseException:

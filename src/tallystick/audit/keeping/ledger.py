@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tallystick.audit.database import transaction
 from tallystick.audit.keeping.classes import Promise, RetentionClass, class_of, effective, weakened
 from tallystick.audit.keeping.judge import Hold
 from tallystick.terms import TallyError
@@ -50,7 +51,7 @@ class Ledger:
     def configure(self, classes: Sequence[RetentionClass], at: str) -> None:
         """Replace the configured classes; what a statute promised until then (`at`, RFC 3339) is remembered."""
         kept = [(_json(old.to_json()), at) for old in weakened(self.classes(), effective(classes))]
-        with _told(self._path), self._transaction():
+        with _told(self._path), transaction(self._database):
             self._database.executemany("INSERT INTO promise VALUES (?, ?)", kept)
             self._database.execute("DELETE FROM class")
             rows = [(found.name, _json(found.to_json())) for found in classes]
@@ -64,7 +65,7 @@ class Ledger:
 
     def recall(self, holds: Iterable[Hold]) -> None:
         """Take over the holds that are in force by the record, beside those that are known."""
-        with _told(self._path), self._transaction():
+        with _told(self._path), transaction(self._database):
             rows = [(hold.name, _json(hold.to_json())) for hold in holds]
             self._database.executemany("INSERT OR IGNORE INTO hold VALUES (?, ?, 1)", rows)
             self._database.execute("PRAGMA user_version = 1")
@@ -106,16 +107,6 @@ class Ledger:
         with _told(self._path):
             rows = self._database.execute("SELECT id, said, leaf FROM pending ORDER BY id").fetchall()
         return [(str(identity), json.loads(said), leaf) for identity, said, leaf in rows]
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
     def _said(self, query: str) -> list[dict[str, object]]:
         with _told(self._path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tallystick.audit.desk import Desk, Fields
 from tallystick.audit.disk import sync_directory, write_durably
+from tallystick.audit.index import PLACE
 from tallystick.audit.keeping.classes import seconds
 from tallystick.audit.keeping.ledger import Ledger
 from tallystick.audit.leaf import timestamp
@@ -64,8 +65,8 @@ def prune(desk: Desk, ledger: Ledger, tenant: TenantId, year: int, operator: str
     for number in range(-(-size // WIDTH)):
         _remove(directory / tile_path(None, number))
     # The query index told of those leaves, too. Whoever asks next makes it anew.
-    for name in ("records.sqlite", "records.sqlite-wal", "records.sqlite-shm"):
-        (desk.state / "index" / name).unlink(missing_ok=True)
+    for suffix in ("", "-wal", "-shm"):
+        (desk.state / f"{PLACE}{suffix}").unlink(missing_ok=True)
     return {**fields, "leaves": size, "leaf": index}
 
 

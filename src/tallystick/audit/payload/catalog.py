@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from tallystick.audit.database import transaction
 from tallystick.audit.payload.model import Entry, Usage
 from tallystick.audit.payload.seal import Header
 
@@ -106,7 +107,7 @@ class Catalog:
             grown[1] += 1
             grown[2] += header.size
         update = "UPDATE segment SET length = max(length, ?), records = records + ?, content = content + ? WHERE id = ?"
-        with self._transaction():
+        with _as_os_error(), transaction(self._database):
             self._database.executemany("INSERT OR IGNORE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._database.executemany(update, [(*grown, segment) for segment, grown in growth.items()])
 
@@ -138,7 +139,7 @@ class Catalog:
     def drop(self, segments: Sequence[Segment]) -> None:
         """Forget segments and their records."""
         ids = [(segment.id,) for segment in segments]
-        with self._transaction():
+        with _as_os_error(), transaction(self._database):
             self._database.executemany("DELETE FROM record WHERE segment = ?", ids)
             self._database.executemany("DELETE FROM segment WHERE id = ?", ids)
 
@@ -163,17 +164,6 @@ class Catalog:
             return msgspec.convert(found, shape)
         except msgspec.ValidationError as error:
             raise OSError(EIO, f"payload index: {error}") from error
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        with _as_os_error():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
 
 
 @contextmanager

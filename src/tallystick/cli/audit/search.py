@@ -93,7 +93,7 @@ def search(
         message = f"no log under {state / 'audit'}: name its directory, or set TALLY_STATE to the state directory"
         raise click.UsageError(message)
     # Somebody else's log gets an index in memory: nothing is written beside evidence.
-    index = record_index.Index(file or (None if logs else state / "index" / "records.sqlite"))
+    index = record_index.Index(file or (None if logs else state / record_index.PLACE))
     try:
         index.follow(found, _progress if sys.stderr.isatty() else None)
         records, total = index.search(query), index.count(query)
