@@ -13,6 +13,7 @@ EVERYWHERE = frozenset({"*"})
 
 # Import name -> (name on the package index, the rooms that may import it). Adding a line needs a decision record.
 DOORS: dict[str, tuple[str, frozenset[str]]] = {
+    "alembic": ("alembic", frozenset({"control"})),
     "anyio": ("anyio", EVERYWHERE),
     "cedarpy": ("cedarpy", frozenset({"policy"})),
     "click": ("click", frozenset({"cli"})),
@@ -20,9 +21,11 @@ DOORS: dict[str, tuple[str, frozenset[str]]] = {
     "httptools": ("httptools", frozenset({"gateway", "wiring"})),
     "jsonschema_rs": ("jsonschema-rs", frozenset({"guard"})),
     "jwt": ("pyjwt", frozenset({"identity"})),
-    "msgspec": ("msgspec", frozenset({"wire", "audit", "identity", "gateway"})),
+    "msgspec": ("msgspec", frozenset({"wire", "audit", "identity", "gateway", "remote", "api", "control"})),
     "rfc8785": ("rfc8785", frozenset({"audit"})),
-    "urllib3": ("urllib3", frozenset({"audit", "export"})),
+    "sqlalchemy": ("sqlalchemy", frozenset({"control"})),
+    "starlette": ("starlette", frozenset({"api"})),
+    "urllib3": ("urllib3", frozenset({"audit", "control", "export", "remote"})),
     "uvicorn": ("uvicorn", frozenset({"wiring"})),
     "uvloop": ("uvloop", frozenset({"wiring"})),
     "yaml": ("pyyaml", frozenset({"settings"})),
@@ -33,7 +36,7 @@ OPTIONAL: dict[str, tuple[str, frozenset[str]]] = {
     "boto3": ("boto3", frozenset({"audit", "export"})),
     "botocore": ("boto3", frozenset({"audit", "export"})),
     "pkcs11": ("python-pkcs11", frozenset({"audit"})),
-    "psycopg": ("psycopg", frozenset({"audit"})),
+    "psycopg": ("psycopg", frozenset({"audit", "control"})),
 }
 FOR_THE_DEMO = "demo"
 

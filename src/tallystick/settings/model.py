@@ -199,6 +199,52 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """What the console (the REST API and the catalog) listens on: never the gateway's own listener."""
+
+    enabled: bool = True
+    """Whether this gateway has a console. Of several workers only the first has one."""
+    listen_host: str = "127.0.0.1"
+    """Address to bind. Loopback by default, as the gateway's."""
+    listen_port: int = 8081
+    """TCP port, 1 to 65535; 0 picks a free one (tests). Default: the one after the gateway's, or 0 where that is 0."""
+    public_url: str = ""
+    """URL under which the console is reached, no trailing slash. It is the audience of the console's tokens, which are
+    no good at the gateway, nor the gateway's here. Default: http://<listen_host>:<listen_port>."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further accepted `Host` values (host or host:port). That of `public_url` always is; others are DNS rebinding."""
+    catalog_without_token: bool = True
+    """Whether the catalog (MCP Registry API) is read without a token, as VS Code and Copilot do. It names the approved
+    servers to everybody who reaches the console; false asks for a token, and those clients then see nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Where control state is, and whether the configuration directory is part of it."""
+
+    dsn_file: str = ""
+    """File with the connection string of PostgreSQL (libpq's form). Default: SQLite, `control.db` in the state
+    directory, which is right for one machine."""
+    directory: bool = True
+    """Whether resources in the configuration directory are applied at the start and as they change. Their owner is
+    `directory`. False where several machines share one database: only `tally.yaml` is read then."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionSettings:
+    """How often what servers say of themselves is compared with what was approved."""
+
+    every_s: float = 300.0
+    """Seconds between two looks at a server that nobody calls: a change is found before somebody meets it."""
+    fresh_s: float = 60.0
+    """A call whose caller's view of the server was not compared for so many seconds waits for that."""
+    fresh_high_s: float = 10.0
+    """The same for tools of high and critical risk; 0 compares before each call, which costs a list each time."""
+    timeout_s: float = 10.0
+    """Seconds that a server gets to list its definitions; a call that waits for it is refused then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All process settings. A room receives its own part and never the whole."""
 
@@ -206,3 +252,6 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    definitions: DefinitionSettings = field(default_factory=DefinitionSettings)

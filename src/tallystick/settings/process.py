@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 from tallystick.settings.document import parse_document
 from tallystick.settings.model import (
     AuditSettings,
+    ConsoleSettings,
+    ControlSettings,
+    DefinitionSettings,
     GatewaySettings,
     IdentitySettings,
     KeyProviderName,
@@ -48,6 +51,9 @@ def parse_settings(files: Mapping[str, bytes]) -> Settings | tuple[Problem, ...]
         audit=_audit(root.section("audit"), gateway),
         identity=_identity(root.section("identity")),
         runtime=_runtime(root.section("runtime")),
+        console=_console(root.section("console"), gateway),
+        control=_control(root.section("control")),
+        definitions=_definitions(root.section("definitions")),
     )
     root.close()
     return tuple(problems) or settings
@@ -60,7 +66,7 @@ def _gateway(section: Section) -> GatewaySettings:
     settings = GatewaySettings(
         listen_host=host,
         listen_port=port,
-        public_url=_public_url(section, f"http://{f'[{host}]' if ':' in host else host}:{port}"),
+        public_url=_public_url(section, host, port),
         allowed_hosts=section.texts("allowed_hosts", usual.allowed_hosts),
         allowed_origins=section.texts("allowed_origins", usual.allowed_origins),
         max_request_bytes=section.integer("max_request_bytes", usual.max_request_bytes, 1024, 64 * MIB),
@@ -75,7 +81,8 @@ def _gateway(section: Section) -> GatewaySettings:
     return settings
 
 
-def _public_url(section: Section, default: str) -> str:
+def _public_url(section: Section, host: str, port: int) -> str:
+    default = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     url = section.text("public_url", default).rstrip("/")
     try:
         parts = urlsplit(url)
@@ -193,6 +200,47 @@ def _runtime(section: Section) -> RuntimeSettings:
     settings = RuntimeSettings(
         memory_bytes=section.integer("memory_bytes", usual.memory_bytes, 16 * MIB, 1024 * 1024 * MIB),
         open_files=section.integer("open_files", usual.open_files, 16, 1_048_576),
+    )
+    section.close()
+    return settings
+
+
+def _console(section: Section, gateway: GatewaySettings) -> ConsoleSettings:
+    usual = ConsoleSettings()
+    host = section.text("listen_host", usual.listen_host)
+    beside = min(gateway.listen_port + 1, 65535) if gateway.listen_port else 0
+    port = section.integer("listen_port", beside, 0, 65535)
+    enabled = section.flag("enabled", default=usual.enabled)
+    if enabled and port and (host, port) == (gateway.listen_host, gateway.listen_port):
+        section.fault("listen_port", f"{port} is the gateway's", "give the console a port of its own")
+    settings = ConsoleSettings(
+        enabled=enabled,
+        listen_host=host,
+        listen_port=port,
+        public_url=_public_url(section, host, port),
+        allowed_hosts=section.texts("allowed_hosts", usual.allowed_hosts),
+        catalog_without_token=section.flag("catalog_without_token", default=usual.catalog_without_token),
+    )
+    section.close()
+    return settings
+
+
+def _control(section: Section) -> ControlSettings:
+    usual = ControlSettings()
+    settings = ControlSettings(
+        section.text("dsn_file", usual.dsn_file), section.flag("directory", default=usual.directory)
+    )
+    section.close()
+    return settings
+
+
+def _definitions(section: Section) -> DefinitionSettings:
+    usual = DefinitionSettings()
+    settings = DefinitionSettings(
+        every_s=section.seconds("every_s", usual.every_s, 1, 86_400),
+        fresh_s=section.seconds("fresh_s", usual.fresh_s, 0, 86_400),
+        fresh_high_s=section.seconds("fresh_high_s", usual.fresh_high_s, 0, 86_400),
+        timeout_s=section.seconds("timeout_s", usual.timeout_s, 0.1, 600),
     )
     section.close()
     return settings
