@@ -85,7 +85,7 @@ PROVEN: dict[str, str] = {
     "tally follow retry --state state soc --list": _SINKS,
     "tally follow retry --state state soc": _SINKS,
     "tally follow replay --state state soc --tenant acme --year 2026 --from-index 0": _SINKS,
-    "tally export state/audit/acme/2026 --format ocsf --count 5": _SINKS,
+    "tally audit events state/audit/acme/2026 --format ocsf --count 5": _SINKS,
     "tally follow trust --config config --state state soc": _SINKS,
 }
 

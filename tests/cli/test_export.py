@@ -1,4 +1,4 @@
-"""What `tally follow` and `tally export` print."""
+"""What `tally follow` and `tally audit events` print."""
 
 import json
 from pathlib import Path

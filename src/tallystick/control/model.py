@@ -144,12 +144,14 @@ Change = Put | Remove | Step | Mark
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who changes something. `caller` is the record's form of a signed-in caller; else `operator` names the account
-    on the machine, or the part of Tallystick that acts by itself (`tallystick/drift`).
+    on the machine, or the part of Tallystick that acts by itself (`tallystick/drift`). `roles` are its console roles
+    where it acts, as the surface that signed it in found them; they are not kept. Four eyes compare names.
     """
 
     name: str
     operator: str = ""
     caller: Mapping[str, object] | None = None
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def format_of(entry: SinkEntry) -> Format:
 
 
 def named(name: str) -> Format:
-    """Return a format by its name alone, without masks: what `tally export` prints. Raises `TallyError`."""
+    """Return a format by its name alone, without masks: what `tally audit events` prints. Raises `TallyError`."""
     if name == "leaf":
         return raw
     if name not in FORMATS:

@@ -1,7 +1,8 @@
 """The nouns of the registry, as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from tallystick.settings import Problem
@@ -10,9 +11,25 @@ from tallystick.terms import Digest, ServerId, TenantId, ToolId
 Operation = Literal["read", "write", "delete", "execute"]
 """What a tool does to the system behind it, decided by its owner, never by the server's annotations."""
 Risk = Literal["low", "medium", "high", "critical"]
+Reversibility = Literal["R0", "R1", "R2", "R3", "R4"]
+"""R0 reads only; R1 can be undone by the system itself; R2 has an inverse tool; R3 waits and can be called back in that
+time; R4 cannot be undone."""
+Classification = Literal["public", "internal", "confidential", "restricted"]
+State = Literal["draft", "in_review", "approved", "suspended", "retired"]
+"""Where a server or a grant stands. Only what is approved has any effect."""
+Credentials = Literal["none", "environment"]
+"""How a server learns who calls it: not at all, or by what stands in the environment it is started with."""
+ConsoleRole = Literal["owner", "admin", "operator", "reviewer", "developer", "auditor"]
+WebhookFormat = Literal["generic", "jira", "servicenow"]
 
 OPERATIONS: tuple[Operation, ...] = ("read", "write", "delete", "execute")
 RISKS: tuple[Risk, ...] = ("low", "medium", "high", "critical")
+REVERSIBILITIES: tuple[Reversibility, ...] = ("R0", "R1", "R2", "R3", "R4")
+CLASSIFICATIONS: tuple[Classification, ...] = ("public", "internal", "confidential", "restricted")
+STATES: tuple[State, ...] = ("draft", "in_review", "approved", "suspended", "retired")
+CREDENTIALS: tuple[Credentials, ...] = ("none", "environment")
+CONSOLE_ROLES: tuple[ConsoleRole, ...] = ("owner", "admin", "operator", "reviewer", "developer", "auditor")
+WEBHOOK_FORMATS: tuple[WebhookFormat, ...] = ("generic", "jira", "servicenow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +91,98 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Who answers for a server. `person` also holds what was written as one plain text: a person or a team."""
+
+    person: str = ""
+    team: str = ""
+    legal_entity: str = ""
+
+    def __str__(self) -> str:
+        """Return the parts that are known, in one line."""
+        return ", ".join(part for part in (self.person, self.team, self.legal_entity) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What was agreed with a provider: service levels, how to leave, and who works for it."""
+
+    sla: str = ""
+    exit: str = ""
+    sub_processors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Who runs a server for us; empty `name`: nobody has said."""
+
+    name: str = ""
+    contract: Contract = Contract()
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityReview:
+    """When a server's security was last looked at and when it is next."""
+
+    date: date | None = None
+    next: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Whom to ask when a server does not do what it should."""
+
+    contact: str = ""
+    url: str = ""
+    hours: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAbout:
+    """What its owner says of a server. `unknown` names the fields that nobody has filled in.
+
+    An unknown classification is the highest.
+    """
+
+    owner: Owner = Owner()
+    purpose: str = ""
+    provider: Provider = Provider()
+    classification: Classification = "restricted"
+    jurisdictions: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    approved_clients: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+    security_review: SecurityReview = SecurityReview()
+    credentials: Credentials = "none"
+    support: Support = Support()
+    unknown: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAbout:
+    """What its owner says of a tool. `unknown` names the fields that nobody has filled in, `operation` and `risk` too.
+
+    `sources` and `sinks` are labels: what its results may carry, and where its arguments may go. `arguments` are the
+    rules that tighten its schema, by argument. An unknown reversibility is the worst.
+    """
+
+    data_scope: str = ""
+    purpose: str = ""
+    sources: tuple[str, ...] = ()
+    sinks: tuple[str, ...] = ()
+    reversibility: Reversibility = "R4"
+    arguments: Mapping[str, object] = field(default_factory=dict[str, object])
+    unknown: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """A known tool: classified in the server's file and pinned. `definition` is the pinned MCP tool object.
 
-    `subject` is the argument that names whose data a call is about (None: its caller's), `retention` the class that
-    its payloads are kept under (None: the usual one). `amount` is the argument with a sum of money that it moves,
-    `currency` the one with its currency, or the currency itself.
+    `offered` is what a client may see of it and what calls are judged by: the same object, or one with an inputSchema
+    that the tool's argument rules have tightened. `subject` is the argument that names whose data a call is about
+    (None: its caller's), `retention` the class that its payloads are kept under (None: the usual one). `amount` is the
+    argument with a sum of money that it moves, `currency` the one with its currency, or the currency itself.
     """
 
     id: ToolId
@@ -92,11 +195,22 @@ class Tool:
     retention: str | None = None
     amount: str | None = None
     currency: str | None = None
+    about: ToolAbout = field(default_factory=ToolAbout)
+    tightened: Mapping[str, object] | None = None
+
+    @property
+    def offered(self) -> Mapping[str, object]:
+        """The definition with the schema that calls are judged by; `definition` itself where no rule tightens it."""
+        return self.definition if self.tightened is None else self.tightened
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A registered MCP server with its known tools, in the order of the pin."""
+    """A registered MCP server with its known tools, in the order of the pin.
+
+    `owner` is the owner of `about` in one line. One that is not approved keeps its name and its tools for policies and
+    toolsets to speak of, and has no route.
+    """
 
     name: ServerId
     tenant: TenantId
@@ -105,6 +219,8 @@ class Server:
     transport: HttpTransport | StdioTransport
     limits: Limits
     tools: Mapping[ToolId, Tool]
+    state: State = "approved"
+    about: ServerAbout = ServerAbout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +242,120 @@ class Toolset:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Why something that was approved is held back: it was seen to differ at `since` (RFC 3339), with `digest`."""
+
+    since: str
+    digest: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
-    """What a server said when it was approved: its answer per era and its tool definitions."""
+    """What a server said when it was approved: its answer per era and its tool definitions.
+
+    `quarantined` holds what has differed since, by tool; under `*` stands the whole server. `prompts` and
+    `resource_templates` are None in a pin that was written before they were pinned, so they are not compared.
+    """
 
     server: ServerId
     pinned_at: str
     eras: Mapping[str, Mapping[str, object]]
     tools: Mapping[ToolId, Mapping[str, object]]
+    quarantined: Mapping[str, Quarantine] = field(default_factory=dict[str, Quarantine])
+    prompts: tuple[Mapping[str, object], ...] | None = None
+    resource_templates: tuple[Mapping[str, object], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is meant: a caller that any of the lists names. All empty: nobody."""
+
+    people: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Lets callers in where they are no audience, until it ends. Exactly one of `toolset` and `server` is set.
+
+    `tools` None: all of them, under the names they have there. `expires` is RFC 3339, `expires_at` the same in seconds
+    since 1970; without an end both are None. Policy decides every call all the same.
+    """
+
+    name: str
+    tenant: TenantId
+    toolset: str | None
+    server: ServerId | None
+    tools: tuple[ToolId, ...] | None
+    to: Audience
+    purpose: str
+    reason: str
+    expires: str | None
+    expires_at: float | None
+    state: State = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A program that calls by itself: who owns it, what for, and from which clients."""
+
+    name: str
+    tenant: TenantId
+    title: str
+    owner: Owner
+    purpose: str
+    clients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Who has which role at the console; an empty `tenant` means everywhere."""
+
+    name: str
+    tenant: TenantId
+    role: ConsoleRole
+    people: tuple[str, ...]
+    groups: tuple[str, ...]
+    agents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticketing:
+    """How tickets are opened and read. `project`, `kind`: Jira's; `table`: ServiceNow's.
+
+    `approve` and `reject` are the names of the statuses that stand for a reviewer's word; `people` maps an account
+    there to the person that we know, without whom its word counts for nothing.
+    """
+
+    project: str = ""
+    kind: str = ""
+    table: str = ""
+    approve: tuple[str, ...] = ()
+    reject: tuple[str, ...] = ()
+    people: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Somebody who is told of events (`events` empty: of all), and who may answer. `secret`: a `Secret` that signs.
+
+    `token` names the `Secret` that the receiver asks for; `tenant` empty: events of every tenant.
+    """
+
+    name: str
+    tenant: TenantId
+    url: str
+    format: WebhookFormat
+    events: tuple[str, ...]
+    secret: str
+    token: str
+    user: str
+    allow_special_addresses: bool
+    is_enabled: bool
+    ticketing: Ticketing
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +368,7 @@ class Registry:
     toolsets: Mapping[str, Toolset]
     pins: Mapping[ServerId, Pin]
     notices: tuple[Problem, ...]
+    grants: Mapping[str, Grant] = field(default_factory=dict[str, Grant])
+    agents: Mapping[str, Agent] = field(default_factory=dict[str, Agent])
+    roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict[str, Webhook])

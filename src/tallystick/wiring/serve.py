@@ -44,12 +44,13 @@ STOP_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A gateway that listens at `url`. `ended` is set when the listener has ended, for example by an interrupt."""
+    """A gateway that listens at `url`, and its console. `ended` is set when the listener has ended, for example by an interrupt."""
 
     url: str
     gateway: Gateway
     development: bool
     ended: anyio.Event
+    console: str | None = None
 
 
 @asynccontextmanager

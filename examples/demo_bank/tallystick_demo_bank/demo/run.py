@@ -107,7 +107,7 @@ def _onwards(made: Installation) -> list[str]:
         f"  tally audit tail {made.log}",
         "Ask it, and see what a SIEM would get:",
         f"  tally audit search {made.log} --person {PETE} --decision allow",
-        f"  tally export {made.log} --format ocsf --count 3",
+        f"  tally audit events {made.log} --format ocsf --count 3",
         "Leave the bank running and connect your own client:",
         "  tally up",
     ]

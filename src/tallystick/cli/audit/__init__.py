@@ -3,6 +3,7 @@
 Never in here: what makes a log whole or damaged (that is `audit.offline`), or a write to a log.
 """
 
+from tallystick.cli.audit.events import events
 from tallystick.cli.audit.group import DAMAGED, NOT_VERIFIED, audit, json_option, log_argument
 from tallystick.cli.audit.keeping import cost, erase, expire, hold, prune, retention, subject_access, tier
 from tallystick.cli.audit.keys import rotate_keys
@@ -19,6 +20,7 @@ __all__ = [
     "audit",
     "cost",
     "erase",
+    "events",
     "expire",
     "give_for",
     "hold",

@@ -1,6 +1,8 @@
-"""Reads `pins/<server>.json`: what the server said when it was approved."""
+"""Reads `pins/<server>.json`: what the server said when it was approved, and what has differed since."""
 
-from tallystick.registry.model import Pin
+from collections.abc import Mapping
+
+from tallystick.registry.model import Pin, Quarantine
 from tallystick.settings import Section
 from tallystick.terms import ServerId, ToolId
 
@@ -15,7 +17,15 @@ def parse_pin(section: Section) -> Pin:
     if len(parts) < len(section.listed("tools")):
         section.fault("tools", "one tool name is pinned twice", "remove one of the two definitions")
     tools = {name: part.whole() for name, part in reversed(parts.items())}
-    return Pin(ServerId(section.stem), section.text("pinned_at", ""), eras, tools)
+    return Pin(
+        server=ServerId(section.stem),
+        pinned_at=section.text("pinned_at", ""),
+        eras=eras,
+        tools=tools,
+        quarantined={name: _quarantine(part) for name, part in section.sections("quarantined").items()},
+        prompts=_definitions(section, "prompts"),
+        resource_templates=_definitions(section, "resource_templates"),
+    )
 
 
 def _named(part: Section) -> ToolId:
@@ -26,3 +36,15 @@ def _named(part: Section) -> ToolId:
         part.fault("inputSchema", "is missing", "pin the server again with `tally pin`")
     part.mapping("inputSchema")
     return ToolId(name)
+
+
+def _quarantine(section: Section) -> Quarantine:
+    found = Quarantine(section.text("since"), section.text("digest", ""), section.text("why", ""))
+    section.close()
+    return found
+
+
+def _definitions(section: Section, key: str) -> tuple[Mapping[str, object], ...] | None:
+    if not section.has(key):
+        return None
+    return tuple(part.whole() for part in section.listed(key))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.demo import INTERRUPTED, end_on_terminate
 from tallystick.cli.places import config_option, state_option
+from tallystick.cli.run.demo import INTERRUPTED, end_on_terminate
 
 
 @click.command()
@@ -18,7 +18,7 @@ def gateway(context: click.Context, config: Path, state: Path, workers: int) -> 
 
     A worker or audit writer that dies is started again. Exit code 2: it could not start.
     """
-    from tallystick.wiring import Places, run, supervise  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick.wiring import Places, run, supervise  # noqa: PLC0415 - loaded when it is called
 
     end_on_terminate()
     try:
@@ -36,7 +36,7 @@ def gateway(context: click.Context, config: Path, state: Path, workers: int) -> 
 @click.option("--port", type=int, required=True)
 def gateway_worker(config: Path, state: Path, index: int, of: int, port: int) -> None:
     """Be one worker of `tally gateway`, which starts it."""
-    from tallystick.wiring import Places, run, work  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick.wiring import Places, run, work  # noqa: PLC0415 - loaded when it is called
 
     end_on_terminate()
     try:

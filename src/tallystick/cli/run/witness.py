@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from tallystick.audit import witness as room
-from tallystick.cli.demo import INTERRUPTED, end_on_terminate
+from tallystick.cli.run.demo import INTERRUPTED, end_on_terminate
 from tallystick.cli.terminal import tame
 from tallystick.terms import TallyError
 

@@ -1,11 +1,10 @@
-"""Reads tenants, issuers and toolsets."""
+"""Reads tenants and issuers."""
 
-from tallystick.registry.model import IssuerEntry, Member, Tenant, Toolset
+from tallystick.registry.model import IssuerEntry, Tenant
+from tallystick.registry.reading.words import NAME, URL
 from tallystick.settings import Section
-from tallystick.terms import ServerId, TenantId, ToolId
+from tallystick.terms import TenantId
 
-NAME = r"[a-z0-9][a-z0-9-]{0,62}"
-"""Names of tenants, issuers, servers and toolsets: safe in a URL, a file name and (no underscore) before `__`."""
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
 
 
@@ -31,7 +30,7 @@ def parse_issuer(section: Section) -> IssuerEntry:
         section.fault("algorithms", f"{list(algorithms)} is not allowed", f"choose some of {', '.join(ALGORITHMS)}")
     return IssuerEntry(
         name=section.stem,
-        issuer=section.text("issuer", pattern=r"https?://[!-~]+"),
+        issuer=section.text("issuer", pattern=URL),
         tenant=TenantId(tenant) if tenant else None,
         tenant_claim=tenant_claim,
         algorithms=algorithms,
@@ -40,23 +39,6 @@ def parse_issuer(section: Section) -> IssuerEntry:
         client_claim=section.text("client_claim", ""),
         agent_claim=section.text("agent_claim", ""),
         agent_value=section.text("agent_value", "true"),
-        jwks_uri=section.text("jwks_uri", "", pattern=r"https?://[!-~]+"),
+        jwks_uri=section.text("jwks_uri", "", pattern=URL),
         allow_special_addresses=section.flag("allow_special_addresses", default=False),
     )
-
-
-def parse_toolset(section: Section) -> Toolset:
-    """Read `toolsets/<name>.yaml`: the members, each a server with all of its known tools or some of them."""
-    members: list[Member] = []
-    for part in section.listed("members"):
-        named = part.texts("tools") if part.has("tools") else None
-        tools = None if named is None else tuple(ToolId(tool) for tool in named)
-        server = ServerId(part.text("server", pattern=NAME))
-        if any(member.server == server for member in members):
-            part.fault("server", f'"{server}" is a member twice', "merge the two entries")
-        members.append(Member(server, tools))
-        part.close()
-    if not members:
-        section.fault("members", "is empty", "name at least one server")
-    tenant = TenantId(section.text("tenant", pattern=NAME))
-    return Toolset(section.stem, tenant, section.text("title", section.stem), tuple(members))

@@ -1,4 +1,4 @@
-"""`tally follow`: bring the record to sinks, and say how far they are. `tally export`: print events of one log."""
+"""`tally follow`: bring the record to sinks, and say how far they are."""
 
 import json
 import sys
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.demo import INTERRUPTED, end_on_terminate
 from tallystick.cli.places import config_option, state_option
+from tallystick.cli.run.demo import INTERRUPTED, end_on_terminate
 from tallystick.cli.terminal import counted, tame
 from tallystick.terms import TallyError
 
@@ -33,7 +33,7 @@ def follow(context: click.Context, config: Path, state: Path, names: tuple[str, 
     """
     if context.invoked_subcommand is not None:
         return
-    from tallystick.wiring import followers  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick.wiring import followers  # noqa: PLC0415 - loaded when it is called
 
     end_on_terminate()
     try:
@@ -56,7 +56,7 @@ def status(config: Path, state: Path, as_json: bool, prometheus: bool) -> None: 
 
     Exit code 1: some sink fails, refused an event, or a log cannot be followed.
     """
-    from tallystick import export  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick import export  # noqa: PLC0415 - loaded when it is called
     from tallystick.wiring import followers  # noqa: PLC0415 - as above
 
     entries, source = [*followers.sinks_in(config).values()], followers.source_of(config, state)
@@ -80,7 +80,7 @@ def status(config: Path, state: Path, as_json: bool, prometheus: bool) -> None: 
 @click.option("--list", "only_list", is_flag=True, help="Only print them.")
 def retry(state: Path, sink: str, index: int | None, only_list: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Have events that SINK refused sent once more; the follower does so with its next batch."""
-    from tallystick import export  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick import export  # noqa: PLC0415 - loaded when it is called
 
     ledger = export.Ledger.existing(state, sink)
     for entry in ledger.aside():
@@ -101,7 +101,7 @@ def retry(state: Path, sink: str, index: int | None, only_list: bool) -> None:  
 @click.option("--from-index", type=click.IntRange(min=0), required=True)
 def replay(state: Path, sink: str, tenant: str, year: int, from_index: int) -> None:
     """Have everything of one log from an index on sent to SINK again, in order."""
-    from tallystick import export  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick import export  # noqa: PLC0415 - loaded when it is called
 
     ledger = export.Ledger.existing(state, sink)
     moved = ledger.replay(export.Place(tenant, year), from_index)
@@ -118,7 +118,7 @@ def replay(state: Path, sink: str, tenant: str, year: int, from_index: int) -> N
 @sink_argument
 def trust(config: Path, state: Path, sink: str) -> None:
     """Have SINK's follower trust the keys that stand beside the logs now, after a rotation that it did not see."""
-    from tallystick import export  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick import export  # noqa: PLC0415 - loaded when it is called
     from tallystick.wiring import followers  # noqa: PLC0415 - as above
 
     ledger, source = export.Ledger.existing(state, sink), followers.source_of(config, state)
@@ -128,20 +128,6 @@ def trust(config: Path, state: Path, sink: str) -> None:
         ledger.trust(place, vkeys)
         click.echo("\n".join(tame(vkey) for vkey in vkeys))
     ledger.close()
-
-
-@click.command("export")
-@click.argument("log", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option("--format", "written", default="ocsf", show_default=True, help="ocsf, ecs, cef, leef, syslog, leaf, ...")
-@click.option("--from-index", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--count", type=click.IntRange(min=1), help="Print at most so many leaves' events.")
-def export_events(log: Path, written: str, from_index: int, count: int | None) -> None:
-    """Print the events of the verified leaves of LOG (<state>/audit/<tenant>/<year>), one on a line."""
-    from tallystick import export  # noqa: PLC0415 - `tally --help` must not load the whole gateway
-
-    for line in export.events_of(log, written, from_index, count):
-        sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
 
 
 def _lines(sink: "export_room.SinkStatus", now: float) -> list[str]:

@@ -27,7 +27,7 @@ def show_health(state: Path, as_json: bool) -> None:  # noqa: FBT001 - click pas
 
     Exit code 1: some circuit is not closed, so calls of that server are refused. 2: no gateway runs there.
     """
-    from tallystick.wiring import health  # noqa: PLC0415 - `tally --help` must not load the whole gateway
+    from tallystick.wiring import health  # noqa: PLC0415 - loaded when it is called
 
     now, living, dead = health.health_of(state)
     if not living:

@@ -1,0 +1,10 @@
+"""Documents to nouns: one document at a time (`read`), then all of them together (`join`); `parse` does both.
+
+Reading one document needs nothing but that document (a server's also its pin), so what did not change need not be read
+again. Never in here: I/O, or what a toolset publishes.
+"""
+
+from tallystick.registry.reading.join import join, parse
+from tallystick.registry.reading.read import FOLDERS, Entry, Read, read
+
+__all__ = ["FOLDERS", "Entry", "Read", "join", "parse", "read"]
