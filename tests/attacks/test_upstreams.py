@@ -16,7 +16,7 @@ import pytest
 
 from tallystick.gateway.upstream.connector import Connector, admits
 from tallystick.guard import BadSchema, compile_schema
-from tallystick.registry import HttpTransport
+from tallystick.registry.model import HttpTransport
 from tallystick.terms import Refusal, ServerId
 from tallystick.wiring import pin
 from tests.attacks.advisory import holds

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from tallystick.registry import HttpTransport, Limits, Registry, StdioTransport, digest_definition, parse
+from tallystick.registry import Registry, parse
+from tallystick.registry.digest import digest_definition
+from tallystick.registry.model import HttpTransport, Limits, StdioTransport
 from tallystick.settings import Problem, parse_document
 from tallystick.terms import Refusal, ServerId, ToolId
 
@@ -86,7 +88,6 @@ BROKEN: list[tuple[str, str, str]] = [
         _server("tools: {pay: {operation: wirte, risk: high}}"),
         'tools.pay.operation: there is no value "wirte"; did you mean "write"?',
     ),
-    ("servers/bank.yaml", _server("tools: {pay: {operation: write}}"), "tools.pay.risk: is missing"),
     (
         "servers/bank.yaml",
         _server("tools: {pay: {operation: write, risk: high, label: [a]}}"),
@@ -95,17 +96,6 @@ BROKEN: list[tuple[str, str, str]] = [
     ("servers/bank.yaml", _server("tools: {pay: write}"), "tools.pay: is not a mapping"),
     ("toolsets/desk.yaml", "tenant: retail\nmembers: []", "members: is empty"),
     ("toolsets/desk.yaml", "tenant: retail\nmembers: [bank]", "members[0]: is not a mapping"),
-    (
-        "toolsets/desk.yaml",
-        "tenant: retail\nmembers: [{server: bnk}]",
-        'there is no server "bnk"; did you mean "bank"?',
-    ),
-    (
-        "toolsets/desk.yaml",
-        "tenant: retail\nmembers: [{server: bank, tools: [pya]}]",
-        'there is no known tool of bank "pya"; did you mean "pay"?',
-    ),
-    ("toolsets/desk.yaml", "tenant: group\nmembers: [{server: bank}]", 'server "bank" belongs to tenant "retail"'),
     ("toolsets/desk.yaml", "tenant: retail\nmembers: [{server: bank}, {server: bank}]", '"bank" is a member twice'),
     ("pins/bank.json", '{"server": "bnk"}', 'says "bnk" in a file called "bank"'),
     ("pins/gone.json", '{"server": "gone"}', 'pins/gone.json: server: there is no server "gone"'),

@@ -17,7 +17,6 @@ Kind = Literal[
     "Grant",
     "Agent",
     "Role",
-    "Sink",
     "Webhook",
     "Secret",
 ]

@@ -9,7 +9,7 @@ from tallystick.export.lease import Gate
 from tallystick.export.ledger import Ledger
 from tallystick.export.model import Place
 from tallystick.export.run import Crew
-from tallystick.export.settings import FOLDER, SinkEntry, read_sinks
+from tallystick.export.settings import FOLDER, SinkEntry, parse_sinks, read_sinks
 from tallystick.export.status import SinkStatus, events_of, prometheus, statuses
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "SinkEntry",
     "SinkStatus",
     "events_of",
+    "parse_sinks",
     "prometheus",
     "read_sinks",
     "statuses",

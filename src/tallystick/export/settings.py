@@ -151,14 +151,23 @@ class SinkEntry:
 
 def read_sinks(files: Mapping[str, bytes]) -> Mapping[str, SinkEntry] | tuple[Problem, ...]:
     """Return the sinks by name among the files of a configuration (relative path -> content), or every problem."""
+    named = sorted(name for name in files if name.startswith(f"{FOLDER}/"))
+    documents = {file: parse_document(file, files[file]) for file in named}
+    unread = tuple(document for document in documents.values() if isinstance(document, Problem))
+    read = parse_sinks({file: entry for file, entry in documents.items() if not isinstance(entry, Problem)})
+    if unread or isinstance(read, tuple):
+        return unread + (read if isinstance(read, tuple) else ())
+    return read
+
+
+def parse_sinks(
+    documents: Mapping[str, Mapping[str, object]],
+) -> Mapping[str, SinkEntry] | tuple[Problem, ...]:
+    """Return the sinks by name among parsed documents (relative path -> mapping), or every problem."""
     problems: list[Problem] = []
     entries: dict[str, SinkEntry] = {}
-    for file in sorted(name for name in files if name.startswith(f"{FOLDER}/")):
-        document = parse_document(file, files[file])
-        if isinstance(document, Problem):
-            problems.append(document)
-            continue
-        section = Section(file, document, problems)
+    for file in sorted(name for name in documents if name.startswith(f"{FOLDER}/")):
+        section = Section(file, documents[file], problems)
         entry = _entry(section)
         section.close()
         if entry.name in entries:

@@ -4,6 +4,7 @@ Pure: texts and facts in, a `Decision` out, the same one every time. It must nev
 MCP messages beyond the names of methods, or a way to allow something without a policy that says so.
 """
 
+from tallystick.policy import console
 from tallystick.policy.bundle import PolicyBundle
 from tallystick.policy.compile import compile_policies
 from tallystick.policy.decide import Slice, decide
@@ -18,5 +19,6 @@ __all__ = [
     "ToolFacts",
     "ToolsetFacts",
     "compile_policies",
+    "console",
     "decide",
 ]

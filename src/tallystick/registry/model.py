@@ -1,10 +1,11 @@
 """The nouns of the registry, as frozen values."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Literal
 
+from tallystick.registry.toolset import Conflicts, Overrides, Selection
 from tallystick.settings import Problem
 from tallystick.terms import Digest, ServerId, TenantId, ToolId
 
@@ -124,8 +125,8 @@ class Provider:
 class SecurityReview:
     """When a server's security was last looked at and when it is next."""
 
-    date: date | None = None
-    next: date | None = None
+    date: datetime.date | None = None
+    next: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,8 @@ class ServerAbout:
 class ToolAbout:
     """What its owner says of a tool. `unknown` names the fields that nobody has filled in, `operation` and `risk` too.
 
-    `sources` and `sinks` are labels: what its results may carry, and where its arguments may go. `arguments` are the
-    rules that tighten its schema, by argument. An unknown reversibility is the worst.
+    `sources` and `sinks` are labels: what its results may carry, and where its arguments may go. `rules` tighten its
+    schema. An unknown reversibility is the worst.
     """
 
     data_scope: str = ""
@@ -171,7 +172,7 @@ class ToolAbout:
     sources: tuple[str, ...] = ()
     sinks: tuple[str, ...] = ()
     reversibility: Reversibility = "R4"
-    arguments: Mapping[str, object] = field(default_factory=dict[str, object])
+    rules: Mapping[str, object] = field(default_factory=dict[str, object])
     unknown: frozenset[str] = frozenset()
 
 
@@ -225,20 +226,34 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Part of a toolset: all known tools of a server (`tools` None) or the named ones."""
+    """Part of a toolset: all known tools of a server (`tools` None) or the named ones.
+
+    Prompts and resources are chosen by patterns of their names and URIs; without any, none is offered.
+    """
 
     server: ServerId
     tools: tuple[ToolId, ...] | None
+    prompts: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Toolset:
-    """A virtual MCP server over the tools of several servers of one tenant."""
+    """A virtual MCP server over the tools, prompts and resources of several servers of one tenant.
+
+    It offers what `members` and `include` choose, without what `exclude` names. `audience` None: open to its tenant.
+    """
 
     name: str
     tenant: TenantId
     title: str
     members: tuple[Member, ...]
+    include: tuple[Selection, ...] = ()
+    exclude: tuple[Selection, ...] = ()
+    conflicts: Conflicts = "prefix"
+    priority: tuple[ServerId, ...] = ()
+    overrides: Overrides = field(default_factory=Overrides)
+    audience: "Audience | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +267,11 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What a server said when it was approved: its answer per era and its tool definitions.
+    """What a server said when it was approved: its answer per era, and its definitions.
 
-    `quarantined` holds what has differed since, by tool; under `*` stands the whole server. `prompts` and
-    `resource_templates` are None in a pin that was written before they were pinned, so they are not compared.
+    `quarantined` holds what has differed since, by tool; under `*` stands the whole server. `prompts` (by name),
+    `resource_templates` (by template) and `variants` (what it says otherwise in another era, by era) are None where
+    they were never pinned, so they are not compared.
     """
 
     server: ServerId
@@ -263,8 +279,9 @@ class Pin:
     eras: Mapping[str, Mapping[str, object]]
     tools: Mapping[ToolId, Mapping[str, object]]
     quarantined: Mapping[str, Quarantine] = field(default_factory=dict[str, Quarantine])
-    prompts: tuple[Mapping[str, object], ...] | None = None
-    resource_templates: tuple[Mapping[str, object], ...] | None = None
+    prompts: Mapping[str, Mapping[str, object]] | None = None
+    resource_templates: Mapping[str, Mapping[str, object]] | None = None
+    variants: Mapping[str, Mapping[str, object]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

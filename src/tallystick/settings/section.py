@@ -65,6 +65,10 @@ class Section:
         self._known.add(key)
         return self._mapping.get(key) is not None
 
+    def holds_text(self, key: str) -> bool:
+        """Return whether a text stands at `key`, where a mapping may stand too."""
+        return isinstance(self._mapping.get(key), str)
+
     def text(self, key: str, default: str | None = None, pattern: str | None = None) -> str:
         """Return a string; `default` None: the key is required; `pattern`: a regular expression for all of it."""
         value = self._take(key, default)

@@ -1,10 +1,11 @@
 """One immutable, digested value that holds everything the data path needs to know, and the place where it is swapped.
 
-Compiled from the bytes of a configuration: all or nothing. It must never contain I/O, and nothing in it may change
-after it was built.
+Compiled from documents, of files or of the control database: all or nothing. It must never contain I/O, and nothing in
+it may change after it was built.
 """
 
-from tallystick.snapshot.compile import compile_snapshot
+from tallystick.snapshot.compile import Compiler, compile_snapshot
+from tallystick.snapshot.document import Document, read_documents
 from tallystick.snapshot.holder import Holder
 from tallystick.snapshot.model import Route, RoutedTool, Snapshot
 from tallystick.snapshot.reason import LONGEST as LONGEST_REASON
@@ -13,6 +14,8 @@ from tallystick.snapshot.resolve import find_route, resolve
 
 __all__ = [
     "LONGEST_REASON",
+    "Compiler",
+    "Document",
     "Holder",
     "Route",
     "RoutedTool",
@@ -20,5 +23,6 @@ __all__ = [
     "compile_snapshot",
     "find_route",
     "fits_reason",
+    "read_documents",
     "resolve",
 ]

@@ -1,36 +1,61 @@
 """Bytes of a configuration to a snapshot: parse, register, publish, compile policies and schemas. All or nothing."""
 
 from collections.abc import Mapping
-from hashlib import sha256
+from threading import Lock
 from typing import NamedTuple
 
 from tallystick import export, guard, policy, registry, toolsets
-from tallystick.settings import Problem, parse_document
+from tallystick.settings import Problem
+from tallystick.snapshot.document import Document, is_policy, read_documents, state_digest
 from tallystick.snapshot.model import Route, RoutedTool, Snapshot
 from tallystick.snapshot.reason import with_reason
-from tallystick.terms import Digest, ServerId, ToolId
+from tallystick.terms import ServerId, ToolId
 from tallystick.wire import MODERN, envelope
 
-PROCESS_FILE = "tally.yaml"
-"""Process settings: read once at the start, so no part of a snapshot."""
-POLICIES = ".cedar"
 _ToolKey = tuple[ServerId, ToolId]
 
 
 def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
     """Return the snapshot of `files` (relative path -> content), or every problem of the first stage that has any."""
-    files = {name: raw for name, raw in files.items() if name != PROCESS_FILE}
-    documents, sources = _documents(files), _sources(files)
-    problems = [entry for entry in (*documents.values(), *sources.values()) if isinstance(entry, Problem)]
-    if problems:
-        return tuple(problems)
-    known = _registered(files, {name: entry for name, entry in documents.items() if not isinstance(entry, Problem)})
+    documents = read_documents(files)
+    return documents if isinstance(documents, tuple) else Compiler().compile(documents)
+
+
+class Compiler:
+    """Compiles one state after another; what did not change since the last ones is not done again.
+
+    Safe to use from several threads at once; they take turns.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet: the first compilation does everything."""
+        self._turn = Lock()
+
+    def compile(self, documents: Mapping[str, Document]) -> Snapshot | tuple[Problem, ...]:
+        """Return the snapshot of `documents` (by name), or every problem of the first stage that has any.
+
+        The same documents as last time give the same snapshot, the very object.
+        """
+        with self._turn:
+            return _compile(documents)
+
+
+def _compile(documents: Mapping[str, Document]) -> Snapshot | tuple[Problem, ...]:
+    ordered = [documents[name] for name in sorted(documents)]
+    astray = tuple(
+        Problem(document.name, "", "a policy outside of policies/ is not read", "move it to policies/")
+        for document in ordered
+        if is_policy(document.name) and not document.name.startswith("policies/")
+    )
+    if astray:
+        return astray
+    known = _registered({entry.name: entry.content for entry in ordered if not isinstance(entry.content, str)})
     if isinstance(known, tuple):
         return known
     published = toolsets.publish(known)
     if isinstance(published, tuple):
         return published
-    texts = {name: entry for name, entry in sources.items() if isinstance(entry, str)}
+    texts = {entry.name: entry.content for entry in ordered if isinstance(entry.content, str)}
     bundle = policy.compile_policies(texts, facts(known))
     if isinstance(bundle, tuple):
         return bundle
@@ -38,15 +63,13 @@ def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ..
     sound = {key: entry for key, entry in judged.items() if isinstance(entry, _Sound)}
     routes = {key: _route(entry, known, bundle, sound) for key, entry in published.items()}
     left_out = tuple(entry for entry in judged.values() if isinstance(entry, Problem))
-    return Snapshot(_digest(files), known, bundle, routes, known.notices + left_out)
+    return Snapshot(state_digest(ordered), known, bundle, routes, known.notices + left_out)
 
 
-def _registered(
-    files: Mapping[str, bytes], documents: Mapping[str, Mapping[str, object]]
-) -> registry.Registry | tuple[Problem, ...]:
+def _registered(documents: Mapping[str, Mapping[str, object]]) -> registry.Registry | tuple[Problem, ...]:
     """Return the registry, or every problem with it or with the sinks, which live apart from it."""
     folder = f"{export.FOLDER}/"
-    sinks = export.read_sinks(files)
+    sinks = export.parse_sinks(documents)
     known = registry.parse({name: entry for name, entry in documents.items() if not name.startswith(folder)})
     if isinstance(known, tuple) or isinstance(sinks, tuple):
         return (known if isinstance(known, tuple) else ()) + (sinks if isinstance(sinks, tuple) else ())
@@ -79,23 +102,6 @@ def facts(known: registry.Registry) -> policy.Facts:
             for tool in server.tools.values()
         ),
     )
-
-
-def _documents(files: Mapping[str, bytes]) -> dict[str, dict[str, object] | Problem]:
-    return {name: parse_document(name, raw) for name, raw in sorted(files.items()) if not name.endswith(POLICIES)}
-
-
-def _sources(files: Mapping[str, bytes]) -> dict[str, str | Problem]:
-    return {name: _source(name, raw) for name, raw in sorted(files.items()) if name.endswith(POLICIES)}
-
-
-def _source(name: str, raw: bytes) -> str | Problem:
-    if not name.startswith("policies/"):
-        return Problem(name, "", "a policy outside of policies/ is not read", "move it to policies/")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return Problem(name, "", f"is not UTF-8 (byte {error.start})", "save it as UTF-8")
 
 
 def _input_schema(tool: registry.Tool) -> Mapping[str, object]:
@@ -185,8 +191,3 @@ def _eras(entry: toolsets.Publication, known: registry.Registry) -> Mapping[str,
         return pin.eras if pin else {}
     is_pinned = any(member.server in known.pins for member in known.toolsets[entry.name].members)
     return {MODERN: {"capabilities": {"tools": {}}}} if is_pinned else {}
-
-
-def _digest(files: Mapping[str, bytes]) -> Digest:
-    lines = "".join(f"{sha256(raw).hexdigest()}  {name}\n" for name, raw in sorted(files.items()))
-    return Digest("sha256:" + sha256(lines.encode()).hexdigest())

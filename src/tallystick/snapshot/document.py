@@ -6,7 +6,7 @@ in UTF-8 with the name filled in, Cedar text as it is. So `sha256sum` over an ex
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple, TypeGuard
+from typing import Final, NamedTuple
 
 from tallystick import audit
 from tallystick.settings import Problem, parse_document
@@ -34,8 +34,8 @@ class Document(NamedTuple):
     def of(cls, name: str, content: Mapping[str, object] | str) -> "Document | Problem":
         """Return the document, or why it has no canonical form (an integer beyond 2^53, text that is no Unicode)."""
         raw = _canonical(name, content)
-        if isinstance(raw, Refusal):
-            what = f"has no canonical form ({raw.detail})"
+        if isinstance(raw, str):
+            what = f"has no canonical form ({raw})"
             return Problem(name, "", what, "use integers within 2^53 and valid Unicode")
         return cls(name, content, sha256(raw).hexdigest())
 
@@ -70,11 +70,6 @@ def is_policy(name: str) -> bool:
     return name.endswith(POLICIES)
 
 
-def is_text(content: Mapping[str, object] | str) -> TypeGuard[str]:
-    """Tell whether a document's content is Cedar text."""
-    return isinstance(content, str)
-
-
 def _read(name: str, raw: bytes) -> Document | Problem:
     if not is_policy(name):
         content = parse_document(name, raw)
@@ -85,15 +80,17 @@ def _read(name: str, raw: bytes) -> Document | Problem:
         return Problem(name, "", f"is not UTF-8 (byte {error.start})", "save it as UTF-8")
 
 
-def _canonical(name: str, content: Mapping[str, object] | str) -> bytes | Refusal:
+def _canonical(name: str, content: Mapping[str, object] | str) -> bytes | str:
+    """Return the canonical bytes, or why there are none."""
     if isinstance(content, str):
         try:
             return content.encode()
         except UnicodeEncodeError as error:
-            return Refusal("invalid", (), "", detail=str(error))
+            return str(error)
     folder, _, rest = name.partition("/")
     whole = {_NAMED_BY.get(folder, "name"): rest.rpartition(".")[0], **content}
     # A server that says nothing is approved; saying so must not make it another document.
     if folder == "servers" and whole.get("state") == _USUAL_STATE:
         del whole["state"]
-    return audit.leaf.canonical(whole)
+    raw = audit.leaf.canonical(whole)
+    return raw.detail if isinstance(raw, Refusal) else raw

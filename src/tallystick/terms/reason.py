@@ -73,5 +73,12 @@ class Reason(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     ROLE_MISSING = "role_missing"
     NOT_OFFERED = "not_offered"
+    # webhooks
+    HOOK_UNSIGNED = "hook_unsigned"
+    HOOK_STALE = "hook_stale"
+    HOOK_REPLAYED = "hook_replayed"
+    HOOK_STRANGE = "hook_strange"
+    HOOK_ACCOUNT_UNKNOWN = "hook_account_unknown"
+    HOOK_TICKET_UNKNOWN = "hook_ticket_unknown"
     # anything we did not foresee
     INTERNAL = "internal"

@@ -1,8 +1,25 @@
-"""Virtual servers: which tools a route offers and under which names.
+"""Virtual servers: which tools, prompts and resources a route offers, under which names, to whom, and how much of it.
 
-Pure. It must never contain a decision about a caller (that is `policy`) or a server's address.
+Pure. It must never contain a decision about what a caller may do (that is `policy`: a toolset only says who finds it)
+or a server's address.
 """
 
-from tallystick.toolsets.publish import Publication, PublishedTool, publish
+from tallystick.toolsets.entrance import Admitted, Entrance
+from tallystick.toolsets.model import Publication, PublishedPrompt, PublishedTool
+from tallystick.toolsets.publish import publish, publish_server, publish_toolset
+from tallystick.toolsets.resources import Resources
+from tallystick.toolsets.trim import trim_result, trim_task
 
-__all__ = ["Publication", "PublishedTool", "publish"]
+__all__ = [
+    "Admitted",
+    "Entrance",
+    "Publication",
+    "PublishedPrompt",
+    "PublishedTool",
+    "Resources",
+    "publish",
+    "publish_server",
+    "publish_toolset",
+    "trim_result",
+    "trim_task",
+]

@@ -23,8 +23,8 @@ from tallystick.gateway.upstream import Connector, Fetcher, HttpTransport, Stdio
 from tallystick.gateway.upstream.stdio import supervision
 from tallystick.guard import Bulkhead, Flood
 from tallystick.identity import Algorithm, Authenticator, Limits, TrustedIssuer
-from tallystick.registry import HttpTransport as HttpEntry
-from tallystick.registry import IssuerEntry, Pin, Server
+from tallystick.registry.model import HttpTransport as HttpEntry
+from tallystick.registry.model import IssuerEntry, Pin, Server
 from tallystick.runtime import Capped
 from tallystick.settings import Problem, Settings
 from tallystick.snapshot import Holder, Snapshot, compile_snapshot

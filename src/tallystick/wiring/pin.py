@@ -12,7 +12,8 @@ from tallystick.gateway import Outbound, Upstream
 from tallystick.gateway.bridge import Alone, Park, drawn
 from tallystick.gateway.upstream.opening import SERVED
 from tallystick.gateway.upstream.stdio import supervision
-from tallystick.registry import Registry, Server, digest_definition, parse
+from tallystick.registry import Registry, Server, parse
+from tallystick.registry.digest import digest_definition
 from tallystick.terms import Refusal, ServerId, TallyError
 from tallystick.wire import ERAS, MODERN, Era, Reply
 from tallystick.wiring.compose import clock, upstream_of

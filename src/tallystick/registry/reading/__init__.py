@@ -4,7 +4,7 @@ Reading one document needs nothing but that document (a server's also its pin), 
 again. Never in here: I/O, or what a toolset publishes.
 """
 
-from tallystick.registry.reading.join import join, parse
+from tallystick.registry.reading.join import Parser, join, parse
 from tallystick.registry.reading.read import FOLDERS, Entry, Read, read
 
-__all__ = ["FOLDERS", "Entry", "Read", "join", "parse", "read"]
+__all__ = ["FOLDERS", "Entry", "Parser", "Read", "join", "parse", "read"]

@@ -1,90 +1,134 @@
-"""Documents to a `Registry`: reads each folder, then checks what refers to what. Collects every problem."""
+"""What was read to a `Registry`: checks what refers to what. Collects every problem."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from tallystick.registry.model import Pin, Registry, Server, Tenant, Toolset
-from tallystick.registry.parse_pin import parse_pin
-from tallystick.registry.parse_server import parse_server
-from tallystick.registry.parse_small import NAME, parse_issuer, parse_tenant, parse_toolset
-from tallystick.settings import Problem, Section
+from tallystick.registry.model import (
+    Agent,
+    Grant,
+    IssuerEntry,
+    Pin,
+    Registry,
+    Role,
+    Server,
+    Tenant,
+    Toolset,
+    Webhook,
+)
+from tallystick.registry.reading.read import Read, read
+from tallystick.settings import Problem
 from tallystick.terms import ServerId, TenantId
 
 _Entry = TypeVar("_Entry")
-FOLDERS = ("tenants", "issuers", "servers", "toolsets", "pins")
+
+
+class Parser:
+    """Parses again and again, and reads only what has changed: an entry of an unchanged document stays the same object.
+
+    Not for two threads at once.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self._kept: dict[str, tuple[tuple[str, str], Read]] = {}
+
+    def parse(
+        self, documents: Mapping[str, Mapping[str, object]], digests: Mapping[str, str]
+    ) -> Registry | tuple[Problem, ...]:
+        """Return the registry of `documents` (relative path -> parsed mapping), or every problem found.
+
+        `digests` tells by path whether a document is the one of before. A server is read again with its pin. Each file
+        belongs to a folder of its kind, one entry each, named like the entry.
+        """
+        kept: dict[str, tuple[tuple[str, str], Read]] = {}
+        pins: dict[str, str] = {}
+        for file in sorted(documents, key=lambda file: (file.startswith("servers/"), file)):
+            pinned = pins.get(_name(file), "") if file.startswith("servers/") else ""
+            mark = digests[file], digests.get(pinned, "")
+            known = self._kept.get(file)
+            if known is None or known[0] != mark:
+                pin = kept[pinned][1].entry if pinned else None
+                known = mark, read(file, documents[file], pin if isinstance(pin, Pin) else None)
+            kept[file] = known
+            if isinstance(known[1].entry, Pin):
+                pins[_name(file)] = file
+        self._kept = kept
+        return join(one for _, one in kept.values())
 
 
 def parse(documents: Mapping[str, Mapping[str, object]]) -> Registry | tuple[Problem, ...]:
-    """Return the registry of `documents` (relative path -> parsed mapping), or every problem found.
+    """Return the registry of `documents` (relative path -> parsed mapping), or every problem found, once."""
+    return Parser().parse(documents, dict.fromkeys(documents, ""))
 
-    Files belong to the folders tenants/, issuers/, servers/, toolsets/ and pins/, one entry each, named like the entry.
-    """
-    notices: list[Problem] = []
-    problems = [
-        Problem.unknown((file, ""), "folder", file.rpartition("/")[0] or ".", FOLDERS)
-        for file in documents
-        if file.partition("/")[0] not in FOLDERS or file.count("/") != 1
-    ]
-    tenants = _read(documents, "tenants", parse_tenant, problems)
-    pins = _read(documents, "pins", parse_pin, problems)
 
-    def read_server(section: Section) -> Server:
-        return parse_server(section, pins.get(section.stem), notices)
-
+def join(reads: Iterable[Read]) -> Registry | tuple[Problem, ...]:
+    """Return the registry of everything that was read, or the problems of all documents and of their references."""
+    found = sorted(reads, key=lambda one: one.file)
+    problems = [problem for one in found for problem in one.problems]
+    problems.extend(_twice(found))
     registry = Registry(
-        tenants={TenantId(name): tenant for name, tenant in tenants.items()},
-        issuers=_read(documents, "issuers", parse_issuer, problems),
-        servers={ServerId(name): server for name, server in _read(documents, "servers", read_server, problems).items()},
-        toolsets=_read(documents, "toolsets", parse_toolset, problems),
-        pins={ServerId(name): pin for name, pin in pins.items()},
-        notices=tuple(notices),
+        tenants={TenantId(name): tenant for name, tenant in _of(found, Tenant).items()},
+        issuers=_of(found, IssuerEntry),
+        servers={ServerId(name): server for name, server in _of(found, Server).items()},
+        toolsets=_of(found, Toolset),
+        pins={ServerId(name): pin for name, pin in _of(found, Pin).items()},
+        notices=tuple(notice for one in found for notice in one.notices),
+        grants=_of(found, Grant),
+        agents=_of(found, Agent),
+        roles=_of(found, Role),
+        webhooks=_of(found, Webhook),
     )
-    problems.extend(_dangling(registry, documents))
+    problems.extend(_dangling(registry, {one.file.rpartition(".")[0]: one.file for one in found}))
     return tuple(problems) or registry
 
 
-def _read(
-    documents: Mapping[str, Mapping[str, object]],
-    folder: str,
-    read: Callable[[Section], _Entry],
-    problems: list[Problem],
-) -> dict[str, _Entry]:
-    entries: dict[str, _Entry] = {}
-    for file in sorted(documents):
-        if not file.startswith(folder + "/"):
-            continue
-        section = Section(file, documents[file], problems)
-        name, key = section.stem, "server" if folder == "pins" else "name"
-        written = section.text(key, name, pattern=NAME)
-        if written != name:
-            section.fault(key, f'says "{written}" in a file called "{name}"', "give both the same name")
-        if name in entries:
-            section.fault("", f'a second file describes "{name}"', "keep one of them")
-        entries[name] = read(section)
-        section.close()
-    return entries
+def _name(file: str) -> str:
+    return file.rpartition("/")[2].rpartition(".")[0]
 
 
-def _dangling(registry: Registry, documents: Mapping[str, Mapping[str, object]]) -> Iterator[Problem]:
-    paths = {file.rpartition(".")[0]: file for file in documents}
+def _of(found: Iterable[Read], kind: type[_Entry]) -> dict[str, _Entry]:
+    return {_name(one.file): one.entry for one in found if isinstance(one.entry, kind)}
+
+
+def _twice(found: Iterable[Read]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for one in found:
+        place = one.file.rpartition(".")[0]
+        if place in seen and one.entry is not None:
+            yield Problem(one.file, "", f'a second file describes "{_name(one.file)}"', "keep one of them")
+        seen.add(place)
+
+
+def _dangling(registry: Registry, files: Mapping[str, str]) -> Iterator[Problem]:
     for tenant in registry.tenants.values():
-        yield from _bad_parent(registry, tenant, paths)
-    tenanted: list[tuple[str, TenantId | None]] = [
-        *((f"issuers/{issuer.name}", issuer.tenant) for issuer in registry.issuers.values()),
-        *((f"servers/{server.name}", server.tenant) for server in registry.servers.values()),
-        *((f"toolsets/{toolset.name}", toolset.tenant) for toolset in registry.toolsets.values()),
-    ]
-    for path, name in tenanted:
+        yield from _bad_parent(registry, tenant, files)
+    for place, name in _tenanted(registry):
         if name and name not in registry.tenants:
-            yield Problem.unknown((paths[path], "tenant"), "tenant", name, registry.tenants)
-    for toolset in registry.toolsets.values():
-        yield from _bad_members(registry, toolset, paths[f"toolsets/{toolset.name}"])
+            yield Problem.unknown((files[place], "tenant"), "tenant", name, registry.tenants)
     for pin in registry.pins.values():
-        yield from _bad_pin(registry, pin, paths)
+        if pin.server not in registry.servers:
+            yield Problem.unknown((files[f"pins/{pin.server}"], "server"), "server", pin.server, registry.servers)
 
 
-def _bad_parent(registry: Registry, tenant: Tenant, paths: Mapping[str, str]) -> Iterator[Problem]:
-    file, seen, parent = paths[f"tenants/{tenant.name}"], {tenant.name}, tenant.parent
+def _tenanted(registry: Registry) -> Iterator[tuple[str, TenantId | None]]:
+    folders = {
+        "issuers": registry.issuers,
+        "servers": registry.servers,
+        "toolsets": registry.toolsets,
+        "grants": registry.grants,
+        "agents": registry.agents,
+        "roles": registry.roles,
+        "webhooks": registry.webhooks,
+    }
+    for folder, entries in folders.items():
+        for name, entry in entries.items():
+            yield f"{folder}/{name}", entry.tenant
+
+
+def _bad_parent(registry: Registry, tenant: Tenant, files: Mapping[str, str]) -> Iterator[Problem]:
+    file, seen, parent = files[f"tenants/{tenant.name}"], {tenant.name}, tenant.parent
     if parent is not None and parent not in registry.tenants:
         yield Problem.unknown((file, "parent"), "tenant", parent, registry.tenants)
     while parent is not None and parent in registry.tenants:
@@ -93,24 +137,3 @@ def _bad_parent(registry: Registry, tenant: Tenant, paths: Mapping[str, str]) ->
             return
         seen.add(parent)
         parent = registry.tenants[parent].parent
-
-
-def _bad_members(registry: Registry, toolset: Toolset, file: str) -> Iterator[Problem]:
-    for index, member in enumerate(toolset.members):
-        field = f"members[{index}]"
-        server = registry.servers.get(member.server)
-        if server is None:
-            yield Problem.unknown((file, f"{field}.server"), "server", member.server, registry.servers)
-            continue
-        # INVARIANT: a toolset never crosses a tenant border; whoever may enter it may know every server in it.
-        if server.tenant != toolset.tenant:
-            what = f'server "{server.name}" belongs to tenant "{server.tenant}", the toolset to "{toolset.tenant}"'
-            yield Problem(file, f"{field}.server", what, "use servers of the toolset's own tenant")
-        for tool in member.tools or ():
-            if tool not in server.tools:
-                yield Problem.unknown((file, f"{field}.tools"), f"known tool of {server.name}", tool, server.tools)
-
-
-def _bad_pin(registry: Registry, pin: Pin, paths: Mapping[str, str]) -> Iterator[Problem]:
-    if pin.server not in registry.servers:
-        yield Problem.unknown((paths[f"pins/{pin.server}"], "server"), "server", pin.server, registry.servers)

@@ -23,8 +23,9 @@ def parse_pin(section: Section) -> Pin:
         eras=eras,
         tools=tools,
         quarantined={name: _quarantine(part) for name, part in section.sections("quarantined").items()},
-        prompts=_definitions(section, "prompts"),
-        resource_templates=_definitions(section, "resource_templates"),
+        prompts=_definitions(section, "prompts", "name"),
+        resource_templates=_definitions(section, "resource_templates", "uriTemplate"),
+        variants=_variants(section) if section.has("variants") else None,
     )
 
 
@@ -44,7 +45,15 @@ def _quarantine(section: Section) -> Quarantine:
     return found
 
 
-def _definitions(section: Section, key: str) -> tuple[Mapping[str, object], ...] | None:
+def _definitions(section: Section, key: str, name: str) -> Mapping[str, Mapping[str, object]] | None:
     if not section.has(key):
         return None
-    return tuple(part.whole() for part in section.listed(key))
+    parts = section.listed(key)
+    found = {part.text(name): part.whole() for part in parts}
+    if len(found) < len(parts):
+        section.fault(key, f"one {name} is pinned twice", "remove one of the two definitions")
+    return found
+
+
+def _variants(section: Section) -> Mapping[str, Mapping[str, object]]:
+    return {era: part.whole() for era, part in section.sections("variants").items()}

@@ -1,9 +1,9 @@
-"""Words and shapes that several kinds of document share: names, lists of words, dates, owners, whom something is for."""
+"""What several kinds of document share: names, lists of words, dates, owners, whom something is for."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from tallystick.registry.model import Audience, Owner
+from tallystick.registry.model import STATES, Audience, Owner, State
 from tallystick.settings import Section
 
 NAME = r"[a-z0-9][a-z0-9-]{0,62}"
@@ -45,7 +45,7 @@ def moment(section: Section, key: str) -> tuple[str, float] | None:
 
 def owner(section: Section, key: str = "owner") -> Owner:
     """Return who answers for something: one plain text (a person or a team), or person, team and legal entity."""
-    if section.has(key) and isinstance(section.whole_of(key), str):
+    if section.holds_text(key):
         return Owner(person=section.text(key))
     part = section.section(key)
     found = Owner(part.text("person", ""), part.text("team", ""), part.text("legal_entity", ""))
@@ -62,6 +62,11 @@ def audience(section: Section) -> Audience:
     return found
 
 
-def said(section: Section, fields: Mapping[str, object]) -> frozenset[str]:
+def state(section: Section) -> State:
+    """Return where something reviewed stands; what does not say is approved, as every file always was."""
+    return section.choice("state", STATES, "draft") if section.has("state") else "approved"
+
+
+def unsaid(fields: Mapping[str, object]) -> frozenset[str]:
     """Return the names among `fields` whose value says nothing."""
     return frozenset(name for name, value in fields.items() if not value)

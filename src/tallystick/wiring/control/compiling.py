@@ -1,0 +1,27 @@
+"""One compiler per process: what control state is judged by and what the gateway serves come from the same one."""
+
+from collections.abc import Mapping
+from threading import Lock
+
+from tallystick.settings import Problem
+from tallystick.snapshot import Compiler, Document, Snapshot
+
+
+class Compiling:
+    """Compiles control state together with what only this machine has (`local`: its sinks). Safe between threads."""
+
+    def __init__(self) -> None:
+        """Start without local documents."""
+        self._compiler = Compiler()
+        self._lock = Lock()
+        self.local: Mapping[str, Document] = {}
+
+    def compile(self, documents: Mapping[str, Document]) -> Snapshot | tuple[Problem, ...]:
+        """Return the snapshot, or every problem."""
+        with self._lock:
+            return self._compiler.compile({**documents, **self.local})
+
+    def judge(self, documents: Mapping[str, Document]) -> tuple[Problem, ...]:
+        """Return every problem of a candidate; none where it can be served."""
+        compiled = self.compile(documents)
+        return compiled if isinstance(compiled, tuple) else ()
