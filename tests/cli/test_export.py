@@ -135,12 +135,12 @@ def test_a_rotation_that_was_missed_is_trusted_only_when_told(log: Published) ->
 
 
 def test_events_of_a_log_are_printed_in_any_form(log: Published) -> None:
-    assert indices_of(run("export", log.directory, "--format", "leaf").stdout_bytes) == list(range(10))
-    some = run("export", log.directory, "--format", "leaf", "--from-index", 4, "--count", 3)
+    assert indices_of(run("audit", "events", log.directory, "--format", "leaf").stdout_bytes) == list(range(10))
+    some = run("audit", "events", log.directory, "--format", "leaf", "--from-index", 4, "--count", 3)
     assert indices_of(some.stdout_bytes) == [4, 5, 6]
-    events = [json.loads(line) for line in run("export", log.directory).stdout.splitlines()]
+    events = [json.loads(line) for line in run("audit", "events", log.directory).stdout.splitlines()]
     assert [event["metadata"]["sequence"] for event in events] == [1, 3, 5, 7, 9]
-    assert run("export", log.directory, "--format", "cef").stdout.startswith("CEF:0|Tallystick|")
-    failed = run("export", log.directory, "--format", "xml")
+    assert run("audit", "events", log.directory, "--format", "cef").stdout.startswith("CEF:0|Tallystick|")
+    failed = run("audit", "events", log.directory, "--format", "xml")
     assert isinstance(failed.exception, TallyError)
     assert failed.exception.message.startswith("there is no format xml; known: leaf, cef, ")

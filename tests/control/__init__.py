@@ -1,1 +1,1 @@
-"""Tests of the room control."""
+"""Control state: one conformance suite for both databases."""

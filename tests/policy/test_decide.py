@@ -295,4 +295,6 @@ def test_the_digest_follows_policies_and_facts() -> None:
 
 
 def test_every_slice_belongs_to_the_tenant_of_its_resource() -> None:
-    assert {part.tenant for part in compiled("").slices.values()} == {RETAIL}
+    bundle = compiled("")
+    parts = [bundle.tool(BANK, ToolId("pay")), bundle.method(BANK, "prompts/get"), bundle.connect_toolset("desk")]
+    assert {part.tenant for part in parts} == {RETAIL}

@@ -66,11 +66,11 @@ def test_methods_pass_through_only_at_the_route_of_one_server() -> None:
     assert routes["servers/bank"].method("tools/call") is None
 
 
-def test_the_digest_names_every_byte_but_the_process_settings() -> None:
+def test_the_digest_names_every_document_but_the_process_settings() -> None:
     digest = _snapshot({}).digest
     assert digest == _snapshot({"tally.yaml": b"gateway: {listen_port: 1}"}).digest
     assert digest == _reversed().digest
-    assert digest != _snapshot({"tenants/group.yaml": b"title: Group \n"}).digest
+    assert digest != _snapshot({"tenants/group.yaml": b"title: Groups\n"}).digest
     assert digest != _snapshot({"tenants/other.yaml": b""}).digest
 
 
@@ -87,7 +87,6 @@ def _pin(schema: object) -> bytes:
 BROKEN: list[tuple[str, bytes, str]] = [
     ("servers/bank.yaml", b"a: [", "servers/bank.yaml: "),
     ("servers/bank.yaml", b"tenant: retial", 'did you mean "retail"?'),
-    ("toolsets/desk.yaml", b"tenant: retail\nmembers: [{server: clokc}]", 'did you mean "clock"?'),
     ("policies/desk.cedar", b"permit(", "policies/desk.cedar: is not Cedar"),
     ("policies/desk.cedar", b"\xff", "policies/desk.cedar: is not UTF-8"),
     ("desk.cedar", b"", "a policy outside of policies/ is not read; move it to policies/"),

@@ -1,12 +1,14 @@
 """The current snapshot is swapped whole or not at all, and without one everything is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from tallystick.snapshot import Holder, Route, RoutedTool, Snapshot, compile_snapshot
-from tallystick.terms import Reason, Refusal, TenantId
+from tallystick.terms import Caller, Reason, Refusal, TenantId
 from tests.snapshot.files import FILES
 
-RETAIL = TenantId("retail")
+ANN = Caller("ann", "person", TenantId("retail"), "https://idp.example", "desk", "a", 2e9)
 
 
 def _holder() -> Holder:
@@ -17,7 +19,7 @@ def _holder() -> Holder:
 
 def test_without_a_snapshot_every_route_is_refused() -> None:
     holder = Holder()
-    for answer in (holder.find_route("servers/bank", RETAIL), holder.resolve("servers/bank", "pay", RETAIL)):
+    for answer in (holder.find_route("servers/bank", ANN, 0.0), holder.resolve("servers/bank", "pay", ANN, 0.0)):
         assert isinstance(answer, Refusal)
         assert (answer.code, answer.reasons) == ("unavailable", (Reason.SNAPSHOT_MISSING,))
 
@@ -39,7 +41,7 @@ def test_a_broken_change_is_refused_and_the_old_snapshot_stays(name: str) -> Non
 def test_a_sound_change_is_current_at_once_and_calls_keep_the_one_they_began_with() -> None:
     holder = _holder()
     before = holder.current
-    tool = holder.resolve("servers/bank", "pay", RETAIL)
+    tool = holder.resolve("servers/bank", "pay", ANN, 0.0)
     fewer = FILES["servers/bank.yaml"].replace(b"  pay: {operation: write, risk: high}\n", b"")
     toolset = b"tenant: retail\nmembers: [{server: clock}]\n"
     changed = holder.accept(compile_snapshot({**FILES, "servers/bank.yaml": fewer, "toolsets/desk.yaml": toolset}))
@@ -47,13 +49,13 @@ def test_a_sound_change_is_current_at_once_and_calls_keep_the_one_they_began_wit
     assert holder.current is changed
     assert isinstance(tool, RoutedTool)
     assert tool.tool.id == "pay"
-    assert isinstance(holder.resolve("servers/bank", "pay", RETAIL), Refusal)
+    assert isinstance(holder.resolve("servers/bank", "pay", ANN, 0.0), Refusal)
     assert before is not None
     assert "pay" in before.routes["servers/bank"].tools
 
 
 def test_published_names_lead_to_the_servers_own_tool() -> None:
-    tool = _holder().resolve("toolsets/desk", "bank__pay", RETAIL)
+    tool = _holder().resolve("toolsets/desk", "bank__pay", ANN, 0.0)
     assert isinstance(tool, RoutedTool)
     assert (tool.server.name, tool.tool.id, tool.name) == ("bank", "pay", "bank__pay")
 
@@ -63,18 +65,18 @@ def test_published_names_lead_to_the_servers_own_tool() -> None:
 )
 def test_a_hidden_tool_is_answered_like_one_that_does_not_exist(route: str, name: str) -> None:
     holder = _holder()
-    hidden = holder.resolve(route, name, RETAIL)
+    hidden = holder.resolve(route, name, ANN, 0.0)
     assert isinstance(hidden, Refusal)
     assert (hidden.code, hidden.reasons) == ("not_found", (Reason.TOOL_UNKNOWN,))
-    assert hidden == holder.resolve(route, "no-such-tool", RETAIL)
+    assert hidden == holder.resolve(route, "no-such-tool", ANN, 0.0)
 
 
 def test_the_route_of_another_tenant_is_answered_like_one_that_does_not_exist() -> None:
     holder = _holder()
-    foreign = holder.find_route("servers/bank", TenantId("group"))
-    unknown = holder.find_route("servers/none", RETAIL)
+    foreign = holder.find_route("servers/bank", replace(ANN, tenant=TenantId("group")), 0.0)
+    unknown = holder.find_route("servers/none", ANN, 0.0)
     assert isinstance(foreign, Refusal)
     assert isinstance(unknown, Refusal)
     assert foreign.reasons == unknown.reasons == (Reason.ROUTE_UNKNOWN,)
     assert foreign.public_text == unknown.public_text
-    assert isinstance(holder.find_route("servers/bank", RETAIL), Route)
+    assert isinstance(holder.find_route("servers/bank", ANN, 0.0), Route)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from tallystick.registry import HttpTransport, Limits, Registry, Server, Tool, Toolset
-from tallystick.registry.model import Member
+from tallystick.registry import Registry, Server, Tool, Toolset
+from tallystick.registry.model import HttpTransport, Limits, Member
 from tallystick.terms import Digest, ServerId, TenantId, ToolId
 from tallystick.toolsets import Publication, publish
 

@@ -107,7 +107,7 @@ async def test_a_server_is_pinned_in_each_era_that_it_speaks(
 async def test_a_refused_version_is_asked_once_more_and_before_another_era(tmp_path: Path) -> None:
     async with _pinned(Odd([[MODERN], DISCOVERED]), tmp_path) as (server, _):
         methods = [str(asked.message["method"]) for asked in server.asked if asked.body]
-        assert methods == ["server/discover", "server/discover", "initialize", "tools/list"]
+        assert methods == ["server/discover", "server/discover", "tools/list", "initialize"]
         for asked in server.calls("server/discover"):
             assert asked.header("mcp-protocol-version") == MODERN
 

@@ -3,71 +3,17 @@
 The Protocols are as narrow as what is used here, so that each may be absent or stand elsewhere.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from starlette.types import ASGIApp
 
-from tallystick.control import entries, model
+from tallystick.control import Control, model
 from tallystick.guard import Flood
-from tallystick.identity import Authenticator
+from tallystick.identity import Authenticator, TrustedIssuer
 from tallystick.snapshot import Snapshot
 from tallystick.terms import Clock, Refusal, TenantId
-
-
-class ControlState(Protocol):
-    """Control state as the console uses it. Every method blocks, and may raise TallyError("unavailable")."""
-
-    def head(self) -> int:
-        """Return the newest revision."""
-        ...
-
-    def published(self) -> int:
-        """Return the newest revision that is wholly on record."""
-        ...
-
-    def get(self, key: model.Key, revision: int | None = None) -> model.Resource | None:
-        """Return one resource."""
-        ...
-
-    def all(self, revision: int | None = None) -> Mapping[model.Key, model.Resource]:
-        """Return everything."""
-        ...
-
-    def page(self, kind: model.Kind, where: entries.Where, after: str | None, limit: int) -> model.Page:
-        """Return some resources of a kind, in order of name."""
-        ...
-
-    def commit(
-        self, changes: tuple[model.Change, ...], actor: model.Actor, why: str = ""
-    ) -> model.Committed | model.Refused:
-        """Make changes, all or none."""
-        ...
-
-    def plan(self, changes: tuple[model.Change, ...], actor: model.Actor) -> model.Committed | model.Refused:
-        """Return what committing them would answer."""
-        ...
-
-    def history(self, key: model.Key | None = None, after: int = 0, limit: int = 100) -> tuple[entries.Entry, ...]:
-        """Return what was changed after a revision, oldest first."""
-        ...
-
-    def reviews(self, key: model.Key) -> tuple[entries.Review, ...]:
-        """Return the steps of a resource, oldest first."""
-        ...
-
-    def wait(self, after: int, seconds: float) -> int:
-        """Return the newest revision in force, once it is greater than `after` or the time is over."""
-        ...
-
-    def idempotent(self, name: str, actor: str, digest: str) -> entries.Stored | entries.Mismatch | None:
-        """Return the answer that a request with this key got."""
-        ...
-
-    def remember(self, name: str, actor: str, digest: str, stored: entries.Stored) -> None:
-        """Keep the answer of a request with a key."""
-        ...
 
 
 class Definitions(Protocol):
@@ -79,11 +25,11 @@ class Definitions(Protocol):
 
 
 class Row(NamedTuple):
-    """One leaf that a search in the record found."""
+    """One leaf that a search in the record found; `number` is its index in the log of that year."""
 
     tenant: TenantId
     year: int
-    index: int
+    number: int
     leaf: Mapping[str, object]
 
 
@@ -129,12 +75,12 @@ class Hooks(Protocol):
 class ConsoleRooms:
     """Everything that the console works with.
 
-    `audiences` are the console's own (its public URL): a token for the gateway is none for it. `hosts` are the values of
-    Host that are served; empty on a unix socket. `operator` is set there: every request is that account's. `append`
+    `audiences` are the console's own (its public URL): a token for the gateway is none for it. `hosts` are the values
+    of Host that are served; empty on a unix socket. `operator` is set there: every request is that account's. `append`
     writes a leaf durably or raises `audit.Unwritable`; `recording` tells beforehand whether it would.
     """
 
-    control: ControlState
+    control: Control
     authenticator: Callable[[], Authenticator]
     snapshot: Callable[[], Snapshot | None]
     append: Callable[[TenantId, bytes], Awaitable[int]]
@@ -144,6 +90,7 @@ class ConsoleRooms:
     platform: TenantId
     audiences: frozenset[str]
     hosts: frozenset[str]
+    public_url: str = ""
     version: str = ""
     operator: str = ""
     publish_s: float = 10.0
@@ -153,3 +100,4 @@ class ConsoleRooms:
     archive: Archive | None = None
     hooks: Hooks | None = None
     catalog: ASGIApp | None = None
+    issuers: Callable[[], Sequence[TrustedIssuer]] = tuple

@@ -1,4 +1,4 @@
-"""What changes make of a state: versions, owners, steps and marks, one after the other, without writing anything. Pure."""
+"""What changes make of a state: versions, owners, steps and marks, one after the other. Pure, but for what it asks."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from tallystick.control.entries import Entry, Review
-from tallystick.control.gates import Facts, judge, standing
+from tallystick.control.lifecycle import Facts, judge, standing
 from tallystick.control.model import (
     DIRECTORY,
     FREE,
@@ -246,7 +246,7 @@ class _Work:
             text = f"{step.key} shows another definition than the one that was reviewed"
             return Conflict(step.key, "gate", text, pin.version, ("definition_changed",))
         rest = {name: part for name, part in pin.status.items() if name not in _DRIFT}
-        whole: dict[str, object] = {str(name): part for name, part in spec.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+        whole: dict[str, object] = {str(name): part for name, part in spec.items() if name != "server"}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
         self._set(replace(pin, spec=whole, status=rest))
         return None
 
@@ -315,6 +315,11 @@ class _Work:
             return _problem(put.key, "spec.value", f"has more than {LONGEST} bytes", "keep a reference instead")
         self.secrets[put.name] = raw
         return {"set": True}
+
+
+def tenants_of(change: Changed) -> frozenset[str]:
+    """Tenants that a change concerns, both where something moved; `EVERYWHERE` stands for the whole installation."""
+    return frozenset(str(each.tenant) for each in (change.before, change.after) if each is not None)
 
 
 def editors(past: Past) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Seal:
                 f'the secret "{name}" cannot be opened: it was sealed with another key, or changed. '
                 "Bring back the key of this installation, or set the secret anew"
             )
-            raise TallyError("unavailable", message) from error
+            raise TallyError(code="unavailable", message=message) from error
 
 
 def _bound(name: str) -> bytes:

@@ -12,7 +12,9 @@ from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing.held import HeldKind
 from tallystick.gateway.target import PAGED, subject_of
 from tallystick.gateway.tickets import Routed, ServerTarget, TaskTarget, ToolTarget
+from tallystick.registry.toolset import Trim
 from tallystick.terms import Refusal
+from tallystick.toolsets import trim_result, trim_task
 from tallystick.wire import Reply, encode
 
 _SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
@@ -27,10 +29,18 @@ def amend(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
         reply = _complete(reply)
     target = routed.target
     if isinstance(target, ToolTarget):
-        return reply if reply.result_type in ("", "complete") else _interim(rooms, routed, reply, target.routed.name)
+        if reply.result_type not in ("", "complete"):
+            return _interim(rooms, routed, reply, target.routed.name)
+        return reply if target.routed.trim is None else _trimmed(reply, target.routed.trim)
     if isinstance(target, TaskTarget):
-        return reply._replace(payload=_with(reply.payload, "taskId", target.told))
+        told, trim = _with(reply.payload, "taskId", target.told), target.routed.trim
+        return reply._replace(payload=told if trim is None else trim_task(told, trim))
     return _server(rooms, routed, reply) if isinstance(target, ServerTarget) else reply
+
+
+def _trimmed(reply: Reply, trim: Trim) -> Reply:
+    # Before the outcome is recorded: the record commits to what its caller was given, with the marker in it.
+    return reply._replace(payload=trim_result(reply.payload, trim, failed=reply.kind == "tool_error"))
 
 
 def _complete(reply: Reply) -> Reply:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tallystick import policy
+from tallystick.gateway.offers import list_offers
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.tickets import Local, Routed
 from tallystick.gateway.upstream import Client, Outbound
@@ -38,6 +39,9 @@ async def answer(rooms: Rooms, routed: Routed, target: Local, outbound: Outbound
             return _open(routed)
         case "list":
             return _list(rooms, routed)
+        case "prompts" | "resources" | "templates" as offer:
+            era = routed.identified.received.era
+            return _result(list_offers(rooms, routed.route, routed.identified.caller, era, offer), era)
         case "respond":
             return _response(routed)
         case "note":
@@ -60,10 +64,19 @@ def headers_of(rooms: Rooms, routed: Routed) -> tuple[tuple[bytes, bytes], ...]:
     return ((b"mcp-session-id", opened.encode()),)
 
 
-def listed(found: Route, caller: Caller, era: Era) -> list[RoutedTool]:
+def listed(rooms: Rooms, found: Route, caller: Caller, era: Era) -> list[RoutedTool]:
     """Return the tools of a route that a caller may see."""
+    admitted = found.admit(caller, rooms.clock())
+    if admitted is None:
+        return []
     # INVARIANT: what is listed is what may be called, by the same decision.
-    return [tool for tool in found.listing if policy.decide(tool.part, caller, None, era.version).effect == "allow"]
+    return [
+        tool
+        for tool in found.tools.values()
+        if rooms.holder.quarantined(tool.server.name, tool.tool.id) is None
+        and policy.decide(tool.part, caller, None, era.version).effect == "allow"
+        and (admitted.tools is None or tool.name in admitted.tools)
+    ]
 
 
 def _object(value: object) -> dict[str, object]:
@@ -96,7 +109,7 @@ def _capabilities(said: dict[str, object]) -> dict[str, object]:
 
 def _list(rooms: Rooms, routed: Routed) -> Reply:
     era, found = routed.identified.received.era, routed.route
-    tools = listed(found, routed.identified.caller, era)
+    tools = listed(rooms, found, routed.identified.caller, era)
     degraded = _degraded(rooms, tools)
     key = routed.snapshot.digest, found.key, era.sessions, tuple(degraded), tuple([tool.name for tool in tools])
     known = _lists.get(key)

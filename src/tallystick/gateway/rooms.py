@@ -8,6 +8,7 @@ from typing import Protocol
 from tallystick.audit import model
 from tallystick.gateway.client import Questions
 from tallystick.gateway.context import Recording
+from tallystick.gateway.definitions import Watch
 from tallystick.gateway.sealing import Keeper, Sessions
 from tallystick.gateway.upstream import Cancellation, Upstream
 from tallystick.guard import Bulkhead, Flood
@@ -58,6 +59,7 @@ class Rooms:
     keeper: Keeper
     bulkhead: Bulkhead
     streams: Streams
+    watch: Watch
     public_url: str
     platform: TenantId
     recording: Recording = field(default_factory=Recording)

@@ -8,9 +8,10 @@ from tallystick.gateway import context, local, streams
 from tallystick.gateway.amend import amend
 from tallystick.gateway.answer import INTERNAL, UNWRITABLE, aim, given, whose, why
 from tallystick.gateway.client import Side
+from tallystick.gateway.definitions import View
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing import Session, about, binding_of
-from tallystick.gateway.target import find
+from tallystick.gateway.target import PAGED, find
 from tallystick.gateway.tickets import (
     Answered,
     Authorized,
@@ -89,9 +90,9 @@ def route(rooms: Rooms, identified: Identified) -> Routed | Refusal:
     entered = _enter_session(rooms, identified)
     if isinstance(entered, Refusal):
         return entered
-    received, tenant = entered.received, entered.caller.tenant
+    received = entered.received
     snapshot = rooms.holder.current
-    found = rooms.holder.find_route(received.route, tenant)
+    found = rooms.holder.find_route(received.route, entered.caller, rooms.clock())
     if isinstance(found, Refusal) or snapshot is None:
         return found if isinstance(found, Refusal) else INTERNAL
     if not found.eras:
@@ -125,7 +126,7 @@ def authorize(rooms: Rooms, routed: Routed) -> Authorized | Refusal:
         # Somebody who may not call the tool at all learns that, and nothing about its arguments.
         decision = policy.decide(target.routed.part, caller, None if unfit else target.arguments, era)
         if decision.effect == "allow" and unfit is not None:
-            return unfit
+            return _held_back(rooms, target) or unfit
     elif isinstance(target, TaskTarget):
         # Whoever may still call the tool may see to what it began.
         decision = policy.decide(target.routed.part, caller, None, era)
@@ -137,23 +138,42 @@ def authorize(rooms: Rooms, routed: Routed) -> Authorized | Refusal:
         decision = policy.decide(part, caller, given, era)
     if decision.effect == "deny":
         return _denied(decision)
+    held = _held_back(rooms, target)
+    if held is not None:
+        return held
     admission = _admit(rooms, target, caller)
     return admission if isinstance(admission, Refusal) else Authorized(routed, decision, admission)
+
+
+def _held_back(rooms: Rooms, target: Target) -> Refusal | None:
+    """Return the refusal of what is in quarantine. Only who may call it learns that it is there at all."""
+    match target:
+        case ToolTarget() | TaskTarget():
+            return rooms.holder.withheld(target.routed.server.name, target.routed.tool.id)
+        case ServerTarget():
+            return rooms.holder.withheld(target.server.name, None)
+        case _:
+            return None
 
 
 def _unfit(received: Received, target: ToolTarget) -> Refusal | None:
     if target.reason is not None and not fits_reason(target.reason):
         said = f"`{target.routed.reason}` is a text of 1 to {LONGEST_REASON} characters: why you chose this tool."
         return Refusal("invalid", (Reason.ARGUMENTS_INVALID,), said)
+    if target.given is not None:
+        said = f"`{target.given}` is no argument here: this toolset has fixed it. Leave it out and call again."
+        return Refusal("invalid", (Reason.ARGUMENTS_INVALID,), said)
     unfit = check_arguments(target.routed.validator, target.arguments)
-    if unfit is None and received.era.mirrored and (target.routed.mirrored or received.headers.params):
-        return envelope.check_params(target.routed.mirrored, target.arguments, received.headers.params)
+    if unfit is None and received.era.mirrored and (target.routed.compared or received.headers.params):
+        return envelope.check_params(target.routed.compared, target.arguments, received.headers.params)
     return unfit
 
 
 def _part(routed: Routed) -> policy.Slice | None:
     method = routed.identified.received.message.method
-    asks_the_server = isinstance(routed.target, ServerTarget) or (
+    if isinstance(routed.target, ServerTarget):
+        return routed.route.bundle.method(routed.target.server.name, method)
+    asks_the_server = (
         isinstance(routed.target, StreamTarget) and routed.target.server is not None and method != local.STREAM
     )
     # The stream of a session opens to whoever may connect; what it carries is decided where it is opened.
@@ -202,10 +222,15 @@ def _has_to_explain(routed: Routed) -> bool:
 async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
     """6, audit: the intent is durable before anything is forwarded."""
     authorized = cleared.authorized
-    routed, now = authorized.routed, rooms.clock()
-    call_id = audit.leaf.call_id(now, os.urandom(10))
+    routed = authorized.routed
     if isinstance(routed.target, Local):
-        return Intended(cleared, call_id, None)
+        return Intended(cleared, audit.leaf.call_id(rooms.clock(), os.urandom(10)), None)
+    unasked = await _compare(rooms, routed)
+    held = _held_back(rooms, routed.target)
+    if held is not None:
+        return held
+    now = rooms.clock()
+    call_id = audit.leaf.call_id(now, os.urandom(10))
     identified = routed.identified
     unsent = rooms.unsent(identified.caller.tenant)
     if unsent is not None:
@@ -238,7 +263,27 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
         index = await rooms.recorder.append(intent.tenant, audit.encode(intent), capture)
     except audit.Unwritable as failure:
         return Refusal(UNWRITABLE.code, UNWRITABLE.reasons, UNWRITABLE.public_text, failure.message)
-    return Intended(cleared, call_id, index)
+    return Intended(cleared, call_id, index, unasked)
+
+
+_PASSED: Final = frozenset({"prompts/get", "resources/read", *PAGED})
+"""Requests besides tool calls that are held against what was approved."""
+
+
+async def _compare(rooms: Rooms, routed: Routed) -> Refusal | None:
+    """Have the server say again what it is, where this caller's view of it was not compared lately.
+
+    Returns why it did not; then the call is not sent either, and that is its outcome, as with a server that is down.
+    """
+    target = routed.target
+    if isinstance(target, ToolTarget):
+        server, risk = target.routed.server, target.routed.tool.risk
+    elif isinstance(target, ServerTarget) and routed.identified.received.message.method in _PASSED:
+        server, risk = target.server, "low"
+    else:
+        return None
+    view = _view(rooms, routed)
+    return None if rooms.watch.is_fresh(server, view, risk) else await rooms.watch.confirm(server, view)
 
 
 async def send(rooms: Rooms, intended: Intended) -> Answered:
@@ -252,6 +297,8 @@ async def send(rooms: Rooms, intended: Intended) -> Answered:
     if isinstance(target, StreamTarget):
         outbound = _outbound(rooms, routed, {})
         return Answered(intended, "success", await streams.follow(rooms, routed, target, outbound))
+    if intended.unasked is not None:
+        return Answered(intended, _status(intended.unasked), intended.unasked)
     received = routed.identified.received
     session, request_id = routed.identified.session, received.message.id
     key = (session.key, request_id) if session is not None and request_id is not None else None
@@ -284,14 +331,9 @@ async def _ask(rooms: Rooms, routed: Routed, target: ToolTarget | TaskTarget | S
 def _outbound(rooms: Rooms, routed: Routed, params: dict[str, object]) -> Outbound:
     identified = routed.identified
     received, session = identified.received, identified.session
-    session_id = received.headers.session
-    if session is not None and session_id is not None:
-        conversation, client = session.conversation, rooms.sessions.client_of(session_id)
-    else:
-        client = Client(*bridge.client_of(received.message.params))
-        conversation = _conversation(identified.caller.authority, client)
+    era, conversation, client = _view(rooms, routed)
     return Outbound(
-        received.era,
+        era,
         received.message.method,
         params,
         conversation,
@@ -302,6 +344,16 @@ def _outbound(rooms: Rooms, routed: Routed, params: dict[str, object]) -> Outbou
         received.cancellation,
         client,
     )
+
+
+def _view(rooms: Rooms, routed: Routed) -> View:
+    """Return whom the server takes its caller for."""
+    identified = routed.identified
+    received, session, session_id = identified.received, identified.session, identified.received.headers.session
+    if session is not None and session_id is not None:
+        return View(received.era, session.conversation, rooms.sessions.client_of(session_id))
+    client = Client(*bridge.client_of(received.message.params))
+    return View(received.era, _conversation(identified.caller.authority, client), client)
 
 
 def _conversation(authority: str, client: Client) -> str:

@@ -64,7 +64,7 @@ class _Stream:
     def _tools(self) -> tuple[object, ...] | None:
         """Return what the caller may see of the route's tools now; None where it may no longer be here."""
         identified = self._routed.identified
-        found = self._rooms.holder.find_route(self._routed.route.key, identified.caller.tenant)
+        found = self._rooms.holder.find_route(self._routed.route.key, identified.caller, self._rooms.clock())
         if isinstance(found, Refusal):
             return None
         part = found.method(_LISTENING) if identified.received.message.method == _LISTENING else None
@@ -73,7 +73,7 @@ class _Stream:
             return None
         return tuple(
             (tool.name, tool.tool.digest, tool.reason)
-            for tool in listed(found, identified.caller, identified.received.era)
+            for tool in listed(self._rooms, found, identified.caller, identified.received.era)
         )
 
 
@@ -105,7 +105,7 @@ class _Tagged:
 
 async def follow(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: Outbound) -> Reply:
     """Keep a stream open until its client leaves, its time is over, or policy no longer allows it."""
-    received, caller = routed.identified.received, routed.identified.caller
+    received = routed.identified.received
     subscription = received.message.id
     wanted = _allowed(routed, target.wanted)
     side = outbound.exchange
@@ -117,7 +117,7 @@ async def follow(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: O
         await side.emit(bridge.acknowledged(subscription, _honoured(target, wanted)))
     rooms.streams.open.add(stream)
     try:
-        with anyio.move_on_after(min(STREAM_S, max(0.0, caller.expires_at - rooms.clock()))):
+        with anyio.move_on_after(min(STREAM_S, max(0.0, _end(routed, rooms.clock()) - rooms.clock()))):
             async with anyio.create_task_group() as open_:
                 open_.start_soon(_leave, received.channel, open_.cancel_scope)
                 if target.server is not None and any(wanted):
@@ -129,6 +129,13 @@ async def follow(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: O
     return Reply("result", None, amend.listened(subscription))
 
 
+def _end(routed: Routed, now: float) -> float:
+    """Return when a stream's caller has to come again: when the token ends, or what let the caller in."""
+    caller = routed.identified.caller
+    admitted = routed.route.admit(caller, now)
+    return now if admitted is None else min(caller.expires_at, admitted.until)
+
+
 async def _leave(channel: Channel, stream: anyio.CancelScope) -> None:
     await channel.closed()
     stream.cancel()
@@ -137,7 +144,7 @@ async def _leave(channel: Channel, stream: anyio.CancelScope) -> None:
 async def _listen(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: Outbound) -> None:
     # A server that has no stream to offer leaves the client with what the gateway itself has to tell.
     upstream = rooms.upstreams().get(target.server.name) if target.server is not None else None
-    if upstream is None:
+    if upstream is None or target.server is None or rooms.holder.quarantined(target.server.name, None) is not None:
         return
     session_id, wanted = routed.identified.received.headers.session, target.wanted
     if routed.identified.received.message.id is None and session_id is not None:

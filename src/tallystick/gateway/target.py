@@ -10,6 +10,7 @@ import msgspec
 from tallystick import audit
 from tallystick.gateway import local
 from tallystick.gateway.context import person_of
+from tallystick.gateway.offers import find_prompt, find_resource
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing import Held, about
 from tallystick.gateway.sealing.held import HeldKind
@@ -23,7 +24,8 @@ from tallystick.gateway.tickets import (
     ToolTarget,
 )
 from tallystick.gateway.upstream import Wanted
-from tallystick.snapshot import Route
+from tallystick.registry import Server
+from tallystick.snapshot import Route, RoutedTool
 from tallystick.terms import Reason, Refusal
 from tallystick.wire import MODERN, Message
 
@@ -34,6 +36,16 @@ _LOCAL: Final = {
     "ping": Local("ping"),
 }
 """Requests that the gateway answers itself, from the snapshot."""
+
+_OFFERS: Final = {
+    "prompts/list": Local("prompts"),
+    "resources/list": Local("resources"),
+    "resources/templates/list": Local("templates"),
+}
+"""Requests that it answers itself on the route of a toolset."""
+
+_OFFERED: Final = {"prompts/get": find_prompt, "resources/read": find_resource}
+"""Requests that are for one of the servers behind a toolset."""
 
 PAGED: Final = frozenset({"prompts/list", "resources/list", "resources/templates/list"})
 """Lists that a server answers, page by page."""
@@ -72,9 +84,9 @@ def find(rooms: Rooms, identified: Identified, found: Route) -> Target | Refusal
         return _first_page(message, answer)
     if method == "subscriptions/listen":
         return _listen(rooms, identified, found)
-    if found.server is None:
-        return _task(rooms, identified, found) if method in _TASKS else _unknown(method)
-    return _task(rooms, identified, found) if method in _TASKS else _server(rooms, identified, found)
+    if method in _TASKS:
+        return _task(rooms, identified, found)
+    return _offer(rooms, identified, found) if found.server is None else _server(rooms, identified, found.server)
 
 
 def subject_of(message: Message, tool: str) -> str | Refusal:
@@ -95,20 +107,43 @@ def _tool(rooms: Rooms, identified: Identified, found: Route) -> ToolTarget | Re
         return Refusal(
             "invalid", (Reason.MALFORMED,), "tools/call is a request with a name and an object of arguments."
         )
-    routed = rooms.holder.resolve(found.key, name, identified.caller.tenant)
+    routed = rooms.holder.resolve(found.key, name, identified.caller, rooms.clock())
     if isinstance(routed, Refusal):
         return routed
     # INVARIANT: taken out before anything is made of the arguments: their commitment, what a retry's state is about and
     # what the server is sent are all without it, and so is a retry that gives another reason.
     reason = None if routed.reason is None else message.arguments.pop(routed.reason, None)
+    given = _fix(message, routed) if routed.fixed else None
     params = _with_state(rooms, identified, name, {**message.params, "name": routed.tool.id})
-    return params if isinstance(params, Refusal) else ToolTarget(routed, message.arguments, params, reason)
+    return params if isinstance(params, Refusal) else ToolTarget(routed, message.arguments, params, reason, given)
 
 
-def _server(rooms: Rooms, identified: Identified, found: Route) -> ServerTarget | Refusal:
+def _fix(message: Message, routed: RoutedTool) -> str | None:
+    """Put the arguments in that a toolset fixes; return the first that the caller gave, which changes nothing."""
+    given = next((name for name in routed.fixed if name in message.arguments), None)
+    if given is None:
+        # INVARIANT: put in before anything is made of the arguments: what policy judges, what the record commits to,
+        # what a retry's state is about and what the server is sent are the same ones.
+        message.params["arguments"] = {**message.arguments, **routed.fixed}
+    return given
+
+
+def _offer(rooms: Rooms, identified: Identified, found: Route) -> Local | ServerTarget | Refusal:
+    """Return where a message about prompts or resources goes on the route of a toolset."""
     message = identified.received.message
-    if found.server is None:
+    # A toolset that announces no prompts, or no resources, knows nothing of them.
+    announced = found.prompts if message.method.startswith("prompts/") else found.resources.readers
+    answer, find_server = _OFFERS.get(message.method), _OFFERED.get(message.method)
+    if announced and answer is not None:
+        return _first_page(message, answer)
+    if not announced or find_server is None:
         return _unknown(message.method)
+    server = find_server(found, message, identified.caller, rooms.clock())
+    return server if isinstance(server, Refusal) else _server(rooms, identified, server)
+
+
+def _server(rooms: Rooms, identified: Identified, server: Server) -> ServerTarget | Refusal:
+    message = identified.received.message
     params = _with_state(rooms, identified, "", message.params)
     if isinstance(params, Refusal):
         return params
@@ -117,7 +152,7 @@ def _server(rooms: Rooms, identified: Identified, found: Route) -> ServerTarget 
         if isinstance(held, Refusal):
             return held
         params = {**params, "cursor": held.value}
-    return ServerTarget(found.server, params)
+    return ServerTarget(server, params)
 
 
 def _with_state(
@@ -141,7 +176,7 @@ def _task(rooms: Rooms, identified: Identified, found: Route) -> TaskTarget | Re
         return _REFUSED["task"]
     tool, _, person = held.about.partition("\n")
     # The tool may be gone from the route since: then its tasks are gone too.
-    routed = rooms.holder.resolve(found.key, tool, identified.caller.tenant)
+    routed = rooms.holder.resolve(found.key, tool, identified.caller, rooms.clock())
     if isinstance(routed, Refusal):
         return _REFUSED["task"]
     # A task of an older release names nobody.

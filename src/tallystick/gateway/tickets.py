@@ -48,19 +48,21 @@ class Identified(NamedTuple):
 class Local(NamedTuple):
     """A message that the gateway answers itself."""
 
-    answer: Literal["open", "list", "ping", "note", "end", "respond"]
+    answer: Literal["open", "list", "prompts", "resources", "templates", "ping", "note", "end", "respond"]
 
 
 class ToolTarget(NamedTuple):
     """A tool call: the pinned tool, the caller's own arguments, and the parameters as they leave.
 
     `reason` is what was in the argument that the gateway adds to the tool's schema; it is in neither of the others.
+    `given` names an argument that the caller gave and a toolset fixes: then the call is refused.
     """
 
     routed: RoutedTool
     arguments: dict[str, object]
     params: dict[str, object]
     reason: object = None
+    given: str | None = None
 
 
 class TaskTarget(NamedTuple):
@@ -119,11 +121,15 @@ class Cleared(NamedTuple):
 
 
 class Intended(NamedTuple):
-    """6, audit: the intent is durable as the log's leaf number `leaf`; None where nothing leaves the gateway."""
+    """6, audit: the intent is durable as the log's leaf number `leaf`; None where nothing leaves the gateway.
+
+    `unasked` says why the server could not be held against what was approved: then nothing is sent to it.
+    """
 
     cleared: Cleared
     call_id: str
     leaf: int | None
+    unasked: Refusal | None = None
 
 
 class Answered(NamedTuple):

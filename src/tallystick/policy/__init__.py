@@ -6,13 +6,14 @@ MCP messages beyond the names of methods, or a way to allow something without a 
 
 from tallystick.policy import console
 from tallystick.policy.bundle import PolicyBundle
-from tallystick.policy.compile import compile_policies
+from tallystick.policy.compile import PolicyCompiler, compile_policies
 from tallystick.policy.decide import Slice, decide
 from tallystick.policy.model import Facts, ServerFacts, TenantFacts, ToolFacts, ToolsetFacts
 
 __all__ = [
     "Facts",
     "PolicyBundle",
+    "PolicyCompiler",
     "ServerFacts",
     "Slice",
     "TenantFacts",

@@ -1,12 +1,11 @@
 """What can be wrong with a policy: names that do not exist, types that do not fit, conditions that nothing can meet."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tallystick.policy.argument_types import mapping, sequence
 from tallystick.policy.cedar import Schema, validate
-from tallystick.policy.expression import named_entities
-from tallystick.policy.model import DUTIES, Policy, obligation_words
+from tallystick.policy.model import DUTIES, Policy, Uid, obligation_words
 from tallystick.settings import Problem
 
 NEVER = "can never match"
@@ -33,27 +32,37 @@ def check_annotations(policy: Policy) -> Iterator[Problem]:
         yield Problem(*policy.place, "templates are not supported", "write the principal and the resource out")
 
 
-def check_names(policy: Policy, known: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+def check_names(policy: Policy, named: Iterable[Uid], known: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
     """Yield a problem for each literal entity that does not exist. Users, agents and groups are not known here."""
-    for uid in dict.fromkeys(named_entities(policy.body)):
+    for uid in named:
         if uid.type in known and uid.id not in known[uid.type]:
             yield Problem.unknown(policy.place, uid.type, uid.id, known[uid.type])
 
 
-def check_types(policies: Sequence[Policy], schema: Schema, names: frozenset[str]) -> Iterator[Problem]:
-    """Yield what Cedar's validator finds, and the policies whose conditions are false for every kind of request.
+def find_faults(policies: Sequence[Policy], schema: Schema) -> Mapping[str, tuple[str, ...] | None]:
+    """Return policy id -> what Cedar's validator finds; None for one whose conditions are false for every request.
 
     cedarpy does not hand out the validator's warnings, so the second finding is drawn out of the first: each policy
     with conditions gets one more, behind all others, with a known fault. The validator looks at it only where those
     before it can be true. A policy in which it does not find that fault can never match.
     """
     faults = validate({policy.id: _with_known_fault(policy) for policy in policies}, schema)
+    found: dict[str, tuple[str, ...] | None] = {}
     for policy in policies:
-        found = faults.get(policy.id, ())
-        for what in dict.fromkeys(fault for fault in found if _KNOWN_FAULT not in fault):
-            yield Problem(*policy.place, what, _remedy(what, names))
-        if not found and policy.body.get("conditions"):
-            yield never(policy)
+        own = tuple(dict.fromkeys(fault for fault in faults.get(policy.id, ()) if _KNOWN_FAULT not in fault))
+        if own:
+            found[policy.id] = own
+        elif policy.id not in faults and policy.body.get("conditions"):
+            found[policy.id] = None
+    return found
+
+
+def told(policy: Policy, faults: tuple[str, ...] | None, names: frozenset[str]) -> Iterator[Problem]:
+    """Yield the problems of a policy with faults; `names` are the attributes that exist anywhere."""
+    if faults is None:
+        yield never(policy)
+    for what in faults or ():
+        yield Problem(*policy.place, what, _remedy(what, names))
 
 
 def never(policy: Policy) -> Problem:

@@ -8,11 +8,10 @@ They stand on the principal and not in the context because they are then parsed 
 "use"; and "connect". Context: `era` and `arguments`, the latter typed from each tool's pinned schema.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from tallystick.policy.argument_types import Kind, Record, Scalar, arguments_kind, cedar_type
 from tallystick.policy.model import METHODS, OPERATIONS, RISKS, Facts, ToolFacts, Uid, tool_action
-from tallystick.terms import TenantId
 
 _TEXT: dict[str, object] = {"type": "String"}
 _TEXTS: dict[str, object] = {"type": "Set", "element": {"type": "String"}}
@@ -23,16 +22,22 @@ METHOD_ACTIONS = (*(f"mcp/{method}" for method in sorted(METHODS)), "mcp/other")
 
 
 def schema_json(facts: Facts) -> dict[str, object]:
-    """Return the schema in Cedar's JSON format."""
+    """Return the schema of all facts in Cedar's JSON format."""
+    actions = {
+        tool_action(tool.server, tool.tool): (tool.operation, arguments_kind(tool.input_schema)) for tool in facts.tools
+    }
+    # A guard-rail about an operation that no tool has yet must be writable before the first such tool arrives.
+    for operation in sorted(set(OPERATIONS) - {tool.operation for tool in facts.tools}):
+        actions[stand_in(operation)] = (operation, NO_ARGUMENTS)
+    return schema_of(actions)
+
+
+def schema_of(tools: Mapping[str, tuple[str, Record]]) -> dict[str, object]:
+    """Return a schema with these tools' actions: action -> (operation, type of the arguments)."""
     actions: dict[str, object] = {"call": {}, "use": {}, "connect": _action([], ["Server", "Toolset"], NO_ARGUMENTS)}
     actions |= {operation: {"memberOf": [{"id": "call"}]} for operation in OPERATIONS}
     actions |= {name: _action(["use"], ["Server"], METHOD_ARGUMENTS) for name in METHOD_ACTIONS}
-    for tool in facts.tools:
-        name = tool_action(tool.server, tool.tool)
-        actions[name] = _action([tool.operation], ["Tool"], arguments_kind(tool.input_schema))
-    # A guard-rail about an operation that no tool has yet must be writable before the first such tool arrives.
-    for operation in sorted(set(OPERATIONS) - {tool.operation for tool in facts.tools}):
-        actions[stand_in(operation)] = _action([operation], ["Tool"], NO_ARGUMENTS)
+    actions |= {name: _action([operation], ["Tool"], kind) for name, (operation, kind) in tools.items()}
     return {"": {"entityTypes": _entity_types(), "actions": actions}}
 
 
@@ -77,18 +82,6 @@ def _action(groups: list[str], resources: list[str], arguments: Kind) -> dict[st
     return {"memberOf": [{"id": group} for group in groups], "appliesTo": applies}
 
 
-def known_ids(facts: Facts) -> dict[str, frozenset[str]]:
-    """Return entity type -> ids that exist, for the types whose entities are all known."""
-    tools = [tool_action(tool.server, tool.tool) for tool in facts.tools]
-    return {
-        "Tenant": frozenset(tenant.tenant for tenant in facts.tenants),
-        "Server": frozenset(server.server for server in facts.servers),
-        "Toolset": frozenset(toolset.toolset for toolset in facts.toolsets),
-        "Tool": frozenset(tools),
-        "Action": frozenset([*tools, *METHOD_ACTIONS, *OPERATIONS, "call", "use", "connect"]),
-    }
-
-
 def entity(uid: Uid, parents: list[Uid], attributes: Mapping[str, object] | None = None) -> dict[str, object]:
     """Return one entity in Cedar's JSON format."""
     return {"uid": uid.json(), "attrs": dict(attributes or {}), "parents": [parent.json() for parent in parents]}
@@ -99,18 +92,6 @@ def tool_entity(tool: ToolFacts) -> dict[str, object]:
     rank = RISKS.index(tool.risk) + 1
     attributes = {"operation": tool.operation, "risk": tool.risk, "rank": rank, "labels": list(tool.labels)}
     return entity(Uid("Tool", tool_action(tool.server, tool.tool)), [Uid("Server", tool.server)], attributes)
-
-
-def tenant_chain(facts: Facts, tenant: TenantId) -> Iterator[dict[str, object]]:
-    """Yield a tenant and its ancestors."""
-    parents = {known.tenant: known.parent for known in facts.tenants}
-    here: TenantId | None = tenant
-    seen: set[TenantId] = set()
-    while here is not None and here not in seen:
-        seen.add(here)
-        parent = parents.get(here)
-        yield entity(Uid("Tenant", here), [Uid("Tenant", parent)] if parent else [])
-        here = parent
 
 
 def action_entities(action: str, operation: str | None) -> list[dict[str, object]]:

@@ -31,6 +31,18 @@ STATES: tuple[State, ...] = ("draft", "in_review", "approved", "suspended", "ret
 CREDENTIALS: tuple[Credentials, ...] = ("none", "environment")
 CONSOLE_ROLES: tuple[ConsoleRole, ...] = ("owner", "admin", "operator", "reviewer", "developer", "auditor")
 WEBHOOK_FORMATS: tuple[WebhookFormat, ...] = ("generic", "jira", "servicenow")
+EVENTS: tuple[str, ...] = (
+    *(
+        f"server.{word}"
+        for word in ("submitted", "approved", "rejected", "suspended", "reinstated", "renewed", "retired")
+    ),
+    *(
+        f"grant.{word}"
+        for word in ("requested", "approved", "rejected", "suspended", "reinstated", "renewed", "retired")
+    ),
+    *("tool.quarantined", "tool.released", "review.due", "approval.expiring", "approval.expired"),
+)
+"""What a webhook can be told of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,4 +47,5 @@ def read_problem(status: int, body: bytes) -> RemoteError:
         code = msgspec.convert(problem.code, Code)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return RemoteError("upstream", f"The answer has status {status} and is not the console's.")
-    return RemoteError(code, problem.detail, problem)
+    places = [f"{place.where}: {place.field}: {place.what} ({place.remedy})" for place in problem.errors if place.where]
+    return RemoteError(code, "\n".join([problem.detail, *places, *problem.unmet]), problem)

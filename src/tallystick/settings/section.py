@@ -85,13 +85,15 @@ class Section:
         for word in allowed:
             if word == value:
                 return word
-        if value:
+        if value or self.holds_text(key):
             self.problems.append(Problem.unknown((self.file, self.place(key)), "value", value, allowed))
         return fallback
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         """Return a whole number between `low` and `high`, both included."""
         value = self._take(key, default)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             return self._wrong(key, value, "a whole number", default)
         return value if self._within(key, value, low, high) else default

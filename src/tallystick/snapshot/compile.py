@@ -1,28 +1,29 @@
-"""Bytes of a configuration to a snapshot: parse, register, publish, compile policies and schemas. All or nothing."""
+"""Documents to a snapshot: register, publish, compile policies and schemas. All or nothing, and only what changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import NamedTuple
+from typing import Final
 
-from tallystick import export, guard, policy, registry, toolsets
+from tallystick import export, policy, registry, toolsets
 from tallystick.settings import Problem
 from tallystick.snapshot.document import Document, is_policy, read_documents, state_digest
-from tallystick.snapshot.model import Route, RoutedTool, Snapshot
-from tallystick.snapshot.reason import with_reason
-from tallystick.terms import ServerId, ToolId
-from tallystick.wire import MODERN, envelope
+from tallystick.snapshot.model import Snapshot
+from tallystick.snapshot.routes import Parts, Routes, judge, schema_of
 
-_ToolKey = tuple[ServerId, ToolId]
+_Result = Snapshot | tuple[Problem, ...]
+_Published = toolsets.Publication | tuple[Problem, ...]
+_KEPT: Final = 4
+"""Results kept: the state in force, and candidates that somebody tries out beside it. They share what is the same."""
 
 
-def compile_snapshot(files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
+def compile_snapshot(files: Mapping[str, bytes]) -> _Result:
     """Return the snapshot of `files` (relative path -> content), or every problem of the first stage that has any."""
     documents = read_documents(files)
     return documents if isinstance(documents, tuple) else Compiler().compile(documents)
 
 
 class Compiler:
-    """Compiles one state after another; what did not change since the last ones is not done again.
+    """Compiles one state after another; what did not change since the last one is not done again.
 
     Safe to use from several threads at once; they take turns.
     """
@@ -30,164 +31,123 @@ class Compiler:
     def __init__(self) -> None:
         """Know nothing yet: the first compilation does everything."""
         self._turn = Lock()
+        self._results: dict[tuple[tuple[str, str], ...], _Result] = {}
+        self._parser = registry.reading.Parser()
+        self._policies = policy.PolicyCompiler()
+        self._servers: dict[int, _Server] = {}
 
-    def compile(self, documents: Mapping[str, Document]) -> Snapshot | tuple[Problem, ...]:
+    def compile(self, documents: Mapping[str, Document]) -> _Result:
         """Return the snapshot of `documents` (by name), or every problem of the first stage that has any.
 
-        The same documents as last time give the same snapshot, the very object.
+        The same documents as in one of the last compilations give the same snapshot, the very object.
         """
+        ordered = [documents[name] for name in sorted(documents)]
+        key = tuple((document.name, document.digest) for document in ordered)
         with self._turn:
-            return _compile(documents)
+            result = self._results.pop(key, None) or self._compile(ordered)
+            self._results[key] = result
+            if len(self._results) > _KEPT:
+                del self._results[next(iter(self._results))]
+            return result
+
+    def _compile(self, documents: Sequence[Document]) -> _Result:
+        known = _astray(documents) or self._registered(documents)
+        if isinstance(known, tuple):
+            return known
+        servers = self._known_servers(known)
+        published = _publish(known, servers)
+        if isinstance(published, tuple):
+            return published
+        texts = {document.name: document.content for document in documents if isinstance(document.content, str)}
+        bundle = self._policies.compile(texts, _facts(known, servers))
+        if isinstance(bundle, tuple):
+            return bundle
+        notices = (
+            *known.notices,
+            *(notice for entry in published.values() for notice in entry.notices),
+            *(problem for server in servers for problem in server.unsound.values()),
+        )
+        unsound = {server.server.name: server.unsound for server in servers if server.unsound}
+        routes = Routes(published, Parts(known, bundle, unsound))
+        return Snapshot(state_digest(documents), known, bundle, routes, notices, published)
+
+    def _registered(self, documents: Sequence[Document]) -> registry.Registry | tuple[Problem, ...]:
+        """Return the registry, or every problem with it or with the sinks, which live apart from it."""
+        contents = {entry.name: entry.content for entry in documents if not isinstance(entry.content, str)}
+        sinks = {name: contents.pop(name) for name in list(contents) if name.startswith(f"{export.FOLDER}/")}
+        digests = {entry.name: entry.digest for entry in documents}
+        known, read = self._parser.parse(contents, digests), export.parse_sinks(sinks)
+        if isinstance(known, tuple) or isinstance(read, tuple):
+            return (known if isinstance(known, tuple) else ()) + (read if isinstance(read, tuple) else ())
+        unknown = tuple(
+            Problem.unknown((f"{export.FOLDER}/{sink.name}.yaml", "tenants"), "tenant", tenant, known.tenants)
+            for sink in read.values()
+            for tenant in sink.tenants
+            if tenant not in known.tenants
+        )
+        return unknown or known
+
+    def _known_servers(self, known: registry.Registry) -> tuple["_Server", ...]:
+        found: list[_Server] = []
+        for server in known.servers.values():
+            before = self._servers.get(id(server))
+            # What is kept holds its server, so an identity cannot have passed to another one.
+            found.append(before if before is not None and before.server is server else _Server(server))
+        self._servers = {id(entry.server): entry for entry in found}
+        return tuple(found)
 
 
-def _compile(documents: Mapping[str, Document]) -> Snapshot | tuple[Problem, ...]:
-    ordered = [documents[name] for name in sorted(documents)]
-    astray = tuple(
+class _Server:
+    """A server with what follows from its document and its pin alone."""
+
+    __slots__ = ("facts", "published", "server", "tools", "unsound")
+
+    def __init__(self, server: registry.Server) -> None:
+        self.server = server
+        self.facts = policy.ServerFacts(server.tenant, server.name)
+        self.tools = tuple(_tool_facts(server, tool) for tool in server.tools.values())
+        self.published: _Published = toolsets.publish_server(server)
+        # A validator is only made to see whether it can be: those of ten thousand tools would fill the memory.
+        judged = {tool.id: judge(server.name, tool) for tool in server.tools.values()}
+        self.unsound = {name: entry for name, entry in judged.items() if isinstance(entry, Problem)}
+
+
+def _astray(documents: Sequence[Document]) -> tuple[Problem, ...]:
+    return tuple(
         Problem(document.name, "", "a policy outside of policies/ is not read", "move it to policies/")
-        for document in ordered
+        for document in documents
         if is_policy(document.name) and not document.name.startswith("policies/")
     )
-    if astray:
-        return astray
-    known = _registered({entry.name: entry.content for entry in ordered if not isinstance(entry.content, str)})
-    if isinstance(known, tuple):
-        return known
-    published = toolsets.publish(known)
-    if isinstance(published, tuple):
-        return published
-    texts = {entry.name: entry.content for entry in ordered if isinstance(entry.content, str)}
-    bundle = policy.compile_policies(texts, facts(known))
-    if isinstance(bundle, tuple):
-        return bundle
-    judged = _judge_all(known)
-    sound = {key: entry for key, entry in judged.items() if isinstance(entry, _Sound)}
-    routes = {key: _route(entry, known, bundle, sound) for key, entry in published.items()}
-    left_out = tuple(entry for entry in judged.values() if isinstance(entry, Problem))
-    return Snapshot(state_digest(ordered), known, bundle, routes, known.notices + left_out)
 
 
-def _registered(documents: Mapping[str, Mapping[str, object]]) -> registry.Registry | tuple[Problem, ...]:
-    """Return the registry, or every problem with it or with the sinks, which live apart from it."""
-    folder = f"{export.FOLDER}/"
-    sinks = export.parse_sinks(documents)
-    known = registry.parse({name: entry for name, entry in documents.items() if not name.startswith(folder)})
-    if isinstance(known, tuple) or isinstance(sinks, tuple):
-        return (known if isinstance(known, tuple) else ()) + (sinks if isinstance(sinks, tuple) else ())
-    unknown = tuple(
-        Problem.unknown((f"{folder}{sink.name}.yaml", "tenants"), "tenant", tenant, known.tenants)
-        for sink in sinks.values()
-        for tenant in sink.tenants
-        if tenant not in known.tenants
-    )
-    return unknown or known
+def _publish(
+    known: registry.Registry, servers: Sequence[_Server]
+) -> Mapping[str, toolsets.Publication] | tuple[Problem, ...]:
+    """Return what `toolsets.publish` returns, with what is known of the servers' own routes."""
+    found = [entry.published for entry in servers if entry.server.state == "approved"]
+    found += [toolsets.publish_toolset(toolset, known) for toolset in known.toolsets.values()]
+    problems = tuple(problem for entry in found if isinstance(entry, tuple) for problem in entry)
+    return problems or {entry.route: entry for entry in found if not isinstance(entry, tuple)}
 
 
-def facts(known: registry.Registry) -> policy.Facts:
+def _facts(known: registry.Registry, servers: Sequence[_Server]) -> policy.Facts:
     """Return what policies may speak about."""
     return policy.Facts(
         tenants=tuple(policy.TenantFacts(tenant.name, tenant.parent) for tenant in known.tenants.values()),
-        servers=tuple(policy.ServerFacts(server.tenant, server.name) for server in known.servers.values()),
+        servers=tuple(server.facts for server in servers),
         toolsets=tuple(policy.ToolsetFacts(toolset.tenant, toolset.name) for toolset in known.toolsets.values()),
-        tools=tuple(
-            policy.ToolFacts(
-                tenant=server.tenant,
-                server=server.name,
-                tool=tool.id,
-                operation=tool.operation,
-                risk=tool.risk,
-                labels=tool.labels,
-                input_schema=_input_schema(tool),
-            )
-            for server in known.servers.values()
-            for tool in server.tools.values()
-        ),
+        tools=tuple(tool for server in servers for tool in server.tools),
     )
 
 
-def _input_schema(tool: registry.Tool) -> Mapping[str, object]:
-    schema = tool.definition.get("inputSchema")
-    if not isinstance(schema, Mapping):
-        return {}
-    return {key: part for key, part in schema.items() if isinstance(key, str)}  # pyright: ignore[reportUnknownVariableType] - JSON
-
-
-class _Sound(NamedTuple):
-    """What a tool's schema gives where it can be judged by: a validator, and the headers that repeat arguments."""
-
-    validator: guard.Validator
-    headers: tuple[tuple[str, tuple[str, ...]], ...]
-
-
-def _judge_all(known: registry.Registry) -> dict[_ToolKey, _Sound | Problem]:
-    return {
-        (server.name, tool.id): _judge(server.name, tool)
-        for server in known.servers.values()
-        for tool in server.tools.values()
-    }
-
-
-def _judge(server: ServerId, tool: registry.Tool) -> _Sound | Problem:
-    # One tool that cannot be judged is left out, never its server's others (2026-07-28, streamable-http, x-mcp-header).
-    schema = _input_schema(tool)
-    validator, headers = guard.compile_schema(schema), envelope.mirrored(schema)
-    if isinstance(validator, guard.BadSchema) or isinstance(headers, str):
-        wrong = validator.what if isinstance(validator, guard.BadSchema) else str(headers)
-        return Problem(
-            f"pins/{server}.json",
-            f'tools "{tool.id}" inputSchema',
-            f"{wrong}; the tool is left out",
-            "have the server's owner correct it, and pin the server again",
-        )
-    return _Sound(validator, headers)
-
-
-def _route(
-    entry: toolsets.Publication,
-    known: registry.Registry,
-    bundle: policy.PolicyBundle,
-    sound: Mapping[_ToolKey, _Sound],
-) -> Route:
-    is_server = entry.kind == "server"
-    tools = {
-        tool.name: _routed(tool, known, bundle, judged)
-        for tool in entry.tools
-        if (judged := sound.get((tool.server, tool.tool))) is not None
-    }
-    return Route(
-        key=entry.route,
-        kind=entry.kind,
-        name=entry.name,
-        tenant=entry.tenant,
-        title=entry.title,
-        eras=_eras(entry, known),
-        tools=tools,
-        connect=bundle.connect_server(ServerId(entry.name)) if is_server else bundle.connect_toolset(entry.name),
-        server=known.servers[ServerId(entry.name)] if is_server else None,
-        bundle=bundle,
+def _tool_facts(server: registry.Server, tool: registry.Tool) -> policy.ToolFacts:
+    return policy.ToolFacts(
+        tenant=server.tenant,
+        server=server.name,
+        tool=tool.id,
+        operation=tool.operation,
+        risk=tool.risk,
+        labels=tool.labels,
+        # What is forwarded is what policy sees; a rule of the server's owner only narrows it.
+        input_schema=schema_of(tool.definition),
     )
-
-
-def _routed(
-    tool: toolsets.PublishedTool, known: registry.Registry, bundle: policy.PolicyBundle, judged: _Sound
-) -> RoutedTool:
-    part = bundle.tool(tool.server, tool.tool)
-    # INVARIANT: what a list asks for is what a call is asked for: both know the argument by the one name.
-    definition, reason = with_reason(tool.definition) if part.may_oblige("reason") else (tool.definition, None)
-    return RoutedTool(
-        name=tool.name,
-        definition=definition,
-        server=known.servers[tool.server],
-        tool=known.servers[tool.server].tools[tool.tool],
-        validator=judged.validator,
-        part=part,
-        mirrored=judged.headers,
-        reason=reason,
-    )
-
-
-def _eras(entry: toolsets.Publication, known: registry.Registry) -> Mapping[str, Mapping[str, object]]:
-    if entry.kind == "server":
-        pin = known.pins.get(ServerId(entry.name))
-        return pin.eras if pin else {}
-    is_pinned = any(member.server in known.pins for member in known.toolsets[entry.name].members)
-    return {MODERN: {"capabilities": {"tools": {}}}} if is_pinned else {}

@@ -1,14 +1,17 @@
 """The snapshot and its routes, as frozen values."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from tallystick.guard import Validator
 from tallystick.policy import PolicyBundle, Slice
 from tallystick.registry import Registry, Server, Tool
+from tallystick.registry.toolset import Trim
 from tallystick.settings import Problem
-from tallystick.terms import Digest, TenantId
+from tallystick.terms import Caller, Digest, ServerId, TenantId
+from tallystick.toolsets import Admitted, Entrance, Publication, PublishedPrompt, Resources
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,7 +19,9 @@ class RoutedTool:
     """A tool as one route offers it. `definition` is the pinned MCP tool object under its published name.
 
     `mirrored` are the arguments that travel as headers too: (header name, path of the argument). Where policy may
-    oblige to give a reason, `definition` has one argument more than the pinned one, and `reason` is its name.
+    oblige to give a reason, `definition` has one argument more than the pinned one, and `reason` is its name. Where a
+    toolset fixes arguments, `definition` has as many less; `fixed` are put into every call, and `compared` are the
+    mirrored ones without them, which is all that a client can repeat. `trim` says what is kept of its results.
     """
 
     name: str
@@ -27,6 +32,9 @@ class RoutedTool:
     part: Slice
     mirrored: tuple[tuple[str, tuple[str, ...]], ...] = ()
     reason: str | None = None
+    compared: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    fixed: Mapping[str, object] = field(default_factory=dict[str, object])
+    trim: Trim | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +42,9 @@ class Route:
     """One entrance, `servers/<name>` or `toolsets/<name>`.
 
     `eras` maps a protocol version to what the server answered when it was pinned; the gateway translates for clients of
-    other versions. A toolset has only the capability of tools, because nothing else is published there. Empty where
-    nothing was ever pinned.
+    other versions. A toolset has the capabilities of what it offers. Empty where a server was never pinned.
+    `prompts` (by published name) and `resources` are a toolset's; a server's own route asks the server for them.
+    `members` are the servers that a toolset asks. `entrance` None: open to every caller of the tenant.
     """
 
     key: str
@@ -48,6 +57,10 @@ class Route:
     connect: Slice
     server: Server | None
     bundle: PolicyBundle
+    prompts: Mapping[str, PublishedPrompt] = field(default_factory=dict[str, PublishedPrompt])
+    resources: Resources = field(default_factory=Resources)
+    members: Mapping[ServerId, Server] = field(default_factory=dict[ServerId, Server])
+    entrance: Entrance | None = None
 
     @property
     def listing(self) -> tuple[RoutedTool, ...]:
@@ -63,12 +76,21 @@ class Route:
             return None
         return self.bundle.method(self.server.name, method)
 
+    def admit(self, caller: Caller, now: float) -> Admitted | None:
+        """Return how a caller of the tenant is let in at `now` (seconds since 1970); None if not at all."""
+        return _OPEN if self.entrance is None else self.entrance.admit(caller, now)
+
+
+_OPEN: Final = Admitted(math.inf, None)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """Everything compiled from one configuration; `digest` names exactly the bytes that it came from.
+    """Everything compiled from one state of control; `digest` names exactly the documents that it came from.
 
-    It is SHA-256 over the output of `sha256sum` for all files in order of name, so it can be recomputed with that.
+    It is SHA-256 over the output of `sha256sum` for all canonical documents in order of name, so it can be recomputed
+    with that from what `tally export --canonical` writes. `routes` are built one by one when they are first asked for;
+    `publications` (by the same keys) tell what each offers without building any.
     """
 
     digest: Digest
@@ -76,3 +98,4 @@ class Snapshot:
     bundle: PolicyBundle
     routes: Mapping[str, Route]
     notices: tuple[Problem, ...]
+    publications: Mapping[str, Publication]

@@ -35,6 +35,8 @@ class Reason(StrEnum):
     SNAPSHOT_MISSING = "snapshot_missing"
     ROUTE_UNKNOWN = "route_unknown"
     TOOL_UNKNOWN = "tool_unknown"
+    OFFER_UNKNOWN = "offer_unknown"
+    QUARANTINED = "quarantined"
     # guard
     ARGUMENTS_INVALID = "arguments_invalid"
     CALLS_IN_FLIGHT = "calls_in_flight"

@@ -7,14 +7,15 @@ or a server's address.
 from tallystick.toolsets.entrance import Admitted, Entrance
 from tallystick.toolsets.model import Publication, PublishedPrompt, PublishedTool
 from tallystick.toolsets.publish import publish, publish_server, publish_toolset
-from tallystick.toolsets.resources import Resources
-from tallystick.toolsets.trim import trim_result, trim_task
+from tallystick.toolsets.resources import PublishedResource, Resources
+from tallystick.toolsets.trimming import trim_result, trim_task
 
 __all__ = [
     "Admitted",
     "Entrance",
     "Publication",
     "PublishedPrompt",
+    "PublishedResource",
     "PublishedTool",
     "Resources",
     "publish",

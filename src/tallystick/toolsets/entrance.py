@@ -57,12 +57,8 @@ def _end(grant: Grant) -> float:
 
 
 def _is_of(audience: Audience, caller: Caller) -> bool:
-    if caller.kind == "person":
-        is_named = caller.subject in audience.people
-    else:
-        is_named = caller.subject in audience.agents
     return (
-        is_named
+        caller.subject in (audience.people if caller.kind == "person" else audience.agents)
         or caller.client in audience.clients
         or not _apart(audience.groups, caller.groups)
         or not _apart(audience.agents, caller.actors)

@@ -56,3 +56,9 @@ class Publication:
     resources: Resources = field(default_factory=Resources)
     entrance: Entrance | None = None
     notices: tuple[Problem, ...] = ()
+
+    @property
+    def asked(self) -> tuple[ServerId, ...]:
+        """Return the servers that are asked for prompts and resources."""
+        servers = [prompt.server for prompt in self.prompts] + [reader.server for reader in self.resources.readers]
+        return tuple(dict.fromkeys(servers))

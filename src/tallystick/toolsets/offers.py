@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from tallystick.registry import Registry, Server, Toolset
 from tallystick.registry.toolset import PromptOverride, ResourceOverride
-from tallystick.settings import Problem
 from tallystick.terms import ServerId
 from tallystick.toolsets.model import PublishedPrompt
 from tallystick.toolsets.names import Settled, Wish, settle
@@ -45,8 +44,7 @@ def _prompts(
 ) -> tuple[tuple[PublishedPrompt, ...], Settled]:
     known: dict[tuple[ServerId, str], Mapping[str, object]] = {}
     for server, part in chosen.items():
-        for definition in _pinned(registry, server)[0] if part.prompts else ():
-            name = str(definition.get("name"))
+        for name, definition in _pinned_prompts(registry, server).items():
             if matches_any(part.prompts, name) and not excludes_prompt(toolset, server, name):
                 known[server, name] = definition
     overrides = toolset.overrides.prompts
@@ -78,7 +76,7 @@ def _resources(toolset: Toolset, registry: Registry, selected: Selected) -> tupl
         # What is named in full is listed: nothing else is known of it, and nobody has to be asked.
         whole = (uri for uri in reader.patterns if "*" not in uri and "{" not in uri)
         known |= {(server, uri): {"uri": uri, "name": uri} for uri in whole if not matches_any(excluded, uri)}
-        pinned = {str(entry.get("uriTemplate")): entry for entry in _pinned(registry, server)[1]}
+        pinned = _pinned_templates(registry, server)
         known |= {(server, template): pinned[template] for template in reader.templates}
     settled = _settle_uris(toolset, list(known))
     offered = [
@@ -108,8 +106,7 @@ def _settle_uris(toolset: Toolset, known: Sequence[tuple[ServerId, str]]) -> Set
 
 
 def _templates(registry: Registry, server: ServerId, patterns: Sequence[str], excluded: Sequence[str]) -> Iterator[str]:
-    for entry in _pinned(registry, server)[1]:
-        template = str(entry.get("uriTemplate"))
+    for template in _pinned_templates(registry, server):
         if matches_any(patterns, template) and not matches_any(excluded, template):
             yield template
 
@@ -120,11 +117,14 @@ def _excluded(toolset: Toolset, server: ServerId) -> Iterator[str]:
             yield from rule.resources if rule.resources is not None else ("*",) if rule.is_about_all else ()
 
 
-def _pinned(
-    registry: Registry, server: ServerId
-) -> tuple[tuple[Mapping[str, object], ...], tuple[Mapping[str, object], ...]]:
+def _pinned_prompts(registry: Registry, server: ServerId) -> Mapping[str, Mapping[str, object]]:
     pin = registry.pins.get(server)
-    return ((), ()) if pin is None else (pin.prompts or (), pin.resource_templates or ())
+    return {} if pin is None or pin.prompts is None else pin.prompts
+
+
+def _pinned_templates(registry: Registry, server: ServerId) -> Mapping[str, Mapping[str, object]]:
+    pin = registry.pins.get(server)
+    return {} if pin is None or pin.resource_templates is None else pin.resource_templates
 
 
 def _described(

@@ -167,7 +167,7 @@ def _notices(toolset: Toolset, registry: Registry, selected: Selected) -> Iterat
                 held = "all of it" if name == EVERYTHING else f'its tool "{name}"'
                 what = f'server "{server}" has changed since it was approved, so {held} is held back: {quarantine.why}'
                 yield Problem(file, "members", what, "have the change reviewed")
-    for (server, own), _ in toolset.overrides.tools.items():
+    for server, own in toolset.overrides.tools:
         known = selected.chosen.get(ServerId(server))
         if known is None or ToolId(own) not in known.tools:
             what = "changes a tool that the toolset does not offer"

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,10 +14,11 @@ from anyio.abc import TaskGroup
 from tallystick.audit import Unwritable
 from tallystick.audit.client import WriterClient, join_writer, start_writer
 from tallystick.audit.leaf.call import call_id, configured
-from tallystick.export import Gate, read_sinks
+from tallystick.export import Gate, SinkEntry, read_sinks
 from tallystick.gateway import Rooms, Streams, record_left
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
 from tallystick.gateway.context import Recording
+from tallystick.gateway.definitions import Bounds, Rounds, Watch
 from tallystick.gateway.sealing import Keeper, Seal, Sessions, Store
 from tallystick.gateway.upstream import Connector, Fetcher, HttpTransport, StdioTransport
 from tallystick.gateway.upstream.stdio import supervision
@@ -114,20 +115,23 @@ class Gateway:
         """Put a configuration in force; a broken one changes nothing and comes back as its problems."""
         # In a thread: compiling hundreds of policies takes about a second, and calls go on meanwhile.
         compiled = await anyio.to_thread.run_sync(compile_snapshot, files)
-        if not isinstance(compiled, Snapshot):
-            return compiled
+        sinks = read_sinks(files)
+        if not isinstance(compiled, Snapshot) or isinstance(sinks, tuple):
+            return compiled if not isinstance(compiled, Snapshot) else sinks if isinstance(sinks, tuple) else ()
+        refused = await self.enforce(compiled, sinks.values())
+        return compiled if refused is None else (refused,)
+
+    async def enforce(self, compiled: Snapshot, sinks: Iterable[SinkEntry]) -> Problem | None:
+        """Put a snapshot in force, or return why it cannot be: nothing has changed then."""
         entries = compiled.registry.issuers.values()
         try:
             trusted = tuple(trusted_issuer(entry, self.settings) for entry in entries)
             authenticator = self._authenticator.replace(trusted, frozenset(compiled.registry.tenants))
         except TallyError as error:
-            return (Problem("issuers", "issuer", error.message, "correct the issuer's file"),)
+            return Problem("issuers", "issuer", error.message, "correct the issuer")
         refused = await self._record(compiled)
         if refused is not None:
-            return (refused,)
-        sinks = read_sinks(files)
-        if isinstance(sinks, tuple):
-            return sinks
+            return refused
         # INVARIANT: from here on nothing fails and nothing waits, so every call sees the old world or the new one.
         self.trusted, self._authenticator = trusted, authenticator
         self._near = frozenset(urlsplit(entry.issuer).hostname for entry in entries if entry.allow_special_addresses)
@@ -143,10 +147,11 @@ class Gateway:
                 upstream.close()
         self._servers, self._pins = compiled.registry.servers, compiled.registry.pins
         if self.gate is not None:
-            self.gate.require(sinks.values())
-        accepted = self.holder.accept(compiled)
+            self.gate.require(sinks)
+        self.holder.accept(compiled)
+        self.rooms.watch.renew()
         self.rooms.streams.stir()
-        return accepted
+        return None
 
     async def tell_classes(self) -> None:
         """Tell the record the retention classes of the settings; raises TallyError."""
@@ -190,7 +195,12 @@ class Gateway:
         # An unchanged way to a server keeps its connections, sessions, parked calls and process.
         if known is not None and (known.transport, known.limits, eras) == now:
             return self.upstreams[server.name]
-        return upstream_of(server, self.settings, self._supervising, _eras(pin), self._park)
+        watch = self.rooms.watch
+
+        def opened(conversation: str | None) -> None:
+            watch.opened(server, conversation)
+
+        return upstream_of(server, self.settings, self._supervising, _eras(pin), self._park, opened)
 
 
 def _eras(pin: Pin | None) -> Mapping[str, Mapping[str, object]]:
@@ -203,18 +213,24 @@ def upstream_of(
     supervising: TaskGroup,
     pinned: Mapping[str, Mapping[str, object]],
     park: Park,
+    opened: Callable[[str | None], None] | None = None,
 ) -> Bridge:
-    """Return the way to a server, which said `pinned` of itself by protocol version; it parks its calls in `park`."""
+    """Return the way to a server, which said `pinned` of itself by protocol version; it parks its calls in `park`.
+
+    `opened` is told the conversation of each session, and None for each process, that was opened.
+    """
     apart = isinstance(server.transport, HttpEntry)
     setting = Setting(park, apart=apart, timeout_s=server.limits.timeout_s, result_bytes=server.limits.result_bytes)
-    return Bridge(server.name, _transport_of(server, settings, supervising), pinned, supervising, setting)
+    return Bridge(server.name, _transport_of(server, settings, supervising, opened), pinned, supervising, setting)
 
 
-def _transport_of(server: Server, settings: Settings, supervising: TaskGroup) -> HttpTransport | StdioTransport:
+def _transport_of(
+    server: Server, settings: Settings, supervising: TaskGroup, opened: Callable[[str | None], None] | None
+) -> HttpTransport | StdioTransport:
     transport = server.transport
     if isinstance(transport, HttpEntry):
         connector = Connector(transport.allow_special_addresses, transport.ca_file)
-        return HttpTransport(transport.url, connector, supervising)
+        return HttpTransport(transport.url, connector, supervising, opened)
     limits = settings.runtime
     environment = {"PATH": os.defpath, **transport.env}
     return StdioTransport(
@@ -227,6 +243,7 @@ def _transport_of(server: Server, settings: Settings, supervising: TaskGroup) ->
             server.limits.result_bytes + LINE_ROOM,
         ),
         supervising,
+        opened,
     )
 
 
@@ -288,6 +305,16 @@ async def open_store(file: Path) -> AsyncGenerator[Store]:
         store.close()
 
 
+def watch_for(gateway: Gateway, supervising: TaskGroup, streams: Streams) -> Watch:
+    """Return what watches servers' definitions for one process; of several workers, the first makes the rounds."""
+    given = gateway.settings.definitions
+    bounds = Bounds(given.every_s, given.fresh_s, given.fresh_high_s, given.timeout_s)
+    watch = Watch(gateway.holder, lambda: gateway.upstreams, supervising, bounds, streams.stir, clock)
+    if gateway.worker.index == 0:
+        watch.background.start(Rounds(watch).run)
+    return watch
+
+
 @asynccontextmanager
 async def assemble(
     settings: Settings, public_url: str, state: Path, worker: Worker | None = None
@@ -311,6 +338,7 @@ async def assemble(
         gateway.gate = gate = Gate(state, clock)
         refused = settings.identity.refused_per_minute
         seal = Seal(secret(state / "keys" / "session.key"))
+        streams = Streams(Bulkhead(worker.share(settings.gateway.streams_per_caller)), STREAMS)
         gateway.rooms = Rooms(
             clock,
             gateway.holder,
@@ -321,7 +349,8 @@ async def assemble(
             Sessions(seal, store, worker.index),
             Keeper(seal, worker.index),
             SharedBulkhead(settings.gateway.calls_per_caller, worker),
-            Streams(Bulkhead(worker.share(settings.gateway.streams_per_caller)), STREAMS),
+            streams,
+            watch_for(gateway, supervising, streams),
             public_url,
             PLATFORM,
             recording_of(settings),

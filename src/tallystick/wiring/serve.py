@@ -44,7 +44,7 @@ STOP_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A gateway that listens at `url`, and its console. `ended` is set when the listener has ended, for example by an interrupt."""
+    """A gateway that listens at `url`, and its console's URL. `ended` is set when the listener has ended."""
 
     url: str
     gateway: Gateway

@@ -26,10 +26,17 @@ KEY, SECRET = "tallystick", "of-the-tests-only"
 _PATIENCE_S: Final = 60
 
 
-def missing() -> str | None:
-    """Why the servers cannot be started, or None."""
+def postgres_missing() -> str | None:
+    """Why PostgreSQL cannot be started, or None."""
     if _program("initdb") is None:
         return "PostgreSQL is missing; run scripts/scale (Debian: apt-get install postgresql)"
+    return None
+
+
+def missing() -> str | None:
+    """Why the servers cannot be started, or None."""
+    if (why := postgres_missing()) is not None:
+        return why
     return None if WEED.exists() else "SeaweedFS is missing; run scripts/scale"
 
 
@@ -170,6 +177,21 @@ def writer_of(state: Path) -> int:
                     return int(entry.name)
     message = f"no writer runs on {state}"
     raise AssertionError(message)
+
+
+@contextmanager
+def postgres_alone() -> Generator[Postgres]:
+    """PostgreSQL in a directory of its own, for those who need nothing else."""
+    directory = Path(tempfile.mkdtemp(prefix="tallystick-postgres-"))
+    directory.chmod(0o755)
+    (directory / "postgres").mkdir()
+    postgres = Postgres(directory / "postgres")
+    try:
+        yield postgres
+    finally:
+        with suppress(subprocess.CalledProcessError):
+            postgres.stop()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

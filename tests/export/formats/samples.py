@@ -105,6 +105,41 @@ LEAVES: dict[str, tuple[bytes, bytes | None]] = {
         ),
         None,
     ),
+    "registry_pin": (
+        leaf(
+            "registry",
+            {
+                "id": EVENT,
+                "caller": CALLER,
+                "revision": 12,
+                "object": "pin/core",
+                "action": "update",
+                "digest": DIGEST,
+                "before": OLD,
+                "definitions": [{"tool": "get_account", "digest": DIGEST}],
+                "why": "reviewed",
+            },
+        ),
+        None,
+    ),
+    "registry_step": (
+        leaf(
+            "registry",
+            {
+                "id": EVENT,
+                "operator": "ops",
+                "revision": 13,
+                "object": "server/core",
+                "action": "step",
+                "digest": DIGEST,
+                "before": OLD,
+                "state": "suspended",
+                "was": "approved",
+                "comment": "an incident",
+            },
+        ),
+        None,
+    ),
     "login": (
         leaf(
             "login",

@@ -27,7 +27,7 @@ def write_cursor(question: msgspec.Struct, after: str) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def read_cursor(question: msgspec.Struct, text: str) -> str | None | Trouble:
+def read_cursor(question: msgspec.Struct, text: str) -> str | Trouble | None:
     """Return where the page before ended; None for no cursor."""
     if not text:
         return None

@@ -9,7 +9,7 @@ import msgspec
 
 from tallystick.remote import messages
 from tallystick.settings import Problem
-from tallystick.terms import Reason, Refusal, TenantId
+from tallystick.terms import Decision, Reason, Refusal, TenantId
 from tallystick.terms.refusal import Code
 
 MEDIA_TYPE: Final = b"application/problem+json"
@@ -40,7 +40,10 @@ _BY_CODE: Final[Mapping[Code, HTTPStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A refusal on its way out. `tenant` is whose log tells about it; None: the platform's."""
+    """A refusal on its way out. `tenant` is whose log tells about it; None: the platform's.
+
+    `decision` is what policy said, where it was asked.
+    """
 
     refusal: Refusal
     errors: tuple[messages.told.Place, ...] = ()
@@ -48,6 +51,7 @@ class Trouble:
     version: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     tenant: TenantId | None = None
+    decision: Decision | None = None
 
     @property
     def status(self) -> HTTPStatus:

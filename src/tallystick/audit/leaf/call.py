@@ -19,7 +19,9 @@ from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
 SIZE_LIMIT = 8192
 _SAFE_INTEGER = 2**53 - 1
 _MEMO_LIMIT = 4096
-_ULID_LENGTH = 26
+ULID_LENGTH = 26
+_TIME_LETTERS = 10
+"""Letters of a ULID that are its time, milliseconds."""
 _BLOCK = 64
 """Bytes that SHA-256 takes in at once."""
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -187,6 +189,14 @@ def _moment(millis: int) -> str:
     return "".join([_CROCKFORD[millis >> shift & 31] for shift in range(45, -1, -5)])
 
 
+def made_at(ulid: str) -> float:
+    """Seconds since the epoch at which a ULID was made; raises ValueError for what is none."""
+    millis = 0
+    for letter in ulid[:_TIME_LETTERS]:
+        millis = millis * 32 + _CROCKFORD.index(letter)
+    return millis / 1000
+
+
 def timestamp(at: float) -> str:
     """RFC 3339 text in UTC with microseconds."""
     second, micros = divmod(round(at * 1_000_000), 1_000_000)
@@ -203,7 +213,7 @@ def glance(leaf: bytes) -> tuple[str, int | None, bytes]:
         return "", None, b""
     kind = rest[: rest.find(b'"')].decode()
     head = leaf[: -len(rest) - len(found)]
-    call_id = head.partition(b'"id":"')[2][:_ULID_LENGTH]
+    call_id = head.partition(b'"id":"')[2][:ULID_LENGTH]
     index = head.rpartition(b',"intent":')[2].partition(b",")[0] if kind != "intent" else b""
     return kind, int(index) if index.isdigit() else None, call_id
 

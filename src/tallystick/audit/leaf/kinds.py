@@ -78,6 +78,12 @@ _RANGES: Final[Schema] = {
     "items": _object({"first": _COUNT, "last": _COUNT, "year": _COUNT}),
 }
 
+_DEFINITIONS: Final[Schema] = {
+    "type": "array",
+    "maxItems": 64,
+    "items": _object({"digest": _DIGEST, "tool": _text()}),
+}
+
 EVERY_LEAF: Final[Mapping[str, Field]] = {
     "kind": Field(_text(16), "kind of the leaf", required=True),
     "tenant": Field(_text(63), "tenant whose log it is", required=True),
@@ -112,6 +118,22 @@ _WHY: Final = {
 _SESSION: Final = {"session": Field(_text(), "session of the caller (2025-11-25)")}
 _OPERATOR: Final = {"operator": Field(_text(), "account on the machine that gave the order")}
 _BY: Final = {"caller": Field(_CALLER, "who did it, where a gateway knows"), **_OPERATOR}
+_STATE: Final = _one_of("draft", "in_review", "approved", "suspended", "retired")
+_CONTROL: Final = {
+    **_BY,
+    "revision": Field(_COUNT, "revision of control state that the change made"),
+    "object": Field(_text(), "resource, kind/name"),
+    "digest": Field(_DIGEST, "SHA-256 of its canonical document now; absent where it has none"),
+    "before": Field(_DIGEST, "the same before"),
+    "why": Field(_text(), "reason as stated"),
+}
+"""What a change of control state says of the one resource that it is about."""
+_LIFECYCLE: Final = {
+    "state": Field(_STATE, "state of a reviewed resource now, or the one that was refused"),
+    "was": Field(_STATE, "the same before"),
+    "comment": Field(_text(), "what the reviewer said"),
+}
+_ACTION: Final = Field(_one_of("create", "update", "delete", "step", "mark"), "what was done to the resource")
 
 
 def _optional(fields: Mapping[str, Field]) -> dict[str, Field]:
@@ -197,22 +219,32 @@ KINDS: Final[Mapping[str, Kind]] = {
         },
     ),
     "policy": Kind(
-        "The policies of a configuration that is about to be in force differ from those before.",
+        "A policy was changed, or those that are about to be in force differ from those before.",
         {
             **_ID,
-            "bundle": Field(_DIGEST, "digest of the policies", required=True),
-            "previous": Field({"anyOf": [_DIGEST, {"type": "null"}]}, "digest of those before", required=True),
-            "snapshot": Field(_DIGEST, "control state that they are part of", required=True),
+            **_CONTROL,
+            "action": _ACTION,
+            "bundle": Field(_DIGEST, "digest of all policies"),
+            "previous": Field({"anyOf": [_DIGEST, {"type": "null"}]}, "digest of those before"),
+            "snapshot": Field(_DIGEST, "control state that they are part of"),
         },
     ),
     "registry": Kind(
-        "The servers and tools of a configuration that is about to be in force differ from those before.",
+        "A server, pin, toolset, grant or agent was changed, or those in force differ from those before.",
         {
             **_ID,
-            "snapshot": Field(_DIGEST, "control state that they are part of", required=True),
-            "added": Field(_TEXTS, "server or server/tool", required=True),
-            "changed": Field(_TEXTS, "server or server/tool", required=True),
-            "removed": Field(_TEXTS, "server or server/tool", required=True),
+            **_CONTROL,
+            **_LIFECYCLE,
+            "action": _ACTION,
+            "definition": Field(_DIGEST, "digest of all definitions that the reviewer of a step saw"),
+            "definitions": Field(_DEFINITIONS, "of a pin: each tool with the digest of its pinned definition"),
+            "quarantined": Field(_TEXTS, "of a pin: tools that are quarantined now; * for all"),
+            "part": Field(_COUNT, "which of the leaves about one pin this is, from 1"),
+            "parts": Field(_COUNT, "how many there are"),
+            "snapshot": Field(_DIGEST, "control state that they are part of"),
+            "added": Field(_TEXTS, "server or server/tool"),
+            "changed": Field(_TEXTS, "server or server/tool"),
+            "removed": Field(_TEXTS, "server or server/tool"),
         },
     ),
     "login": Kind(
@@ -260,7 +292,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "A change or an access by an administrator.",
         {
             **_ID,
-            **_BY,
+            **_CONTROL,
+            **_LIFECYCLE,
             "action": Field(_text(), "what was done", required=True),
             "object": Field(_text(), "to what", required=True),
             "result": Field(_one_of("success", "failure"), "how it ended", required=True),

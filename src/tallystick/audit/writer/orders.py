@@ -2,16 +2,22 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from tallystick.audit.desk import Desk, Fields, Order, Standing, number_of, tenant_of, text_of
+from tallystick.audit.leaf.call import ULID_LENGTH, made_at, timestamp
 from tallystick.audit.leaf.event import event
 from tallystick.audit.model import Event
 from tallystick.audit.offline.prove import PROOF_HEADER
+from tallystick.audit.offline.read import is_items, read_fields
 from tallystick.audit.signing import KeyChange
 from tallystick.audit.tlog.merkle import inclusion
-from tallystick.audit.tlog.tiles import tile_node
+from tallystick.audit.tlog.tiles import WIDTH, read_tile, tile_node, unpack
 from tallystick.terms import TallyError, TenantId
+
+_MARGIN_S: Final = 60
+"""Seconds by which the clock may have been set back since, and by which leaves of other clients may be older."""
 
 
 def status(desk: Desk, fields: Fields) -> Fields:
@@ -46,6 +52,62 @@ def prove(desk: Desk, fields: Fields) -> Fields:
     if index >= standing.published:
         desk.published(tenant, standing.year, index)
     return {"proof": _proof(standing, index)}
+
+
+def find(desk: Desk, fields: Fields) -> Fields:
+    """Tell which leaves with these `ids` (ULIDs) a `tenant` has on record, whatever of it is durable by now.
+
+    For who appended a leaf and never heard how that ended. Looks back to `_MARGIN_S` before the oldest id was made.
+    """
+    tenant, wanted = tenant_of(fields), set(_ids(fields))
+    found: set[str] = set()
+    for year in (None, _year(min(wanted))) if tenant in desk.tenants() and wanted else ():
+        standing = _opened(desk, tenant, year)
+        if standing is not None:
+            found |= _found(standing, wanted)
+    return {"found": sorted(found)}
+
+
+def _ids(fields: Fields) -> list[str]:
+    ids = fields.get("ids")
+    if not is_items(ids) or not all(isinstance(each, str) and len(each) == ULID_LENGTH for each in ids):
+        message = "the order has no list 'ids' of ULIDs"
+        raise TallyError(code="invalid", message=message)
+    return [str(each) for each in ids]
+
+
+def _year(ulid: str) -> int:
+    return int(timestamp(made_at(ulid))[:4])
+
+
+def _opened(desk: Desk, tenant: TenantId, year: int | None) -> Standing | None:
+    """Return how the log of a year stands, everything in it published; None where there is no such open log."""
+    try:
+        standing = desk.standing(tenant, year)
+    except TallyError:
+        if year is None:
+            raise
+        return None
+    if standing.size > standing.published:
+        desk.published(tenant, standing.year, standing.size - 1)
+    return standing
+
+
+def _found(standing: Standing, wanted: AbstractSet[str]) -> set[str]:
+    """Look for ids from the end of a log backwards."""
+    marks = {b'"id":"' + each.encode() + b'"': each for each in wanted}
+    since = timestamp(made_at(min(wanted)) - _MARGIN_S)
+    found: set[str] = set()
+    for number in range((standing.size - 1) // WIDTH, -1, -1):
+        raw = read_tile(standing.read, None, number, standing.size)
+        if raw is None:
+            # Pruned: older than anything that is still waited for.
+            break
+        leaves = unpack(raw)[0]
+        found |= {each for mark, each in marks.items() for leaf in leaves if mark in leaf}
+        if found == wanted or str(read_fields(leaves[0]).get("ts", "")) < since:
+            break
+    return found
 
 
 def rotate_key(desk: Desk, fields: Fields) -> Fields:
@@ -95,4 +157,10 @@ def _told(standing: Standing) -> Fields:
     return told
 
 
-ORDERS: Final[Mapping[str, Order]] = {"beat": beat, "prove": prove, "rotate-key": rotate_key, "status": status}
+ORDERS: Final[Mapping[str, Order]] = {
+    "beat": beat,
+    "find": find,
+    "prove": prove,
+    "rotate-key": rotate_key,
+    "status": status,
+}

@@ -4,8 +4,9 @@ Pure: the time and all facts come as values. It must never contain who may ask f
 anything: the store asks `judge` inside its transaction, and a console asks `due` what time alone has made necessary.
 """
 
+from tallystick.control.lifecycle.clockwork import tick
 from tallystick.control.lifecycle.due import CLOCKWORK, due
-from tallystick.control.lifecycle.gates import GATES, LONGEST_GRANT_DAYS, Gate
+from tallystick.control.lifecycle.gates import GATES, Gate
 from tallystick.control.lifecycle.judge import judge, verb
 from tallystick.control.lifecycle.model import Facts, Unmet
 from tallystick.control.lifecycle.page import page
@@ -15,7 +16,6 @@ from tallystick.control.lifecycle.table import TABLE
 __all__ = [
     "CLOCKWORK",
     "GATES",
-    "LONGEST_GRANT_DAYS",
     "TABLE",
     "Facts",
     "Gate",
@@ -24,5 +24,6 @@ __all__ = [
     "judge",
     "page",
     "standing",
+    "tick",
     "verb",
 ]

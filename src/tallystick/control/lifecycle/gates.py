@@ -8,6 +8,7 @@ from typing import Final
 from tallystick.control.lifecycle.model import Facts, Unmet
 from tallystick.control.lifecycle.read import day, is_list, is_object, moment, now, section, text
 from tallystick.control.model import Resource, Step
+from tallystick.registry import definition
 
 LONGEST_GRANT_DAYS: Final = 365
 """A grant is asked for again after a year at the latest: who needs what is looked at once a year."""
@@ -123,8 +124,18 @@ def _four_eyes(step: Step, facts: Facts) -> str:
     return ""
 
 
+def seen_last(pin: Resource | None) -> str:
+    """Return the digest of what a server said last: what differs from its pin, else the pin; empty for neither."""
+    if pin is None:
+        return ""
+    observed = text(section(pin.status, "observed"), "digest")
+    if observed or not pin.spec:
+        return observed
+    return definition.of_document({**pin.spec, "server": pin.name}).digest
+
+
 def _definition(step: Step, facts: Facts) -> str:
-    seen = text(section(facts.pin.status, "observed"), "digest") if facts.pin is not None else ""
+    seen = seen_last(facts.pin)
     if not seen:
         return "Nobody has asked the server yet what it offers."
     if not step.definition:

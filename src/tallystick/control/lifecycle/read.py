@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import TypeGuard
+from typing import Final, TypeGuard
+
+NOTHING: Final[Mapping[str, object]] = {}
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, object]]:
@@ -18,7 +20,7 @@ def is_list(value: object) -> TypeGuard[Sequence[object]]:
 def section(spec: Mapping[str, object], name: str) -> Mapping[str, object]:
     """Return a part of a spec; empty where it is none."""
     value = spec.get(name)
-    return value if is_object(value) else {}
+    return value if is_object(value) else NOTHING
 
 
 def text(spec: Mapping[str, object], name: str) -> str:

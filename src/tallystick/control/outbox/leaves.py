@@ -140,30 +140,23 @@ def digest(resource: Resource | None) -> str | None:
 
 def _quarantined(pin: Resource) -> dict[str, object]:
     found = pin.status.get(QUARANTINED)
-    return {"quarantined": sorted(map(str, found))} if isinstance(found, Mapping) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+    return {"quarantined": sorted(map(str, found))} if isinstance(found, Mapping) else {}  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
 def definitions(pin: Resource | None) -> list[list[dict[str, str]]]:
     """Digest of each tool's pinned definition, in pieces that one leaf has room for."""
-    tools = pin.spec.get("tools") if pin is not None else None
+    if pin is None or not pin.spec:
+        return []
     pieces: list[list[dict[str, str]]] = []
     room = 0
-    for tool in tools if isinstance(tools, list) else []:  # pyright: ignore[reportUnknownVariableType] - JSON
-        named = _definition(tool)
-        if named is None:
+    found = registry.definition.of_document({**pin.spec, "server": pin.name}).newest.items("tools") or {}
+    for item in found.values():
+        size = len(item.name.encode(errors="replace")) + len(item.digest) + 32
+        if item.flaw:
             continue
-        size = len(named["tool"].encode(errors="replace")) + len(named["digest"]) + 32
         if not pieces or size > room or len(pieces[-1]) >= _PART_ITEMS:
             pieces.append([])
             room = _PART_BYTES
-        pieces[-1].append(named)
+        pieces[-1].append({"tool": item.name, "digest": item.digest})
         room -= size
     return pieces
-
-
-def _definition(tool: object) -> dict[str, str] | None:
-    if not isinstance(tool, dict):
-        return None
-    definition: dict[str, object] = {str(name): part for name, part in tool.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
-    found = registry.digest_definition(definition)
-    return {"tool": str(definition.get("name")), "digest": found} if isinstance(found, str) else None

@@ -21,7 +21,7 @@ def begin(connection: Connection, who: tuple[str, str], request: str, now: int) 
     actor, name = who
     connection.execute(delete(ANSWERS).where(ANSWERS.c.at < now - KEPT_S))
     mine = and_(ANSWERS.c.actor == actor, ANSWERS.c.name == name)
-    found = connection.execute(select(ANSWERS.c.at, ANSWERS.c.request, ANSWERS.c.answer).where(mine)).tuples().first()
+    found = connection.execute(select(ANSWERS.c.at, ANSWERS.c.request, ANSWERS.c.answer).where(mine)).first()
     if found is None:
         connection.execute(insert(ANSWERS).values(actor=actor, name=name, at=now, request=request))
         return None
@@ -51,13 +51,13 @@ def _stored(text: str) -> Stored:
     status, body, headers = fields.get("status"), fields.get("body"), fields.get("headers")
     if not (isinstance(status, int) and isinstance(body, str) and isinstance(headers, dict)):
         message = "the control database holds an answer that this release cannot read"
-        raise TallyError("internal", message)
+        raise TallyError(code="internal", message=message)
     return Stored(status, bytes.fromhex(body), {str(name): str(part) for name, part in headers.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
 
 
 def note(connection: Connection, name: str) -> Note | None:
     """Return what a follower wrote last."""
-    found = connection.execute(select(NOTES.c.content, NOTES.c.version).where(NOTES.c.name == name)).tuples().first()
+    found = connection.execute(select(NOTES.c.content, NOTES.c.version).where(NOTES.c.name == name)).first()
     return None if found is None else Note(object_of(found[0]), found[1])
 
 

@@ -45,9 +45,9 @@ class Database:
 
         In SQLite it has the write lock from the beginning, so what it reads is what it changes.
         """
-        with self._told(), self._engine.connect().execution_options(**{_WRITES: True}) as connection:
-            with connection.begin():
-                yield connection
+        options = {_WRITES: True}
+        with self._told(), self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
 
     def close(self) -> None:
         """Close every connection."""
@@ -60,7 +60,7 @@ class Database:
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             message = f"{self.name} does not answer ({str(cause).strip().splitlines()[0]})"
-            raise TallyError("unavailable", message) from error
+            raise TallyError(code="unavailable", message=message) from error
 
 
 def _sqlite(place: Sqlite) -> Engine:
@@ -97,7 +97,7 @@ def _postgres(place: Postgres) -> Engine:
         import psycopg  # noqa: PLC0415 - an extra: only who has chosen PostgreSQL needs it
     except ImportError as error:
         message = "PostgreSQL as control database needs the extra `scale`: pip install 'tallystick[scale]'"
-        raise TallyError("invalid", message) from error
+        raise TallyError(code="invalid", message=message) from error
 
     def connect() -> object:
         return psycopg.connect(place.dsn)

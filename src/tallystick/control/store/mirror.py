@@ -1,4 +1,4 @@
-"""The newest state as objects in memory, kept up by reading what changed since: nobody reads 10,000 tools per change."""
+"""The newest state as objects in memory, kept up by reading what changed since: nobody reads all tools per change."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ class Mirror:
             and_(HISTORY.c.revision > known.revision, HISTORY.c.revision <= revision)
         )
         resources = dict(known.resources)
-        for kind, name, after in connection.execute(changed.order_by(HISTORY.c.revision)).tuples():
+        for kind, name, after in connection.execute(changed.order_by(HISTORY.c.revision)):
             key = Key(kind_of(kind), name)
             if after is None:
                 resources.pop(key, None)
@@ -87,7 +87,7 @@ def _whole(connection: Connection) -> State:
                 ),
             )
         )
-    ).tuples()
+    )
     rows = found.all()
     return State(rows[0][0], _keyed(after for _, after in rows if after is not None))
 
@@ -102,9 +102,7 @@ def at_revision(connection: Connection, revision: int) -> Mapping[Key, Resource]
     )
     joined = HISTORY.join(
         last,
-        and_(
-            HISTORY.c.kind == last.c.kind, HISTORY.c.name == last.c.name, HISTORY.c.revision == last.c.revision
-        ),
+        and_(HISTORY.c.kind == last.c.kind, HISTORY.c.name == last.c.name, HISTORY.c.revision == last.c.revision),
     )
     found = connection.execute(select(HISTORY.c.after).select_from(joined).where(HISTORY.c.after.is_not(None)))
     return _keyed(found.scalars())

@@ -1,6 +1,5 @@
 """Questions about what was: history, reviews, versions of what is gone."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, and_, select
@@ -24,7 +23,7 @@ def entries(connection: Connection, key: Key | None, after: int, limit: int) -> 
     if key is not None:
         wanted += [HISTORY.c.kind == key.kind, HISTORY.c.name == key.name]
     some = select(HISTORY.c.revision).where(and_(*wanted)).order_by(HISTORY.c.revision).limit(limit)
-    last: Sequence[int] = connection.execute(some).scalars().all()
+    last = [*connection.execute(some).scalars()]
     if not last:
         return ()
     joined = HISTORY.join(COMMITS, HISTORY.c.revision == COMMITS.c.revision).outerjoin(
@@ -49,7 +48,7 @@ def entries(connection: Connection, key: Key | None, after: int, limit: int) -> 
         .select_from(joined)
         .where(and_(*wanted, HISTORY.c.revision <= last[-1]))
         .order_by(HISTORY.c.revision, HISTORY.c.kind, HISTORY.c.name)
-    ).tuples()
+    )
     return tuple(
         Entry(
             revision,
@@ -70,7 +69,7 @@ def reviews(connection: Connection, key: Key) -> tuple[Review, ...]:
         select(REVIEWS.c.revision, REVIEWS.c.at, REVIEWS.c.actor, REVIEWS.c.step)
         .where(and_(REVIEWS.c.kind == key.kind, REVIEWS.c.name == key.name))
         .order_by(REVIEWS.c.at, REVIEWS.c.id)
-    ).tuples()
+    )
     return tuple(review_of(revision, at, actor, key, step) for revision, at, actor, step in rows)
 
 

@@ -16,7 +16,7 @@ _Form = Literal["resource", "actor", "step", "note"]
 def kind_of(word: str) -> Kind:
     """Return a kind by its name; raises `TallyError` where this release does not know it."""
     if (kind := _KINDS.get(word)) is None:
-        raise _strange("resource", f"a {word}")
+        raise strange(what=f"a {word}")
     return kind
 
 
@@ -99,13 +99,13 @@ def object_of(text: str, form: _Form = "note") -> dict[str, object]:
     """Object of a JSON text; raises `TallyError` where it is none."""
     value: object = json.loads(text)
     if not isinstance(value, dict):
-        raise _strange(form, text[:80])
+        raise strange(what=f"no {form}: {text[:80]}")
     return _object(value)  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
 def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise _strange("resource", "no object")
+        raise strange(what="no object")
     return {str(name): part for name, part in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
 
 
@@ -116,7 +116,7 @@ def _part(fields: Mapping[str, object], name: str) -> dict[str, object]:
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
-        raise _strange("resource", f"no {name}")
+        raise strange(what=f"no {name}")
     return value
 
 
@@ -133,17 +133,17 @@ def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
 def _number(fields: Mapping[str, object], name: str) -> int:
     value = fields.get(name)
     if not isinstance(value, int):
-        raise _strange("resource", f"no {name}")
+        raise strange(what=f"no {name}")
     return value
 
 
 def _state(fields: Mapping[str, object], name: str) -> State:
     state = _STATES.get(_text(fields, name))
     if state is None:
-        raise _strange("resource", f"state {fields[name]}")
+        raise strange(what=f"state {fields[name]}")
     return state
 
 
-def _strange(form: _Form, what: str) -> TallyError:
-    message = f"the control database holds a {form} that this release cannot read ({what})"
-    return TallyError("internal", message)
+def strange(what: str) -> TallyError:
+    """Return the error for what another release, or somebody by hand, has written."""
+    return TallyError(code="internal", message=f"the control database holds what this release cannot read ({what})")

@@ -3,18 +3,20 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, text, update
 
 from tallystick.control.change import Candidate, Moment
 from tallystick.control.entries import Unrecorded
 from tallystick.control.model import Actor, Changed, Key, State, Step
 from tallystick.control.outbox.leaves import Told
+from tallystick.control.several.listen import CHANNEL
 from tallystick.control.store.rows import actor_text, resource_text, step_text
 from tallystick.control.store.tables import COMMITS, HEAD, HISTORY, OUTBOX, RESOURCES, REVIEWS, SECRETS
 from tallystick.terms import TenantId
 
-CHANNEL = "tallystick_control"
-"""PostgreSQL: where other processes hear of what was published."""
+_FORGET = delete(RESOURCES).where(
+    and_(RESOURCES.c.kind == bindparam("its_kind"), RESOURCES.c.name == bindparam("its_name"))
+)
 
 
 class Written(NamedTuple):
@@ -38,13 +40,10 @@ def write(connection: Connection, written: Written) -> None:
     """Write a whole commit."""
     moment, changed = written.moment, written.candidate.changed
     connection.execute(
-        insert(COMMITS).values(
-            revision=moment.revision, at=moment.at, actor=actor_text(written.actor), why=written.why
-        )
+        insert(COMMITS).values(revision=moment.revision, at=moment.at, actor=actor_text(written.actor), why=written.why)
     )
     connection.execute(insert(HISTORY), [_history(change, moment.revision) for change in changed])
-    keys = or_(*(and_(RESOURCES.c.kind == key.kind, RESOURCES.c.name == key.name) for key, _, _ in map(_parts, changed)))
-    connection.execute(delete(RESOURCES).where(keys))
+    connection.execute(_FORGET, [{"its_kind": change.key.kind, "its_name": change.key.name} for change in changed])
     present = [_present(change) for change in changed if change.after is not None]
     if present:
         connection.execute(insert(RESOURCES), present)
@@ -108,7 +107,7 @@ def unrecorded(connection: Connection, limit: int) -> tuple[Unrecorded, ...]:
         )
         .order_by(OUTBOX.c.number)
         .limit(limit)
-    ).tuples()
+    )
     return tuple(
         Unrecorded(number, leaf_id, revision, TenantId(tenant), topic, bytes(leaf), bool(tried))
         for number, leaf_id, revision, tenant, topic, leaf, tried in rows
@@ -125,13 +124,13 @@ def recorded(connection: Connection, numbers: Sequence[int], *, notify: bool) ->
     lock_head(connection)
     connection.execute(delete(OUTBOX).where(OUTBOX.c.number.in_(numbers)))
     oldest: int | None = connection.execute(select(func.min(OUTBOX.c.revision)).where(OUTBOX.c.revision > 0)).scalar()
-    head, before = connection.execute(select(HEAD.c.revision, HEAD.c.published)).tuples().one()
+    head, before = connection.execute(select(HEAD.c.revision, HEAD.c.published)).one()
     # INVARIANT: what is published is on record as a whole, and what was published stays so.
     published = max(before, head if oldest is None else oldest - 1)
     if published != before:
         connection.execute(update(HEAD).values(published=published))
         if notify:
-            connection.execute(text(f"NOTIFY {CHANNEL}"))
+            connection.execute(text("NOTIFY " + CHANNEL))
     return published
 
 

@@ -1,7 +1,7 @@
 """Webhooks: systems outside are told of what happened to control state, and their signed answers become steps.
 
 Out: a follower of the published history, one line per webhook, at least once. In: a signed message is one step, under
-the same gates as any other. It must never delay a change, and never let an account in that nobody has mapped to a person.
+the same gates as any other. It must never delay a change, nor take the word of an account that nobody has mapped.
 """
 
 from tallystick.control.webhooks.answers import Verdict, read_verdict

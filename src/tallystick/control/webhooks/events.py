@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tallystick.control.entries import Entry
 from tallystick.control.lifecycle.due import CLOCKWORK, EXPIRY, REMINDED, REVIEW
-from tallystick.control.lifecycle.read import section, text
+from tallystick.control.lifecycle.read import NOTHING, section, text
 from tallystick.control.model import Resource, State
 from tallystick.terms import TenantId
 
@@ -31,11 +31,12 @@ _SERVER: Final[Mapping[State, str]] = {
 _NOUNS: Final = {"Server": "server", "Grant": "grant"}
 _VERBS: Final[Mapping[str, Mapping[State, str]]] = {"Server": _SERVER, "Grant": {**_SERVER, "in_review": "requested"}}
 _ENDED: Final = "approval.expired"
-_HELD, _FREED = "tool.quarantined", "tool.released"
+HELD: Final = "tool.quarantined"
+_FREED: Final = "tool.released"
 
 EVENTS: Final = frozenset(
     {f"{_NOUNS[kind]}.{verb}" for kind, verbs in _VERBS.items() for verb in (*verbs.values(), "reinstated", "renewed")}
-    | {REVIEW, EXPIRY, _ENDED, _HELD, _FREED}
+    | {REVIEW, EXPIRY, _ENDED, HELD, _FREED}
 )
 """Every type of event."""
 
@@ -71,7 +72,7 @@ def _steps(entry: Entry, after: Resource) -> Iterator[str]:
 
 
 def _reminders(before: Resource | None, after: Resource) -> Iterator[tuple[str, str]]:
-    was = {} if before is None else section(before.status, REMINDED)
+    was = NOTHING if before is None else section(before.status, REMINDED)
     now = section(after.status, REMINDED)
     for what in (REVIEW, EXPIRY):
         if text(now, what) and text(now, what) != text(was, what):
@@ -79,10 +80,10 @@ def _reminders(before: Resource | None, after: Resource) -> Iterator[tuple[str, 
 
 
 def _quarantine(before: Resource | None, after: Resource) -> Iterator[tuple[str, dict[str, object]]]:
-    was: Mapping[str, object] = {} if before is None else section(before.status, "quarantined")
+    was = NOTHING if before is None else section(before.status, "quarantined")
     now = section(after.status, "quarantined")
     if held := {tool: why for tool, why in now.items() if tool not in was}:
-        yield _HELD, held
+        yield HELD, held
     if freed := {tool: why for tool, why in was.items() if tool not in now}:
         yield _FREED, freed
 

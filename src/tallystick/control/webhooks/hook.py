@@ -40,7 +40,11 @@ class Hook:
     people: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-_USUAL: Mapping[Form, tuple[str, ...]] = {"generic": ("", ""), "jira": ("Task", ""), "servicenow": ("", "change_request")}
+_USUAL: Mapping[Form, tuple[str, ...]] = {
+    "generic": ("", ""),
+    "jira": ("Task", ""),
+    "servicenow": ("", "change_request"),
+}
 
 
 def hook_of(resource: Resource) -> Hook:
@@ -68,6 +72,11 @@ def hook_of(resource: Resource) -> Hook:
         reject=_texts(tickets.get("reject")),
         people={account: str(person) for account, person in section(tickets, "people").items()},
     )
+
+
+def ticket_status(hook: str) -> str:
+    """Return the status under which a resource keeps its open ticket of a webhook."""
+    return f"ticket:{hook}"
 
 
 def _form(word: str) -> Form:

@@ -60,8 +60,7 @@ def ticket_of(hook: Hook, event: Event, body: bytes) -> Ticket | None:
 
 def summary(event: Event) -> str:
     """Return an event in one line."""
-    verb = event.type.partition(".")[2].replace("_", " ")
-    return f"{event.about['resource']}: {event.type if not verb else verb} ({event.tenant})"
+    return f"{event.about['resource']}: {event.type} ({event.tenant or 'everywhere'})"
 
 
 def _lines(event: Event) -> list[str]:

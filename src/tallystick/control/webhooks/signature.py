@@ -44,7 +44,10 @@ def sign(secret: bytes, message: str, at: float, body: bytes) -> dict[str, str]:
 
 
 def verify(secret: bytes, headers: Mapping[str, str], body: bytes, now: float) -> Signed | Refusal:
-    """Check a message by Standard Webhooks. `headers` have names in lower case; one good signature of several is enough."""
+    """Check a message by Standard Webhooks; one good signature of several is enough.
+
+    `headers` have names in lower case; `now` is in seconds since the epoch.
+    """
     message, moment = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not 0 < len(message) <= _LONGEST_ID or not (moment.isascii() and moment.isdecimal()):
         return UNSIGNED

@@ -61,7 +61,9 @@ def config(entry: Entry, leaf: Leaf) -> Draft:
 
 
 def policy(entry: Entry, leaf: Leaf) -> Draft:
-    """Entity Management: the policies change."""
+    """Entity Management: one policy, or what they are all together, changes."""
+    if leaf.text("object"):
+        return _resource(entry, leaf, "Policy")
     new, old = leaf.text("bundle"), leaf.text("previous")
     draft = _entity(entry, leaf, (3, "Update") if old else (1, "Create"), "Policy", _version("policies", old or new))
     if old:
@@ -71,7 +73,9 @@ def policy(entry: Entry, leaf: Leaf) -> Draft:
 
 
 def registry(entry: Entry, leaf: Leaf) -> Draft:
-    """Entity Management: servers or tools were added, changed or removed."""
+    """Entity Management: a resource of the registry, or the registry as a whole, changes."""
+    if leaf.text("object"):
+        return _resource(entry, leaf, "Registry")
     snapshot = leaf.text("snapshot")
     lists = {name: leaf.texts(name) for name in ("added", "changed", "removed")}
     entity: Event = {**_version("registry", snapshot), "data": lists}
@@ -145,7 +149,8 @@ def admin(entry: Entry, leaf: Leaf) -> Draft:
     draft.event.update({"severity_id": severity, "severity": "Informational" if ended else "Low"})
     draft.event.update({"status_id": 1 if ended else 2, "status": "Success" if ended else "Failure"})
     add(draft.event, status_code=leaf.text("result"), status_detail=", ".join(leaf.texts("reasons")))
-    add(draft.tally, action=action)
+    add(draft.tally, action=action, **_told(leaf))
+    add(draft.event, comment=leaf.text("why"))
     return draft
 
 
@@ -252,6 +257,39 @@ def _entity(entry: Entry, leaf: Leaf, activity: tuple[int, str], what: str, enti
     draft.event["entity"] = {**entity, "type": what, "type_id": kind}
     draft.event["actor"] = actor(leaf)
     return draft
+
+
+_LISTED: Final = {"create": "added", "update": "changed", "delete": "removed"}
+"""What happened to a resource, as the lists of a whole registry's change say it."""
+
+
+def _resource(entry: Entry, leaf: Leaf, what: str) -> Draft:
+    """One resource of control state: created, changed, removed, or moved in its lifecycle."""
+    action, name = leaf.text("action"), leaf.text("object")
+    activity = _VERBS.get(action, (99, action.capitalize() or "Other"))
+    lists = {listed: leaf.texts(listed) for listed in _LISTED.values()}
+    if action in _LISTED:
+        lists[_LISTED[action]] = [*lists[_LISTED[action]], name]
+    entity: Event = {"name": name, "uid": name, "data": _told(leaf)}
+    add(entity, version=leaf.text("digest"))
+    draft = _entity(entry, leaf, activity, what, entity)
+    add(draft.event, comment=leaf.text("why"))
+    counts = {f"{listed}_count": len(found) for listed, found in lists.items()}
+    whole = {name: leaf.text(name) for name in ("snapshot", "bundle", "previous")}
+    add(draft.tally, action=action, **whole, **lists, **counts, **_told(leaf))
+    return draft
+
+
+def _told(leaf: Leaf) -> Event:
+    """What a change of control state says of its resource, as far as it says it."""
+    told: Event = {}
+    for name in ("object", "digest", "before", "state", "was", "comment", "definition"):
+        add(told, **{name: leaf.text(name)})
+    for name in ("revision", "part", "parts"):
+        add(told, **{name: leaf.number(name)})
+    pinned = [f"{each.text('tool')} {each.text('digest')}" for each in leaf.inners("definitions")]
+    add(told, definitions=pinned, quarantined=leaf.texts("quarantined"))
+    return told
 
 
 def _version(name: str, digest: str) -> Event:

@@ -121,6 +121,7 @@ _MASKABLE: Final[Mapping[str, Part]] = {
     "subject": "person",
     "session": "session",
     "why": "words",
+    "comment": "words",
     "matter": "words",
     "basis": "words",
 }

@@ -5,13 +5,14 @@ Must never contain HTTP, or a right that no role gives.
 """
 
 from tallystick.policy.console.actions import ACTIONS, CHANGING, NOUNS, READING, action_of
-from tallystick.policy.console.decide import Console, Question, decide
+from tallystick.policy.console.decide import Console, Question, decide, roles_only
 from tallystick.policy.console.firm import compile_console, speaks_of_console
-from tallystick.policy.console.roles import Held, RoleFacts, held, roles_at
+from tallystick.policy.console.roles import EVERYWHERE, Held, RoleFacts, held, roles_at
 
 __all__ = [
     "ACTIONS",
     "CHANGING",
+    "EVERYWHERE",
     "NOUNS",
     "READING",
     "Console",
@@ -23,5 +24,6 @@ __all__ = [
     "decide",
     "held",
     "roles_at",
+    "roles_only",
     "speaks_of_console",
 ]

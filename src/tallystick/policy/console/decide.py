@@ -63,6 +63,12 @@ def build(firm: Mapping[str, Mapping[str, object]], tenants: Mapping[TenantId, T
 
 
 @cache
+def roles_only() -> Console:
+    """Return the policies of the roles alone, for an installation of which nothing else is known."""
+    return build({}, {})
+
+
+@cache
 def builtin() -> Mapping[str, Mapping[str, object]]:
     """Return the policies of the roles, by id, in Cedar's JSON form."""
     parsed = parse_policies(BUILTIN)

@@ -3,6 +3,7 @@
 Pure. Must never ask a server, nor decide what happens to one that differs beyond naming it.
 """
 
+from tallystick.registry.definition import model, plain, read, signs, told
 from tallystick.registry.definition.compare import compare, expected
 from tallystick.registry.definition.diff import diff, inspect
 from tallystick.registry.definition.model import SERVER, Definition, Finding
@@ -17,9 +18,14 @@ __all__ = [
     "diff",
     "expected",
     "inspect",
+    "model",
     "of_document",
     "of_pin",
     "pin_document",
+    "plain",
+    "read",
+    "signs",
     "to_json",
     "to_text",
+    "told",
 ]

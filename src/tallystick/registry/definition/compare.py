@@ -1,29 +1,8 @@
 """Whether a server still says what was approved: by digest, name by name. What a difference means is for `diff`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from tallystick.registry.definition.model import SERVER, Definition, Item, Said
+from tallystick.registry.definition.model import SERVER, Definition, Difference, Item, Said
 from tallystick.registry.definition.read import PARTS
 from tallystick.terms import Digest
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What is to be quarantined: a tool's name, or "*" for the whole server -> the digest that was seen instead.
-
-    `new` and `gone` are entries that were never pinned or are no longer there, as `<list>/<name>`; neither is a reason
-    to quarantine: what was never pinned is hidden, and what is gone fails by itself or is not for this caller.
-    """
-
-    quarantine: Mapping[str, Digest]
-    new: tuple[str, ...]
-    gone: tuple[str, ...]
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing differs at all."""
-        return not (self.quarantine or self.new or self.gone)
 
 
 def compare(pinned: Said, observed: Said, whole: Digest) -> Difference:

@@ -96,3 +96,21 @@ class Finding:
     text: str
     before: object = None
     after: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is to be quarantined: a tool's name, or "*" for the whole server -> the digest that was seen instead.
+
+    `new` and `gone` are entries that were never pinned or are no longer there, as `<list>/<name>`; neither is a reason
+    to quarantine: what was never pinned is hidden, and what is gone fails by itself or is not for this caller.
+    """
+
+    quarantine: Mapping[str, Digest]
+    new: tuple[str, ...]
+    gone: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs at all."""
+        return not (self.quarantine or self.new or self.gone)

@@ -4,7 +4,8 @@ Bytes in, proposals and a report out. Nothing is silently dropped: every field i
 never carry a secret's value, take a server's word for its risk, or propose anything but a draft.
 """
 
+from tallystick.registry.imports.draft import slug
 from tallystick.registry.imports.model import Carried, Imported, Left, Proposal, Reference
 from tallystick.registry.imports.read import FORMATS, Format, read
 
-__all__ = ["FORMATS", "Carried", "Format", "Imported", "Left", "Proposal", "Reference", "read"]
+__all__ = ["FORMATS", "Carried", "Format", "Imported", "Left", "Proposal", "Reference", "read", "slug"]

@@ -1,6 +1,5 @@
 """Reads Docker's catalogs: a whole catalog (`registry: {name: server}`) and one entry of its source, `server.yaml`."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from tallystick.registry.imports import draft, image
@@ -42,7 +41,7 @@ def _read(server: Part, wanted: str, drafts: draft.Drafts) -> None:
     transport = _remote(server, name) if _is_remote(server) else _program(server, config, name)
     if transport is None:
         return
-    if server.peek("type") in {"server", "remote"}:
+    if server.word("type") in {"server", "remote"}:
         server.carry("type", "transport")
     if server.has("name"):
         server.carry("name", "name")
@@ -62,8 +61,7 @@ def _remote(server: Part, name: str) -> dict[str, object] | None:
     remote = server.part("remote")
     draft.headers(remote.part("headers"), name)
     place = remote.part("url") if remote.has("url") else server.part("sseEndpoint")
-    kind = remote.peek("transport_type")
-    if kind in {"streamable-http", "http"}:
+    if remote.word("transport_type") in {"streamable-http", "http"}:
         remote.carry("transport_type", "transport.http")
     else:
         why = "the gateway speaks streamable HTTP to servers, not the older HTTP with SSE"
@@ -76,7 +74,7 @@ def _remote(server: Part, name: str) -> dict[str, object] | None:
 
 
 def _program(server: Part, config: Part, name: str) -> dict[str, object] | None:
-    env = draft.environment([*_variables(server), *_variables(config)], name)
+    env = {**_environment(server, name), **_environment(config, name)}
     command = server.part("command") if server.has("command") else server.part("run").part("command")
     arguments = draft.arguments(command.parts(), name)
     transport = image.program(server.part("image"), name, env, arguments)
@@ -85,13 +83,15 @@ def _program(server: Part, config: Part, name: str) -> dict[str, object] | None:
     return transport
 
 
-def _variables(place: Part) -> Iterator[tuple[str, Part]]:
-    variables = place.part("env")
-    for variable in variables.parts():
-        name = variable.peek("name")
-        if isinstance(name, str) and name:
+def _environment(place: Part, server: str) -> dict[str, str]:
+    env: dict[str, str] = {}
+    for variable in place.part("env").parts():
+        name = variable.word("name")
+        carried = draft.environment([(name, variable.part("value"))], server) if name else {}
+        if carried:
             variable.carry("name", f"transport.stdio.env.{name}")
-            yield name, variable.part("value")
+            env.update(carried)
+    return env
 
 
 def _tools(server: Part) -> dict[str, object]:

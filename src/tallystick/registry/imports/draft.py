@@ -12,7 +12,7 @@ from tallystick.registry.imports.secrecy import filled_in, named_secret, secret_
 from tallystick.terms import TenantId
 
 UNKNOWN: Final[Mapping[str, object]] = {}
-"""How a tool is classified that nobody has looked at: not at all. That counts as the highest risk, and as incomplete."""
+"""How a tool is classified that nobody has looked at: not at all. It counts as the highest risk, and as incomplete."""
 EVERY_TOOL: Final[Mapping[str, object]] = {"*": UNKNOWN}
 
 _NAME_LETTERS: Final = 63
@@ -150,22 +150,29 @@ def headers(part: Part, server: str) -> None:
 def arguments(parts: Iterable[Part], server: str) -> list[str]:
     """Carry a program's arguments, without those that hold a secret or that a client fills in."""
     carried: list[str] = []
-    flag = ""
-    for part in parts:
+    waiting = list(reversed(list(parts)))
+    while waiting:
+        part = waiting.pop()
         text = part.string()
-        name, mark, value = text.partition("=")
-        if not mark:
-            name, mark, value = text.partition(": ")
-        is_value_of_secret = bool(flag) and not text.startswith("-")
-        if is_value_of_secret or token(text) or secret_value(value or text) or (mark and value and named_secret(name)):
-            refer(part, server, "argument", flag.lstrip("-") or (name.lstrip("-") if mark else "argument"))
+        name, mark, value = _halves(text)
+        takes_next = text.startswith("-") and not mark and named_secret(text)
+        if takes_next and waiting and (not waiting[-1].string().startswith("-") or token(waiting[-1].string())):
+            part.leave(None, "goes with a secret", "the argument after it is left out", "write both, or use its env")
+            refer(waiting.pop(), server, "argument", text.lstrip("-"))
+        elif token(text) or secret_value(value or text) or (value and named_secret(name)):
+            refer(part, server, "argument", name.lstrip("-") if mark else "argument")
         elif filled_in(text):
             part.leave(None, "the argument is a template", _FILLED_IN, "write the argument into the server's command")
         else:
             part.carry(None, "transport.stdio.command")
             carried.append(text)
-        flag = text if text.startswith("-") and not mark and named_secret(text) else ""
     return carried
+
+
+def _halves(argument: str) -> tuple[str, str, str]:
+    """Split `--name=value`, or `Name: value` as headers are written on a command line."""
+    halves = argument.partition("=")
+    return halves if halves[1] else argument.partition(": ")
 
 
 def timeout(part: Part, key: str, seconds: float = 1.0) -> float | None:

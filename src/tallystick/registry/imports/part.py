@@ -97,6 +97,11 @@ class Part:
         """Return what is at `key` without reading it (None: nothing)."""
         return self._value.get(key) if isinstance(self._value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - parsed
 
+    def word(self, key: str) -> str:
+        """Return the text at `key` without reading it ("": none, or something else)."""
+        found = self.peek(key)
+        return found if isinstance(found, str) else ""
+
     def has(self, key: str) -> bool:
         """Tell whether there is something at `key`, null apart."""
         return self.peek(key) is not None
@@ -104,10 +109,6 @@ class Part:
     def whole(self) -> object:
         """Return the value here, unread."""
         return self._value
-
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys of the mapping here."""
-        return tuple(str(key) for key, _ in _children(self._value)) if isinstance(self._value, dict) else ()
 
     def text(self, key: str, to: str) -> str:
         """Carry the text at `key` ("" if there is none). A credential in it keeps it from being carried anywhere."""

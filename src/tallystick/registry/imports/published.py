@@ -20,6 +20,7 @@ _RUNNERS: Final = {
     "nuget": (("dnx", "--yes"), "@", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")),
 }
 """Kind of package -> the program that runs it, what stands before a version, and which identifiers are taken."""
+_COMMAND: Final = "transport.stdio.command"
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 _EXTENSIONS: Final = "io.modelcontextprotocol.registry/publisher-provided"
 
@@ -55,7 +56,7 @@ def read_server(server: Part, drafts: draft.Drafts) -> None:
 
 def _of_kind(server: Part, key: str, kind: str, *order: str) -> list[Part]:
     found = [part for part in server.part(key).parts() if isinstance(part.whole(), dict)]
-    return sorted(found, key=lambda part: [*order, part.peek(kind)].index(part.peek(kind)))
+    return sorted(found, key=lambda part: [*order, part.word(kind)].index(part.word(kind)))
 
 
 def _leave_others(parts: list[Part]) -> None:
@@ -84,11 +85,11 @@ def _remote(remote: Part, name: str) -> dict[str, object] | None:
 
 
 def _package(package: Part, name: str) -> dict[str, object] | None:
-    kind = package.peek("registryType")
-    runner = _RUNNERS.get(kind) if isinstance(kind, str) else None
+    kind = package.word("registryType")
+    runner = _RUNNERS.get(kind)
     identifier = package.part("identifier").string()
     transport = package.part("transport")
-    if transport.peek("type") not in {None, "stdio"}:
+    if transport.word("type") not in {"", "stdio"}:
         why = "a program that the gateway starts speaks over its standard input and output"
         package.leave(None, "listens on a port of its own", why, "start it yourself and register its URL")
         return None
@@ -98,7 +99,7 @@ def _package(package: Part, name: str) -> dict[str, object] | None:
         return None
     start, before, _ = runner
     exact = identifier + _version(package, before, identifier)
-    for key, to in (("registryType", "transport.stdio"), ("identifier", "transport.stdio.command")):
+    for key, to in (("registryType", "transport.stdio"), ("identifier", _COMMAND)):
         package.carry(key, to)
     if transport.has("type"):
         transport.carry("type", "transport.stdio")
@@ -114,7 +115,7 @@ def _package(package: Part, name: str) -> dict[str, object] | None:
 def _version(package: Part, before: str, identifier: str) -> str:
     version = package.part("version").string()
     if version and _VERSION.fullmatch(version):
-        package.carry("version", "transport.stdio.command")
+        package.carry("version", _COMMAND)
         return "" if ":" in identifier.rpartition("/")[2] or "@sha256" in identifier else before + version
     if "@sha256:" not in identifier:
         why = "what runs would change whenever its publisher releases something"
@@ -136,9 +137,9 @@ def _arguments(arguments: Part, server: str) -> Iterator[str]:
                 None, "is a template, or looks like a secret", "nothing is filled in", "write the argument yourself"
             )
             continue
-        for key in ("type", "name", given):
+        for key, to in (("type", "transport.stdio"), ("name", _COMMAND), (given, _COMMAND)):
             if argument.has(key):
-                argument.carry(key, "transport.stdio.command")
+                argument.carry(key, to)
         yield from ([name] if isinstance(name, str) and name else [])
         yield from ([value] if value is not None else [])
 

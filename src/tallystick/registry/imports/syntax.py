@@ -39,8 +39,8 @@ def parse(raw: bytes, syntax: Syntax | None) -> dict[str, object] | Problem:
 
 
 def _guess(raw: bytes) -> dict[str, object] | Problem:
-    """Braces and comments of JSON start no TOML and no YAML that anybody writes; TOML is refused quickly by YAML's."""
-    if raw.lstrip()[:2] in {b"//", b"/*"} or raw.lstrip()[:1] in {b"{", b"["}:
+    """Braces and comments of JSON start no TOML and no YAML that anybody writes; and hardly any YAML is TOML."""
+    if raw.lstrip()[:2] in {b"//", b"/*"} or raw.lstrip()[:1] == b"{":
         return parse(raw, "json")
     parsed = parse(raw, "toml")
     return parse(raw, "yaml") if isinstance(parsed, Problem) else parsed
@@ -53,14 +53,15 @@ def _too_large(limit: int) -> Problem:
 def without_comments(text: str) -> str:
     """Return JSON with comments and trailing commas blanked out, every other letter in its place. Raises ValueError."""
     kept: list[str] = []
-    comma = -1  # where in `kept` a comma is that only blanks and comments follow
+    comma = -1  # where in `kept` a comma is that follows a value, and that only blanks and comments follow
+    before = "{"  # the last letter that was no blank and no comment
     at = 0
     while at < len(text):
         letter = text[at]
         if letter == '"':
             end = _end_of_string(text, at)
             kept.append(text[at:end])
-            comma, at = -1, end
+            before, comma, at = '"', -1, end
             continue
         if letter == "/":
             end = _end_of_comment(text, at)
@@ -70,7 +71,8 @@ def without_comments(text: str) -> str:
         if letter in "}]" and comma >= 0:
             kept[comma] = " "
         if letter not in " \t\r\n":
-            comma = len(kept) if letter == "," else -1
+            comma = len(kept) if letter == "," and before not in "{[,:" else -1
+            before = letter
         kept.append(letter)
         at += 1
     return "".join(kept)

@@ -6,5 +6,6 @@ again. Never in here: I/O, or what a toolset publishes.
 
 from tallystick.registry.reading.join import Parser, join, parse
 from tallystick.registry.reading.read import FOLDERS, Entry, Read, read
+from tallystick.registry.reading.words import NAME
 
-__all__ = ["FOLDERS", "Entry", "Parser", "Read", "join", "parse", "read"]
+__all__ = ["FOLDERS", "NAME", "Entry", "Parser", "Read", "join", "parse", "read"]

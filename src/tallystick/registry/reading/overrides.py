@@ -6,6 +6,7 @@ A place in a result is a JSONPath (RFC 9535) of names and `[*]` alone: `$.accoun
 import re
 from typing import Final
 
+from tallystick.registry.rules import read_rules
 from tallystick.registry.toolset import (
     Overrides,
     Path,
@@ -48,7 +49,7 @@ def _tool(section: Section) -> ToolOverride:
         name=_optional(section, "name", NAME),
         title=_optional(section, "title"),
         description=_optional(section, "description"),
-        arguments=section.mapping("arguments"),
+        arguments=read_rules(section.section("arguments")),
         fixed=section.mapping("fixed"),
         trim=_trim(section.section("trim")) if section.has("trim") else None,
     )
@@ -90,7 +91,8 @@ def _trim(section: Section) -> Trim:
 
 
 def _rows(section: Section) -> Rows:
-    rows = Rows(_path(section, "path", section.text("path")), section.integer("first", 0, 0, ROWS))
+    place = section.text("path")
+    rows = Rows(_path(section, "path", place) if place else (), section.integer("first", 0, 0, ROWS))
     if not section.has("first"):
         section.fault("first", "is missing", "say how many elements are kept")
     section.close()
@@ -110,7 +112,7 @@ def _path(section: Section, key: str, text: str) -> Path:
             break
         path.append(None if step["each"] else step["name"] or step["quoted"])
         at = step.end()
-    if text and at < len(text) or not text.startswith("$"):
+    if at == 0 or at < len(text):
         section.fault(key, f'"{text}" is no path that is understood here', "write it like $.accounts[*].iban")
     return tuple(path)
 

@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
-from tallystick.registry.model import WEBHOOK_FORMATS, Ticketing, Webhook, WebhookFormat
+from tallystick.registry.model import EVENTS, WEBHOOK_FORMATS, Ticketing, Webhook, WebhookFormat
 from tallystick.registry.reading.words import NAME, URL, words
-from tallystick.settings import Section
+from tallystick.settings import Problem, Section
 from tallystick.terms import TenantId
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -20,14 +20,22 @@ def parse_webhook(section: Section) -> Webhook:
         tenant=TenantId(section.text("tenant", "", pattern=NAME)),
         url=_url(section),
         format=form,
-        events=words(section, "events"),
-        secret=section.text("secret", "", pattern=NAME),
+        events=_events(section),
+        secret=section.text("secret", pattern=NAME),
         token=section.text("token", "", pattern=NAME),
         user=section.text("user", ""),
         allow_special_addresses=section.flag("allow_special_addresses", default=False),
         is_enabled=section.flag("enabled", default=True),
-        ticketing=_ticketing(section.section("ticketing")),
+        ticketing=_ticketing(section.section("ticketing"), form),
     )
+
+
+def _events(section: Section) -> tuple[str, ...]:
+    events = words(section, "events")
+    for event in events:
+        if event not in EVENTS:
+            section.problems.append(Problem.unknown((section.file, "events"), "event", event, EVENTS))
+    return events
 
 
 def _url(section: Section) -> str:
@@ -45,7 +53,7 @@ def _url(section: Section) -> str:
     return url
 
 
-def _ticketing(section: Section) -> Ticketing:
+def _ticketing(section: Section, form: WebhookFormat) -> Ticketing:
     part = section.section("people")
     people = {account: part.text(account) for account in part.keys()}  # noqa: SIM118 - not a dict
     ticketing = Ticketing(
@@ -56,5 +64,7 @@ def _ticketing(section: Section) -> Ticketing:
         words(section, "reject"),
         people,
     )
+    if form == "jira" and not ticketing.project:
+        section.fault("project", "is missing, and Jira opens no ticket without one", "add the key of the project")
     section.close()
     return ticketing

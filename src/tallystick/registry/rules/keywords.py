@@ -130,7 +130,11 @@ def _is_money(value: object) -> bool:
     )
 
 
-_SCALAR: Final[Mapping[str, object]] = {"type": ["string", "number", "boolean", "null"]}
+_SCALAR: Final[Mapping[str, object]] = {
+    "type": ["string", "number", "boolean", "null"],
+    "minimum": -_LARGEST,
+    "maximum": _LARGEST,
+}
 _NUMBER: Final[Mapping[str, object]] = {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST}
 _COUNT: Final[Mapping[str, object]] = {"type": "integer", "minimum": 0, "maximum": _LARGEST}
 _SUMS: Final[Mapping[str, object]] = {
@@ -190,7 +194,7 @@ KEYWORDS: Final[Mapping[str, Keyword]] = {
         "{currency, maximum, minimum?, unit?}",
         _MONEY,
         "Bounds of a sum by currency. `currency`: the argument that holds its code, or a code (ISO 4217). `maximum` "
-        'and `minimum` (0 without): sums as texts in whole units of the currency, `EUR: "10000.00"`; a currency without a '
+        'and `minimum` (0 without): sums as texts in whole units of the currency, `EUR: "10000.00"`; one without a '
         "maximum is refused. `unit` minor: the argument counts cents. Sums as decimal texts are bounded too.",
     ),
     "items": Keyword(_is_anything, "a rule", {"$ref": "#/$defs/rule"}, "A rule for every element of a list."),

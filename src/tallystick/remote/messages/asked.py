@@ -10,6 +10,7 @@ from tallystick.remote.messages.resources import Kind, Name, State, TenantName, 
 Limit = Annotated[int, Meta(ge=1, le=500, description="items at most")]
 Cursor = Annotated[str, Meta(max_length=512, description="`next` of the page before, with the same filters")]
 Words = Annotated[str, Meta(max_length=256, description="words that all have to be found")]
+LabelIs = Annotated[str, Meta(pattern="^[^=]{1,256}=.{0,256}$", description="<label>=<value>")]
 Operation = Literal["read", "write", "delete", "execute"]
 Risk = Literal["low", "medium", "high", "critical"]
 
@@ -26,14 +27,14 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A list of resources and its filters. `label` is `name=value` or `name`."""
+    """A list of resources and its filters."""
 
     limit: Limit = 100
     cursor: Cursor = ""
     tenant: TenantName | None = None
     state: State | None = None
     owner: Annotated[str, Meta(max_length=256)] | None = None
-    label: Annotated[str, Meta(min_length=1, max_length=513)] | None = None
+    label: LabelIs | None = None
     q: Words = ""
 
 
@@ -45,7 +46,7 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     tenant: TenantName | None = None
     state: State | None = None
     owner: Annotated[str, Meta(max_length=256)] | None = None
-    label: Annotated[str, Meta(min_length=1, max_length=513)] | None = None
+    label: LabelIs | None = None
     operation: Operation | None = None
     risk: Risk | None = None
     classification: Annotated[str, Meta(max_length=64)] | None = None

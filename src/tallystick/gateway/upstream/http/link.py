@@ -26,11 +26,22 @@ NOTICES: Final = 64
 Given = TypeVarTuple("Given")
 
 
+def _nobody(conversation: str | None) -> None:
+    """Tell nobody of an opened session."""
+    del conversation
+
+
 class Link:
     """One URL."""
 
-    def __init__(self, url: str, connector: Connector, supervising: TaskGroup) -> None:
-        """Connect through `connector`; what nobody waits for runs in `supervising`."""
+    def __init__(
+        self, url: str, connector: Connector, supervising: TaskGroup, opened: Callable[[str | None], None] | None = None
+    ) -> None:
+        """Connect through `connector`; what nobody waits for runs in `supervising`.
+
+        `opened` is told the conversation of each session that was opened.
+        """
+        self.opened = opened or _nobody
         self.heads = Heads(url)
         self.ids = count(1)
         self.pool = Pool(connector, self.heads.host, self.heads.port, tls=self.heads.tls)

@@ -164,6 +164,7 @@ async def _initialize(link: Link, session: Session, outbound: Outbound, era: Era
         setting = encode.request(next(link.ids), "logging/setLevel", {"level": level})
         await link.say(link.heads.post(lines, setting))
     session.lines, session.said, session.proven, session.id = lines, reply, False, session_id
+    link.opened(outbound.conversation)
     return None
 
 

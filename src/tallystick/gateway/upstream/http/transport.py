@@ -1,5 +1,6 @@
 """One server behind one URL: which kind of call a request makes, and what is kept between requests."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -20,9 +21,14 @@ _LISTENING: Final = "subscriptions/listen"
 class HttpTransport:
     """One server behind one URL."""
 
-    def __init__(self, url: str, connector: Connector, supervising: TaskGroup) -> None:
-        """Take an absolute http or https URL; what nobody waits for runs in `supervising`."""
-        self._link = Link(url, connector, supervising)
+    def __init__(
+        self, url: str, connector: Connector, supervising: TaskGroup, opened: Callable[[str | None], None] | None = None
+    ) -> None:
+        """Take an absolute http or https URL; what nobody waits for runs in `supervising`.
+
+        `opened` is told the conversation of each session that was opened.
+        """
+        self._link = Link(url, connector, supervising, opened)
         self._sessions = Sessions(self._end)
 
     async def begin(self, outbound: Outbound, era: Era) -> Call | Refusal:

@@ -5,7 +5,7 @@ does not answer would thus keep everybody else's calls from being asked anything
 the answer to a question is awaited in a process, calls that may be asked something go to another one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from anyio.abc import TaskGroup
@@ -39,10 +39,12 @@ class Pool:
     asked. A server that keeps state in its process shows the state of another process to a call that goes elsewhere.
     """
 
-    def __init__(self, capped: Capped, supervising: TaskGroup) -> None:
-        """Run the command's processes in the task group `supervising`."""
-        self.first = Supervised(capped, supervising)
-        spare = (Supervised(capped, supervising, self._as_spare) for _ in range(PROCESSES - 1))
+    def __init__(
+        self, capped: Capped, supervising: TaskGroup, opened: Callable[[str | None], None] | None = None
+    ) -> None:
+        """Run the command's processes in the task group `supervising`; `opened` is called for each that is up."""
+        self.first = Supervised(capped, supervising, None, opened)
+        spare = (Supervised(capped, supervising, self._as_spare, opened) for _ in range(PROCESSES - 1))
         self._all = (self.first, *spare)
 
     @property

@@ -47,8 +47,15 @@ class Supervised:
     `spare` makes it one that stands in for another: it ends when it has had nothing to do for a while.
     """
 
-    def __init__(self, capped: Capped, supervising: TaskGroup, spare: Callable[[], Spare] | None = None) -> None:
-        """Run the command in the task group `supervising`."""
+    def __init__(
+        self,
+        capped: Capped,
+        supervising: TaskGroup,
+        spare: Callable[[], Spare] | None = None,
+        opened: Callable[[str | None], None] | None = None,
+    ) -> None:
+        """Run the command in the task group `supervising`; `opened` is called, with None, for each process that is up."""
+        self._opened = opened
         self._capped = capped
         self._supervising = supervising
         self._spare = spare
@@ -120,6 +127,8 @@ class Supervised:
         self._starting = None
         if isinstance(outcome, Pipe):
             self._pipe = outcome
+            if self._opened is not None:
+                self._opened(None)
         else:
             self._last = outcome
             self._fail(served=False)

@@ -1,5 +1,6 @@
 """One server behind one command: its processes, each in the era that it speaks."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from anyio.abc import TaskGroup
@@ -17,11 +18,13 @@ from tallystick.wire import Era, Reply
 class StdioTransport:
     """One server behind one command."""
 
-    def __init__(self, capped: Capped, supervising: TaskGroup) -> None:
-        """Run the command's processes in the task group `supervising`."""
+    def __init__(
+        self, capped: Capped, supervising: TaskGroup, opened: Callable[[str | None], None] | None = None
+    ) -> None:
+        """Run the command's processes in the task group `supervising`; `opened` is called for each that is up."""
         # The era belongs to the process (2026-07-28, stdio); eras with sessions share theirs, opened once.
-        self._modern = Supervised(capped, supervising)
-        self._pool = Pool(capped, supervising)
+        self._modern = Supervised(capped, supervising, None, opened)
+        self._pool = Pool(capped, supervising, opened)
 
     async def begin(self, outbound: Outbound, era: Era) -> Call | Refusal:
         """Send one request over the pipe of its kind of era."""

@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from tallystick.registry.definition.model import Severity
 from tallystick.registry.definition.signs.model import Sign
 from tallystick.terms import ServerId
 
@@ -75,8 +74,8 @@ def find_lookalikes(
             if other != name:
                 where = "this server" if server is None else f"server {server}"
                 # Two spellings of one name are common among servers; one letter drawn like another is not.
-                severity: Severity = "low" if _spelt(name) == _spelt(other) else "high"
-                yield name, Sign("look_alike_name", severity, f"looks like {other!r} of {where}")
+                text = f"looks like {other!r} of {where}"
+                yield name, Sign("look_alike_name", "low" if _spelt(name) == _spelt(other) else "high", text)
 
 
 def _spelt(name: str) -> str:

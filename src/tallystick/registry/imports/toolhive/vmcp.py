@@ -49,7 +49,11 @@ def read_virtual(document: Part, drafts: draft.Drafts) -> None:
         why = "no server is named: all of its group were meant"
         config.note("has no members yet", why, "name the servers, then make the toolset")
         return
-    toolset: dict[str, object] = {"title": title, "members": members, **_conflicts(aggregation)}
+    toolset: dict[str, object] = {
+        "title": title,
+        "members": members,
+        **_conflicts(aggregation, [str(member["server"]) for member in members]),
+    }
     if overrides:
         toolset["overrides"] = {"tools": overrides}
     drafts.add("Toolset", name, toolset)
@@ -72,12 +76,12 @@ def _members(aggregation: Part) -> tuple[list[dict[str, object]], dict[str, obje
         if server in members:
             part.leave(None, "names a server a second time", "a server is one member", "merge the two")
             continue
+        if part.peek(_key(part, "excludeAll")) is True:
+            part.leave(None, "stays out", "a toolset names nothing but what is in it", "nothing")
+            continue
         part.carry("workload", "members")
         if server != workload:
             part.note(f'is the server "{server}" here', "names are small letters, digits and hyphens", "check the name")
-        if part.peek(_key(part, "excludeAll")) is True:
-            part.carry(_key(part, "excludeAll"), "members")
-            continue
         members[server] = {"server": server}
         filtered = part.texts("filter")
         if filtered:
@@ -108,21 +112,29 @@ def _overrides(part: Part, server: str) -> Iterator[tuple[str, object]]:
             yield f"{server}/{override.key}", changed
 
 
-def _conflicts(aggregation: Part) -> dict[str, object]:
+def _conflicts(aggregation: Part, members: list[str]) -> dict[str, object]:
     key = _key(aggregation, "conflictResolution")
     settings = aggregation.part(_key(aggregation, "conflictResolutionConfig"))
     why = "a prefix is always <server>__"
     settings.leave(_key(settings, "prefixFormat"), "is not carried over", why, "tell users of the tools' new names")
-    order = settings.texts(_key(settings, "priorityOrder")) or ()
-    rule = aggregation.peek(key)
-    if not isinstance(rule, str) or rule not in _RULES:
+    rule = aggregation.word(key)
+    if rule not in _RULES:
         return {}
-    if rule == "priority" and not order:
+    if rule != "priority":
+        aggregation.carry(key, "conflicts")
+        return {"conflicts": _RULES[rule]}
+    order: list[str] = []
+    for server in settings.texts(_key(settings, "priorityOrder")) or ():
+        name = draft.slug(server.string())
+        if name in members and name not in order:
+            server.carry(None, "members")
+            order.append(name)
+        else:
+            server.leave(None, "is not carried over", "it is no member, or stands there twice", "nothing")
+    if not order:
         aggregation.leave(
             key, "is not carried over", "priority needs an order of servers", "set priority in the toolset"
         )
         return {}
     aggregation.carry(key, "conflicts")
-    if rule != "priority":
-        return {"conflicts": _RULES[rule]}
-    return {"conflicts": "priority", "priority": [draft.slug(_carried(server, "priority")) for server in order]}
+    return {"conflicts": "priority", "priority": order}

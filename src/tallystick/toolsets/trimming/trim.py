@@ -9,11 +9,11 @@ written anew from what is left of it. A tool's own failure is cut by bytes alone
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from tallystick.registry.toolset import Path, Trim
-from tallystick.toolsets.prune import Count, drop, first_rows, keep
+from tallystick.toolsets.trimming.prune import Count, drop, elements, first_rows, keep, members
 
 TRIMMED: Final = "tallystick.dev/trimmed"
 """In `_meta` of a result: what was cut, as a list of {rule, kept, of}, with the `path` of rows."""
@@ -76,11 +76,13 @@ def _shape(result: dict[str, object], trim: Trim, marks: dict[_Mark, None]) -> d
         shaped = [part for old in parts for part in _part(_object(old), trim, marks)]
         return {**result, "content": shaped} if marks else result
     left = _value(structured, trim, marks)
-    if not marks and trim.keep is None:
+    texts = [str(text) for part in parts if (text := _object(part).get("text")) is not None]
+    if trim.keep is not None and any(_json(text) != structured for text in texts):
+        marks[_Mark("content", 0, len(parts))] = None
+    if not marks:
         return result
-    rest = [part for part in (_object(old) for old in parts) if part.get("type") != "text" and trim.keep is None]
-    texts = [_text(_write(left).decode())] if len(parts) > len(rest) else []
-    return {**result, "structuredContent": left, "content": texts + rest}
+    rest = [part for part in parts if _object(part).get("type") != "text" and trim.keep is None]
+    return {**result, "structuredContent": left, "content": [_text(_write(left).decode()), *rest]}
 
 
 def _part(part: dict[str, object], trim: Trim, marks: dict[_Mark, None]) -> Iterator[dict[str, object]]:
@@ -170,7 +172,7 @@ def _json(text: str) -> object:
         value = _read(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict | list) else None  # pyright: ignore[reportUnknownVariableType] - JSON
+    return None if members(value) is None and elements(value) is None else value
 
 
 def _finite(text: str) -> float:
@@ -195,8 +197,8 @@ def _write(value: object) -> bytes:
 
 
 def _object(value: object) -> dict[str, object]:
-    return {str(name): part for name, part in value.items()} if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+    return members(value) or {}
 
 
 def _list(value: object) -> list[object]:
-    return [*value] if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] - JSON
+    return elements(value) or []

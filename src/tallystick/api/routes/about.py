@@ -1,0 +1,108 @@
+"""The console itself: health, who one is, what one may, which state is in force."""
+
+from typing import Literal
+
+from tallystick.api.admit import OPEN, question_of
+from tallystick.api.http import Trouble, message, place_of
+from tallystick.api.routes import shape
+from tallystick.api.routes.model import Asked, Result
+from tallystick.api.routes.resources import scope_of
+from tallystick.control import model
+from tallystick.policy import console
+from tallystick.remote.messages import asked as wanted
+from tallystick.remote.messages import told
+from tallystick.terms import TallyError, TenantId
+
+
+async def health(asked: Asked) -> Result:
+    """Say whether the database answers and the record can be written."""
+    refused = asked.plain()
+    if refused is not None:
+        return refused
+    try:
+        await asked.live.run(asked.rooms.control.head)
+        database = True
+    except TallyError:
+        database = False
+    record = asked.rooms.recording()
+    status: Literal["ok", "degraded"] = "ok" if database and record else "degraded"
+    return OPEN, message(told.Health(status, asked.rooms.version, database, record))
+
+
+async def whoami(asked: Asked) -> Result:
+    """Say who the caller is taken for. Needs no role: who has none learns that here."""
+    refused = asked.plain()
+    if refused is not None:
+        return refused
+    visitor = asked.visitor
+    caller = visitor.caller
+    return OPEN, message(
+        told.Whoami(
+            name=caller.subject,
+            kind="operator" if visitor.operator else caller.kind,
+            tenant="" if visitor.operator else caller.tenant,
+            issuer=caller.issuer,
+            client=caller.client,
+            groups=list(caller.groups),
+            actors=list(caller.actors),
+            roles=[told.Held(held.role, held.tenant) for held in sorted(visitor.roles)],
+        )
+    )
+
+
+async def check(asked: Asked) -> Result:
+    """Say whether the caller may do something. Speaks of the caller alone, so it needs no role."""
+    ability = asked.query(wanted.Ability)
+    if isinstance(ability, Trouble):
+        return ability
+    about = None
+    tenant = TenantId(ability.tenant)
+    if ability.kind is not None and ability.name is not None:
+        key = model.Key(ability.kind, ability.name)
+        found = await asked.live.run(asked.rooms.control.get, key)
+        is_known = found is not None and asked.visitor.sees(found)
+        about = found if is_known else key
+        tenant = found.tenant if found is not None and is_known else tenant
+    decision = asked.visitor.decide(question_of(ability.action, tenant, about))
+    known = ability.action in console.ACTIONS and decision.effect == "allow"
+    verdict = told.Verdict(
+        known, ability.action, [str(reason) for reason in decision.reasons], list(decision.policy_ids)
+    )
+    return OPEN, message(verdict)
+
+
+async def revision(asked: Asked) -> Result:
+    """Say which revision is the newest, and which is in force."""
+    refused = asked.plain()
+    scope = refused or scope_of(asked, "state:revision", None)
+    if isinstance(scope, Trouble):
+        return scope
+    head = await asked.live.run(asked.rooms.control.head)
+    published = await asked.live.run(asked.rooms.control.published)
+    return scope[0], message(told.Revision(head, published))
+
+
+async def snapshot(asked: Asked) -> Result:
+    """Show the state in force: its digest, and the entrances and notices of what the caller may read."""
+    refused = asked.plain()
+    scope = refused or scope_of(asked, "state:snapshot", None)
+    if isinstance(scope, Trouble):
+        return scope
+    permit, tenants = scope
+    current = asked.rooms.snapshot()
+    if current is None:
+        return permit, message(told.SnapshotView("", [], []))
+    everything = await asked.live.run(asked.rooms.control.all)
+    routes = [
+        told.RouteView(key, route.tenant, route.title, sorted(route.tools))
+        for key, route in sorted(current.routes.items())
+        if route.tenant in tenants
+    ]
+    notices = [
+        place_of(found)
+        for found in current.notices
+        if (key := shape.key_of(found)) is not None
+        and (resource := everything.get(key)) is not None
+        and asked.visitor.sees(resource)
+    ]
+    return permit, message(told.SnapshotView(current.digest, routes, notices))

@@ -1,0 +1,243 @@
+"""Resources: list, get, put, patch, delete, history. One set of handlers for every kind."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import msgspec
+
+from tallystick.api.admit import Permit, unknown
+from tallystick.api.http import (
+    Answer,
+    Trouble,
+    body_trouble,
+    etag_of,
+    message,
+    read_cursor,
+    read_json,
+    trouble,
+    write_cursor,
+)
+from tallystick.api.routes import shape
+from tallystick.api.routes.model import Asked, Result
+from tallystick.control import entries, model
+from tallystick.policy import console
+from tallystick.remote.messages import asked as wanted
+from tallystick.remote.messages import resources
+from tallystick.terms import Reason, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The handlers of one kind of resource."""
+
+    kind: model.Kind
+
+    def action(self, verb: str) -> str:
+        """Return the action of a verb on this kind."""
+        return console.action_of(self.kind, verb)
+
+    async def list(self, asked: Asked) -> Result:
+        """List what the visitor may read."""
+        listing = asked.query(wanted.Listing)
+        if isinstance(listing, Trouble):
+            return listing
+        after = read_cursor(listing, listing.cursor)
+        if isinstance(after, Trouble):
+            return after
+        scope = scope_of(asked, self.action("list"), listing.tenant, self.kind)
+        if isinstance(scope, Trouble):
+            return scope
+        permit, tenants = scope
+        page = await asked.live.run(asked.rooms.control.page, self.kind, where(listing, tenants), after, listing.limit)
+        items = [self._told(asked, found) for found in page.resources if asked.visitor.sees(found)]
+        then = write_cursor(listing, page.after) if page.after is not None else None
+        return permit, message(resources.Resources(items, then))
+
+    async def get(self, asked: Asked) -> Result:
+        """Read one resource."""
+        refused = asked.plain()
+        found = refused or await self.find(asked, "get")
+        if isinstance(found, Trouble):
+            return found
+        permit, resource = found
+        etag = etag_of(resource)
+        if etag in _etags(asked.headers.get("if-none-match", "")):
+            return permit, Answer(HTTPStatus.NOT_MODIFIED, b"", {"etag": etag})
+        return permit, message(self._told(asked, resource), etag=etag)
+
+    async def put(self, asked: Asked) -> Result:
+        """Create a resource or replace its spec."""
+        how, sent = asked.query(wanted.Dry), asked.message(resources.Resource)
+        if isinstance(how, Trouble) or isinstance(sent, Trouble):
+            return how if isinstance(how, Trouble) else sent if isinstance(sent, Trouble) else _never()
+        return await self._write(asked, sent, how)
+
+    async def patch(self, asked: Asked) -> Result:
+        """Change parts of a resource by a JSON Merge Patch (RFC 7396)."""
+        how, patch = asked.query(wanted.Dry), read_json(asked.body)
+        if isinstance(how, Trouble):
+            return how
+        if not isinstance(patch, dict):
+            return patch if isinstance(patch, Trouble) else body_trouble("", "a merge patch is an object", "body")
+        found = await self.find(asked, "put")
+        if isinstance(found, Trouble):
+            return found
+        if self.kind == "Secret":
+            return body_trouble("", "a secret cannot be read, so it cannot be changed in part: put it", "body")
+        try:
+            sent = msgspec.convert(shape.merged(self._told(asked, found[1]), patch), resources.Resource)  # pyright: ignore[reportUnknownArgumentType] - JSON
+        except msgspec.ValidationError as error:
+            return body_trouble("", str(error), "body")
+        return await self._write(asked, sent, how)
+
+    async def delete(self, asked: Asked) -> Result:
+        """Remove a resource."""
+        how = asked.query(wanted.Dry)
+        found = how if isinstance(how, Trouble) else await self.find(asked, "delete")
+        if isinstance(how, Trouble) or isinstance(found, Trouble):
+            return found if isinstance(found, Trouble) else _never()
+        permit, resource = found
+        stale = check_version(asked, resource)
+        if stale is not None:
+            return stale
+        change = model.Remove(resource.key, resource.owner if how.take_over else "", resource.version, how.take_over)
+        done = await asked.live.commit([change], asked.visitor.actor_at(resource.tenant), how.why, dry=how.dry_run)
+        if isinstance(done, Trouble):
+            return done
+        return permit, Answer(HTTPStatus.NO_CONTENT)
+
+    async def history(self, asked: Asked) -> Result:
+        """Read every change of a resource, oldest first; also of one that is gone."""
+        query = asked.query(wanted.Page)
+        if isinstance(query, Trouble):
+            return query
+        after = read_cursor(query, query.cursor)
+        if isinstance(after, Trouble):
+            return after
+        key = self.key(asked)
+        if key is None:
+            return unknown(model.Key(self.kind, asked.path["name"]))
+        start = int(after) if after is not None else 0
+        found = await asked.live.run(asked.rooms.control.history, key, start, query.limit)
+        last = next((kept for entry in found for kept in (entry.after, entry.before) if kept is not None), None)
+        if last is None:
+            return unknown(key)
+        permit = asked.visitor.may(self.action("history"), last.tenant, last)
+        if isinstance(permit, Trouble):
+            return permit
+        then = write_cursor(query, str(found[-1].revision)) if len(found) == query.limit else None
+        return permit, message(resources.Changes([shape.change(entry) for entry in found], then))
+
+    async def find(self, asked: Asked, verb: str) -> tuple[Permit, model.Resource] | Trouble:
+        """Return the resource of the path, if the visitor may do this with it."""
+        key = self.key(asked)
+        found = None if key is None else await asked.live.run(asked.rooms.control.get, key)
+        if found is None:
+            if not asked.visitor.roles:
+                return nowhere(asked, self.action(verb))
+            return unknown(model.Key(self.kind, asked.path["name"]))
+        permit = asked.visitor.may(self.action(verb), found.tenant, found)
+        return permit if isinstance(permit, Trouble) else (permit, found)
+
+    def key(self, asked: Asked) -> model.Key | None:
+        """Return the key of the path; None for what no resource can be called."""
+        try:
+            return model.Key(self.kind, msgspec.convert(asked.path["name"], resources.Name))
+        except msgspec.ValidationError:
+            return None
+
+    async def _write(self, asked: Asked, sent: resources.Resource, how: wanted.Dry) -> Result:
+        key = self.key(asked)
+        if key is None:
+            return body_trouble("name", "a name has a to z, 0 to 9 and -, at most 63", "path")
+        known = await asked.live.run(asked.rooms.control.get, key)
+        permit = self._may_write(asked, sent, known)
+        if isinstance(permit, Trouble):
+            return permit
+        stale = check_version(asked, known)
+        if stale is not None:
+            return stale
+        put = shape.wanted(sent, key, 0 if known is None else known.version, take_over=how.take_over)
+        if isinstance(put, Trouble):
+            return put
+        done = await asked.live.commit([put], asked.visitor.actor_at(put.tenant), how.why, dry=how.dry_run)
+        if isinstance(done, Trouble):
+            return done
+        after = next((changed.after for changed in done.changes if changed.key == key), known)
+        if after is None:
+            return unknown(key)
+        status = HTTPStatus.CREATED if known is None and not how.dry_run else HTTPStatus.OK
+        return permit, message(shape.told(after), status, etag_of(after))
+
+    def _may_write(self, asked: Asked, sent: resources.Resource, known: model.Resource | None) -> Permit | Trouble:
+        tenant = TenantId(sent.metadata.tenant)
+        key = model.Key(self.kind, asked.path["name"])
+        if known is None:
+            return asked.visitor.may(self.action("put"), tenant, key)
+        permit = asked.visitor.may(self.action("put"), known.tenant, known)
+        if isinstance(permit, Trouble) and permit.refusal.code == "not_found":
+            # The name is somebody else's. That it is taken cannot be hidden from who wants to take it.
+            mine = asked.visitor.may(self.action("put"), tenant, key)
+            return mine if isinstance(mine, Trouble) else trouble("conflict", Reason.NAME_TAKEN, f"{key} is taken.")
+        if isinstance(permit, Trouble) or tenant == known.tenant:
+            return permit
+        # Moving a resource to another tenant takes the right in both.
+        return asked.visitor.may(self.action("put"), tenant, key)
+
+    def _told(self, asked: Asked, resource: model.Resource) -> resources.Resource:
+        return shape.told(resource, shape.notices(asked.rooms.snapshot(), resource.key))
+
+
+def scope_of(
+    asked: Asked, action: str, tenant: str | None, kind: str = ""
+) -> tuple[Permit, frozenset[TenantId]] | Trouble:
+    """Return the tenants in which the visitor may do something: the one that is asked for, or all there are."""
+    snapshot = asked.rooms.snapshot()
+    known = () if snapshot is None else tuple(snapshot.registry.tenants)
+    named = None if tenant is None else TenantId(tenant)
+    tenants = asked.visitor.tenants(known, action, kind) if named is None else frozenset({named})
+    permit = asked.visitor.may(action, min(tenants, default=asked.visitor.caller.tenant))
+    return permit if isinstance(permit, Trouble) else (permit, tenants)
+
+
+def nowhere(asked: Asked, action: str) -> Trouble:
+    """Return that the visitor may do something in no tenant at all."""
+    refused = asked.visitor.may(action, asked.visitor.caller.tenant)
+    return refused if isinstance(refused, Trouble) else _never()
+
+
+def where(listing: wanted.Listing, tenants: frozenset[TenantId]) -> entries.Where:
+    """Return the filters of a list."""
+    labels: dict[str, str] = {}
+    if listing.label is not None:
+        name, _, value = listing.label.partition("=")
+        labels[name] = value
+    return entries.Where(frozenset(tenants), listing.state, listing.owner, labels, listing.q)
+
+
+def check_version(asked: Asked, known: model.Resource | None) -> Trouble | None:
+    """Return why a change does not fit the version that there is: RFC 9110, 13.1, and RFC 6585, 3."""
+    given, absent = asked.headers.get("if-match"), asked.headers.get("if-none-match")
+    if known is None:
+        return None if given is None else _stale(0)
+    if absent is not None and (absent.strip() == "*" or etag_of(known) in _etags(absent)):
+        return _stale(known.version)
+    if given is None:
+        text = f"{known.key} exists: send its ETag as If-Match, so that nobody's change is lost."
+        return trouble("conflict", Reason.PRECONDITION_REQUIRED, text)
+    return None if given.strip() == "*" or etag_of(known) in _etags(given) else _stale(known.version)
+
+
+def _stale(version: int) -> Trouble:
+    text = "It was changed since you read it (or is not there any more). Read it again, and repeat the change."
+    told = trouble("conflict", Reason.VERSION_CONFLICT, text)
+    return Trouble(told.refusal, version=version)
+
+
+def _etags(header: str) -> frozenset[str]:
+    # A weak one (W/) never matches: versions are exact (RFC 9110, 13.1.1).
+    return frozenset(part.strip() for part in header.split(","))
+
+
+def _never() -> Trouble:
+    return trouble("internal", Reason.INTERNAL, "Something failed inside the console.")

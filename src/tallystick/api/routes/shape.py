@@ -1,0 +1,123 @@
+"""Resources of control state as messages, and back. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from tallystick.api.http import Trouble, body_trouble
+from tallystick.control import entries, model
+from tallystick.remote.messages import resources
+from tallystick.settings import Problem
+from tallystick.snapshot import Snapshot
+from tallystick.terms import TenantId
+
+_NO_NOTICES: Final[tuple[str, ...]] = ()
+
+
+def told(resource: model.Resource, notices: tuple[str, ...] = _NO_NOTICES) -> resources.Resource:
+    """Return a resource as the API tells it."""
+    # INVARIANT: a secret's value is never told, whatever the store hands out.
+    spec: dict[str, object] = {"set": True} if resource.kind == "Secret" else dict(resource.spec)
+    return resources.Resource(
+        kind=resource.kind,
+        metadata=resources.Metadata(
+            name=resource.name,
+            tenant=resource.tenant,
+            labels=dict(resource.labels),
+            owner=resource.owner,
+            version=resource.version,
+            revision=resource.revision,
+            created=resource.created,
+            changed=resource.changed,
+        ),
+        spec=spec,
+        status=resources.Status(resource.state, dict(resource.status), list(notices)),
+    )
+
+
+def change(entry: entries.Entry) -> resources.Change:
+    """Return one entry of the history as the API tells it."""
+    tenant = next((found.tenant for found in (entry.after, entry.before) if found is not None), TenantId(""))
+    return resources.Change(
+        revision=entry.revision,
+        at=entry.at,
+        actor=entry.actor.name,
+        why=entry.why,
+        kind=entry.key.kind,
+        name=entry.key.name,
+        tenant=tenant,
+        before=None if entry.before is None else told(entry.before),
+        after=None if entry.after is None else told(entry.after),
+    )
+
+
+def review(found: entries.Review, tenant: TenantId) -> resources.Review:
+    """Return one step as the API tells it."""
+    return resources.Review(
+        kind=found.key.kind,
+        name=found.key.name,
+        tenant=tenant,
+        at=found.at,
+        actor=found.actor.name,
+        before=found.origin,
+        to=found.to,
+        comment=found.comment,
+        conditions=list(found.conditions),
+        expires=found.expires,
+        definition=found.definition,
+        unmet=list(found.unmet),
+        revision=found.revision,
+    )
+
+
+def wanted(
+    message: resources.Resource, key: model.Key, expected: int | None, *, take_over: bool
+) -> model.Put | Trouble:
+    """Return the change that a message asks for; what Tallystick says itself (owner, status ...) is not looked at."""
+    if message.kind != key.kind:
+        return body_trouble("kind", f"is {message.kind}, and the path says {key.kind}", "body")
+    if message.metadata.name != key.name:
+        return body_trouble("metadata.name", f"is {message.metadata.name}, and the path says {key.name}", "body")
+    tenant = TenantId(message.metadata.tenant)
+    return model.Put(
+        key.kind, key.name, tenant, message.spec, message.metadata.labels, expected=expected, take_over=take_over
+    )
+
+
+def notices(snapshot: Snapshot | None, key: model.Key) -> tuple[str, ...]:
+    """Return what the control state in force has to say of a resource."""
+    if snapshot is None:
+        return ()
+    return tuple(_sentence(found) for found in snapshot.notices if key_of(found) == key)
+
+
+def key_of(problem: Problem) -> model.Key | None:
+    """Return the resource whose document a notice is about."""
+    folder, _, rest = problem.file.partition("/")
+    kind = resources.PLURALS.get(folder)
+    name = rest.rpartition("/")[2].rpartition(".")[0]
+    return model.Key(kind, name) if kind is not None and name else None
+
+
+def _sentence(problem: Problem) -> str:
+    return (
+        f"{problem.field}: {problem.what} ({problem.remedy})" if problem.field else f"{problem.what} ({problem.remedy})"
+    )
+
+
+def merged(resource: resources.Resource, patch: Mapping[str, object]) -> object:
+    """Return a resource after a JSON Merge Patch (RFC 7396)."""
+    return _merge(msgspec.to_builtins(resource), patch)
+
+
+def _merge(target: object, patch: object) -> object:
+    if not isinstance(patch, Mapping):
+        return patch
+    result: dict[object, object] = dict(target) if isinstance(target, Mapping) else {}  # pyright: ignore[reportUnknownArgumentType] - JSON
+    for name, value in patch.items():  # pyright: ignore[reportUnknownVariableType] - JSON
+        if value is None:
+            result.pop(name, None)  # pyright: ignore[reportUnknownArgumentType] - JSON
+        else:
+            result[name] = _merge(result.get(name), value)  # pyright: ignore[reportUnknownArgumentType] - JSON
+    return result

@@ -1,0 +1,93 @@
+"""The one table of routes: from it come the application, its OpenAPI document and the tests of authorization."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from tallystick.api.routes import about, changes
+from tallystick.api.routes.lifecycle import Reviewed, every_review
+from tallystick.api.routes.model import Route
+from tallystick.api.routes.resources import Kind
+from tallystick.policy import console
+from tallystick.remote.messages import asked, resources, told
+
+
+def _of_kind(path: str, kind: resources.Kind) -> Iterator[Route]:
+    """Yield the routes that every kind of resource has."""
+    noun = console.NOUNS[kind]
+    of, one = Kind(kind), f"/{path}/{{name}}"
+    resource = resources.Resource
+    yield Route(
+        "GET", f"/{path}", f"{noun}:list", of.list, f"List {path}.",
+        gives=resources.Resources, query=asked.Listing, kind=kind,
+    )  # fmt: skip
+    yield Route("GET", one, f"{noun}:get", of.get, f"Read a {noun} and its ETag.", gives=resource, kind=kind)
+    yield Route(
+        "PUT", one, f"{noun}:put", of.put, f"Create a {noun} or replace its spec.",
+        gives=resource, takes=resource, query=asked.Dry, kind=kind, is_versioned=True,
+    )  # fmt: skip
+    yield Route(
+        "PATCH", one, f"{noun}:put", of.patch, f"Change parts of a {noun} (JSON Merge Patch, RFC 7396).",
+        gives=resource, query=asked.Dry, kind=kind, is_versioned=True, media="application/merge-patch+json",
+    )  # fmt: skip
+    yield Route(
+        "DELETE", one, f"{noun}:delete", of.delete, f"Remove a {noun}; its history stays.",
+        query=asked.Dry, status=204, kind=kind, is_versioned=True,
+    )  # fmt: skip
+    yield Route(
+        "GET", f"{one}/history", f"{noun}:history", of.history, f"Read every change of a {noun}, oldest first.",
+        gives=resources.Changes, query=asked.Page, kind=kind,
+    )  # fmt: skip
+
+
+def _of_reviewed(path: str, kind: resources.Kind) -> Iterator[Route]:
+    noun, of = console.NOUNS[kind], Reviewed(kind)
+    yield Route(
+        "POST", f"/{path}/{{name}}/steps", f"{noun}:*", of.step,
+        f"Take a step of the lifecycle with a {noun}, if its gates are met. Suspending needs no If-Match.",
+        gives=resources.Resource, takes=asked.Step, query=asked.Dry, kind=kind, is_versioned=True,
+    )  # fmt: skip
+    yield Route(
+        "GET", f"/{path}/{{name}}/reviews", f"{noun}:reviews", of.reviews,
+        f"Read the steps that were taken or refused with a {noun}.",
+        gives=resources.Reviews, kind=kind,
+    )  # fmt: skip
+
+
+_ABOUT: Final = (
+    Route("GET", "/health", "", about.health, "Whether the console works.", gives=told.Health, is_open=True),
+    Route("GET", "/whoami", "self:get", about.whoami, "Who the caller is taken for.", gives=told.Whoami),
+    Route(
+        "GET", "/roles/check", "self:check", about.check, "Whether the caller may do something.",
+        gives=told.Verdict, query=asked.Ability,
+    ),
+    Route(
+        "GET", "/revision", "state:revision", about.revision, "The newest revision, and the one in force.",
+        gives=told.Revision,
+    ),
+    Route(
+        "GET", "/snapshot", "state:snapshot", about.snapshot, "The state in force, its entrances and notices.",
+        gives=told.SnapshotView,
+    ),
+    Route(
+        "GET", "/changes", "state:changes", changes.changes,
+        "The history of everything in force, oldest first. With Accept: text/event-stream it goes on as events; "
+        "Last-Event-ID goes on after one.",
+        gives=resources.Changes, query=asked.Following, is_stream=True,
+    ),
+    Route(
+        "GET", "/reviews", "review:list", every_review, "Every step of every server and grant, for oversight.",
+        gives=resources.Reviews, query=asked.Listing,
+    ),
+)  # fmt: skip
+
+ROUTES: Final[tuple[Route, ...]] = (
+    # `/roles/check` stands before `/roles/{name}`: no role can be called so.
+    *_ABOUT,
+    *(route for path, kind in resources.PLURALS.items() for route in _of_kind(path, kind)),
+    *(
+        route
+        for path, kind in resources.PLURALS.items()
+        if kind in resources.REVIEWED
+        for route in _of_reviewed(path, kind)
+    ),
+)

@@ -1,0 +1,153 @@
+"""What is in force: control state, with the directory brought in, kept on record and followed by the gateway."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio import to_thread
+
+from tallystick import settings as settings_room
+from tallystick.control import Control, Relay
+from tallystick.control.model import Conflict
+from tallystick.export import FOLDER, SinkEntry, parse_sinks
+from tallystick.settings import Problem
+from tallystick.snapshot import Document, Snapshot, read_documents
+from tallystick.terms import Digest, TallyError
+from tallystick.wiring.compose import Gateway
+from tallystick.wiring.configure import look, told
+from tallystick.wiring.control.compiling import Compiling
+from tallystick.wiring.control.directory import bring
+from tallystick.wiring.control.place import account
+
+WATCH_S: Final = 0.25
+"""Seconds between two looks at the configuration directory: a change is in force in well under a second."""
+WAIT_S: Final = 0.5
+"""Seconds that a thread waits for a revision before it looks whether it is still wanted."""
+FIRST_S: Final = 60.0
+"""Seconds that another process of this installation gets to publish the first revision."""
+
+Say = Callable[[str], None]
+
+
+class Governing:
+    """Puts the newest published revision in force, again and again. `leads`: this process brings in the directory."""
+
+    def __init__(self, gateway: Gateway, control: Control, compiling: Compiling, *, leads: bool) -> None:
+        """Take what there is; nothing is in force yet."""
+        self.control = control
+        self.compiling = compiling
+        self._gateway = gateway
+        self._leads = leads
+        self._sinks: tuple[SinkEntry, ...] = ()
+        self._revision = -1
+        self._changing = anyio.Lock()
+
+    async def begin(self, files: Mapping[str, bytes]) -> None:
+        """Put the first revision in force. Raises `TallyError` where files or control state cannot be served."""
+        problems = await self.bring(files)
+        if problems:
+            raise TallyError(code="invalid", message=problems)
+        revision = await self._published()
+        refused = await self._enforce(revision)
+        if refused:
+            raise TallyError(code="invalid", message=refused)
+
+    async def bring(self, files: Mapping[str, bytes]) -> str:
+        """Bring the directory's files into control state; return why not, empty where they are there."""
+        wrong = self._lay(files)
+        if wrong or not self._leads:
+            return told(wrong)
+        brought = await to_thread.run_sync(bring, self.control, files, account())
+        if isinstance(brought, Conflict):
+            return f"{brought.key}: {brought.text}"
+        return told(brought) if isinstance(brought, tuple) else ""
+
+    async def follow(self, say: Say) -> None:
+        """Put every newer revision in force as soon as it is published, until cancelled."""
+        while True:
+            wait = partial(self.control.wait, self._revision, WAIT_S)
+            try:
+                revision = await to_thread.run_sync(wait, abandon_on_cancel=True)
+            except TallyError as failure:
+                # What is in force stays so while the database is away: changes wait, calls do not.
+                say(f"control state cannot be read: {failure.message}")
+                await anyio.sleep(WAIT_S)
+                continue
+            # While nothing can be recorded nothing comes into force: it is looked at again when there is a writer.
+            if revision > self._revision and self._gateway.recording:
+                await self.renew(say, revision)
+
+    async def watch(self, config: Path, seen: str, say: Say) -> None:
+        """Bring in the directory whenever it changes, until cancelled."""
+        while True:
+            await anyio.sleep(WATCH_S)
+            now = settings_room.fingerprint(config)
+            if now == seen or not self._gateway.recording:
+                continue
+            seen = now
+            files, before = look(config), self.control.head()
+            refused = told(files) if isinstance(files, tuple) else await self.bring(files)
+            if refused:
+                say(f"the changed configuration is refused, the old one stays in force:\n{refused}")
+            elif not await self.renew(say, None) and self.control.head() == before:
+                say("nothing changed that can change while the gateway runs: tally.yaml is read at the start only")
+
+    async def renew(self, say: Say, revision: int | None) -> bool:
+        """Put a revision in force (None: the newest), and tell of it; return whether anything is different now."""
+        before = self._digest()
+        refused = await self._enforce(self.control.published() if revision is None else revision)
+        if refused:
+            say(f"revision {revision} cannot be put in force, the one before stays:\n{refused}")
+        elif self._digest() != before:
+            say(f"configuration {self._digest()} is in force")
+        return self._digest() != before
+
+    def _digest(self) -> Digest | None:
+        snapshot = self._gateway.holder.current
+        return None if snapshot is None else snapshot.digest
+
+    def _lay(self, files: Mapping[str, bytes]) -> tuple[Problem, ...]:
+        """Lay this machine's sinks beside what control state says."""
+        found = read_documents({name: raw for name, raw in files.items() if name.startswith(f"{FOLDER}/")})
+        if isinstance(found, tuple):
+            return found
+        sinks = parse_sinks({name: one.content for name, one in found.items() if not isinstance(one.content, str)})
+        if isinstance(sinks, tuple):
+            return sinks
+        self.compiling.local, self._sinks = found, tuple(sinks.values())
+        return ()
+
+    async def _published(self) -> int:
+        """Return the revision to begin with: all that is there, once it is on record."""
+        with anyio.move_on_after(FIRST_S):
+            while True:
+                head = self.control.head()
+                wait = partial(self.control.wait, head - 1, WAIT_S)
+                published = await to_thread.run_sync(wait, abandon_on_cancel=True)
+                if published >= head and (self._leads or published > 0):
+                    return published
+        message = "control state is not on record after a minute: look at the record's writer, and start again"
+        raise TallyError(code="unavailable", message=message)
+
+    async def _enforce(self, revision: int) -> str:
+        async with self._changing:
+            documents: Mapping[str, Document] = await to_thread.run_sync(self.control.documents, revision)
+            compiled = await to_thread.run_sync(self.compiling.compile, documents)
+            self._revision = max(self._revision, revision)
+            if not isinstance(compiled, Snapshot):
+                return told(compiled)
+            refused = await self._gateway.enforce(compiled, self._sinks)
+            return "" if refused is None else str(refused)
+
+
+@asynccontextmanager
+async def governed(governing: Governing, relay: Relay | None) -> AsyncGenerator[None]:
+    """Keep the outbox going to the record while the context lasts, where this process does that."""
+    async with anyio.create_task_group() as running:
+        if relay is not None:
+            running.start_soon(relay.run)
+        yield
+        running.cancel_scope.cancel()

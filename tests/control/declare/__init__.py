@@ -1,0 +1,1 @@
+"""Declared state: documents to changes, plans, and the way back."""

@@ -1,0 +1,1 @@
+"""What the record is told of control state."""
