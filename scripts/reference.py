@@ -19,6 +19,7 @@ from siem_reference import siem_page, templates
 
 from tallystick.audit.leaf.kinds import EVERY_LEAF, KINDS, Field
 from tallystick.audit.leaf.schema import leaf_schema
+from tallystick.control import lifecycle
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "<!-- Written by `make docs`; changes by hand are lost. -->\n\n"
@@ -164,6 +165,8 @@ def pages(root: Path) -> dict[str, str]:
     if (root / "src/tallystick/audit/leaf/kinds.py").exists():
         result["leaves.md"] = leaves_page()
         result["leaf-schema.json"] = schema_file()
+    if (root / "src/tallystick/control/lifecycle/__init__.py").exists():
+        result["lifecycle.md"] = MARK + lifecycle.page()
     if (root / "src/tallystick/export/formats/__init__.py").exists():
         result["siem.md"] = MARK + siem_page(root)
         result.update(templates())

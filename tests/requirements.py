@@ -62,6 +62,34 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
         "house",
     ),
     "tools:list:definition": ("A listed tool is the pinned definition.", "house"),
+    "toolsets:names": (
+        "A toolset renames what it overrides, settles collisions as it says, and policy and record know the real names.",
+        "house",
+    ),
+    "toolsets:arguments": (
+        "Arguments that a toolset narrows are judged so; those that it fixes are its own, for policy, record and server.",
+        "house",
+    ),
+    "toolsets:trimmed": (
+        "A result is trimmed as its toolset declares, says so, promises no more, and is what the record commits to.",
+        "house",
+    ),
+    "toolsets:audience": (
+        "Outside of its audience a toolset is answered exactly as one that does not exist, and the attempt is on record.",
+        "house",
+    ),
+    "toolsets:grants": (
+        "A grant lets its callers in, to what it names, until it ends and not a moment longer.",
+        "house",
+    ),
+    "toolsets:offers": (
+        "A toolset lists the prompts and resources that it selects and policy allows, and asks their own server for them.",
+        "house",
+    ),
+    "toolsets:stays-up": (
+        "A toolset stays up without what is missing, unapproved or quarantined, and says so.",
+        "house",
+    ),
     "tools:call:success": ("A call reaches its server once and its result comes back whole.", _TOOLS),
     "tools:call:tool-error": (
         "A tool's own error is passed on and recorded as a tool error.",
@@ -314,6 +342,32 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     # corridor
     "corridor:types:whole": ("The corridor type-checks.", "house"),
     "corridor:types:skipped": ("A corridor without one of its rooms does not type-check.", "house"),
+    # definitions
+    "definitions:changed:quarantined": (
+        "A tool whose definition is not the approved one is neither listed nor called, and its caller is told why.",
+        "OWASP MCP03, ATLAS T0110",
+    ),
+    "definitions:changed:until-reviewed": (
+        "What was seen to differ stays held back, whatever the server says later.",
+        "ATLAS T0109",
+    ),
+    "definitions:changed:per-call": ("A definition that changes from one list to the next is caught.", "ATLAS T0109"),
+    "definitions:changed:per-caller": ("A definition that only one caller is shown is caught.", "ATLAS T0109"),
+    "definitions:changed:server": (
+        "What cannot be hidden by the piece (instructions, prompts, templates) holds back the whole server.",
+        "OWASP MCP03",
+    ),
+    "definitions:changed:hidden": ("Who may not call a tool does not learn that it is held back.", "house"),
+    "definitions:changed:reported": ("What differs is reported with its findings until that is kept.", "house"),
+    "definitions:new:hidden": ("A tool that was never pinned is hidden and reported, and harms no other.", "house"),
+    "definitions:compared:on-connect": ("A session that is opened anew is compared anew.", "house"),
+    "definitions:compared:asked": (
+        "A call whose server will not say what it is is not sent, and keeps no call to another server waiting.",
+        "house",
+    ),
+    "definitions:compared:fresh": ("Callers share one look, which holds for as long as the settings say.", "house"),
+    "definitions:compared:list-changed": ("A server that says that its lists changed is compared at once.", "house"),
+    "definitions:compared:rounds": ("A server that nobody calls is compared in rounds.", "house"),
 }
 
 _DEFERRED: Final[dict[str, tuple[str, str, str]]] = {

@@ -1,7 +1,7 @@
-"""The plain way to compile policies: one schema of everything, every target asked of the engine. Slow, and the oracle."""
+"""The plain way to compile policies: one schema of everything, every target asked of the engine. Slow: the oracle."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tallystick.policy import Facts
 from tallystick.policy.argument_types import mapping
@@ -80,25 +80,26 @@ def _possible(policies: Sequence[Policy], facts: Facts) -> Names:
     bodies = {
         policy.id: _permit(weakened(policy.body, lambda part: variables(part) <= {"resource"})) for policy in policies
     }
-    return frozenset[str]().union(*(_matching(bodies, target) for target in (*_stand_ins(facts), *_targets(facts))))
+    handle = PolicySet(bodies)
+    targets = (*_stand_ins(facts), *_targets(facts))
+    return frozenset[str]().union(*(_matching(handle, bodies, target) for target in targets))
 
 
 def _reached(policies: Sequence[Policy], facts: Facts) -> Mapping[tuple[str, Uid], Names]:
     scopes = {policy.id: _permit({**policy.body, "conditions": []}) for policy in policies}
-    return {(target[0].id, target[1]): _matching(scopes, target) for target in _targets(facts)}
+    handle = PolicySet(scopes)
+    return {(target[0].id, target[1]): _matching(handle, scopes, target) for target in _targets(facts)}
 
 
 def _permit(body: Mapping[str, object]) -> dict[str, object]:
     return {**body, "effect": "permit", "principal": {"op": "All"}, "annotations": {}}
 
 
-def _matching(bodies: Mapping[str, Mapping[str, object]], target: Target) -> Names:
-    if not bodies:
-        return frozenset()
+def _matching(handle: PolicySet, names: Iterable[str], target: Target) -> Names:
     action, resource, entities = target
-    verdict = evaluate((Uid("User", ""), action, resource), "{}", PolicySet(bodies), Entities.of(entities))
+    verdict = evaluate((Uid("User", ""), action, resource), "{}", handle, Entities.of(entities))
     # One that cannot be evaluated might match.
-    failed = {name for name in bodies if any(f"policy `{name}`" in what for what in verdict.errors)}
+    failed = {name for name in names if any(f"policy `{name}`" in what for what in verdict.errors)}
     return frozenset(verdict.policy_ids) | failed
 
 

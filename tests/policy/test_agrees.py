@@ -5,7 +5,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from tallystick.policy import Facts, PolicyBundle, PolicyCompiler, ServerFacts, TenantFacts, ToolFacts, ToolsetFacts
+from tallystick.policy import (
+    Facts,
+    PolicyBundle,
+    PolicyCompiler,
+    ServerFacts,
+    TenantFacts,
+    ToolFacts,
+    ToolsetFacts,
+    compile_policies,
+)
 from tallystick.policy.model import Uid
 from tallystick.settings import Problem
 from tallystick.terms import ServerId, TenantId, ToolId
@@ -73,7 +82,7 @@ CONDITIONS = [
     'when { resource is Tool && resource.rank > 3 && action in Action::"execute" }',
     'when { action in Action::"call" && resource.rank > 3 }',
 ]
-STEPS = 5
+STEPS = 4
 
 
 def _tools(chance: random.Random, server: ServerFacts) -> list[ToolFacts]:
@@ -124,6 +133,15 @@ class _Changing:
         )
 
     def _policy(self, number: int) -> str:
+        """Return a policy; of three, two are sound now if a few tries give one."""
+        text = self._random(number)
+        for _ in range(self._chance.choice([0, 8, 8])):
+            if isinstance(compile_policies({"p": text}, self.facts), PolicyBundle):
+                break
+            text = self._random(number)
+        return text
+
+    def _random(self, number: int) -> str:
         scope = ", ".join(self._chance.choice(part) for part in (PRINCIPALS, ACTIONS, RESOURCES))
         effect = self._chance.choice(["permit", "forbid"])
         return f'@id("p{number}") {effect}({scope}) {self._chance.choice(CONDITIONS)};'
@@ -150,7 +168,7 @@ def _as_set(problems: tuple[Problem, ...]) -> set[str]:
     return {str(problem) for problem in problems}
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(20))
 def test_compiling_only_what_changed_finds_what_the_plain_way_finds(seed: int) -> None:
     changing, compiler = _Changing(seed), PolicyCompiler()
     for _ in range(STEPS):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.policy import Facts, ToolFacts, compile_policies
+from tallystick.policy import Facts, PolicyBundle, ToolFacts, compile_policies
 from tallystick.terms import ToolId
 from tests.policy.bank import BANK, FACTS, RETAIL, compiled, problems
 
@@ -146,3 +146,72 @@ def test_any_pinned_schema_compiles(schema: dict[str, object]) -> None:
     facts = Facts(FACTS.tenants, FACTS.servers, FACTS.toolsets, (*FACTS.tools, tool))
     bundle = compiled('@id("p") permit(principal, action in Action::"read", resource);', facts)
     assert bundle.tool(BANK, ToolId('odd "tool"')).policy_ids == ("p",)
+
+
+def test_a_policy_of_one_tenants_folder_binds_that_tenant_only() -> None:
+    text = '@id("p") permit(principal, action in Action::"call", resource);'
+    bundle = compile_policies({"policies/retail/p.cedar": text}, FACTS)
+    assert isinstance(bundle, PolicyBundle)
+    assert bundle.tool(BANK, ToolId("pay")).policy_ids == ("p",)
+    other = compile_policies({"policies/group/p.cedar": text}, FACTS)
+    assert isinstance(other, PolicyBundle), "a tool of that tenant may still come"
+    assert other.tool(BANK, ToolId("pay")).policy_ids == ()
+
+
+def test_a_folder_of_policies_that_is_no_tenants_is_a_mistake() -> None:
+    answer = compile_policies({"policies/retial/p.cedar": '@id("p") permit(principal, action, resource);'}, FACTS)
+    assert isinstance(answer, tuple)
+    assert 'there is no tenant "retial"; did you mean "retail"?' in str(answer[0])
+
+
+CONSOLE = '@id("c") forbid(principal, action in Action::"console", resource);'
+
+
+def test_policies_of_the_console_are_kept_apart_from_those_of_tools() -> None:
+    bundle = compiled(CONSOLE)
+    assert bundle.tool(BANK, ToolId("pay")).policy_ids == ()
+    assert bundle.console.digest != compiled("").console.digest
+    assert "the id is used twice" in str(problems(CONSOLE + CONSOLE)[0])
+
+
+def test_a_policy_of_the_console_is_for_the_whole_installation() -> None:
+    answer = compile_policies({"policies/retail/c.cedar": CONSOLE}, FACTS)
+    assert isinstance(answer, tuple)
+    assert "bound to one tenant" in str(answer[0])
+
+
+def test_a_policy_that_cannot_be_evaluated_somewhere_does_not_excuse_another() -> None:
+    failing = '@id("p") permit(principal, action, resource) when { action in Action::"call" && resource.rank > 3 };'
+    never = '@id("q") permit(principal, action == Action::"bank/pay", resource) when { resource.risk == "hihg" };'
+    assert [problem.field for problem in problems(failing + never)] == ['@id("q")']
+
+
+MANY = Facts(
+    FACTS.tenants,
+    FACTS.servers,
+    FACTS.toolsets,
+    tuple(
+        ToolFacts(RETAIL, BANK, ToolId(f"t{number}"), "write", "low", (), {"properties": {"a": {"type": "string"}}})
+        for number in range(300)
+    ),
+)
+
+
+def test_of_hundreds_of_tools_that_a_policy_is_wrong_for_one_is_told() -> None:
+    text = '@id("p") permit(principal, action in Action::"write", resource) when { context.arguments.amuont == 1 };'
+    (problem,) = problems(text, MANY)
+    assert 'Action::"bank/t' in problem.what
+    assert compiled('@id("p") permit(principal, action in Action::"write", resource);', MANY)
+
+
+def test_the_same_tools_and_policies_have_one_digest_and_others_another() -> None:
+    text = '@id("p") permit(principal, action in Action::"write", resource);'
+    assert compiled(text).digest == compiled(text).digest
+    others = {
+        compiled(text).digest,
+        compiled(text.replace('"p"', '"q"')).digest,
+        compiled(text + CONSOLE).digest,
+        compiled(text, MANY).digest,
+        compiled(text, Facts(FACTS.tenants, FACTS.servers, (), FACTS.tools)).digest,
+    }
+    assert len(others) == 5

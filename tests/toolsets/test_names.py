@@ -118,7 +118,7 @@ def _random_toolset(dice: random.Random) -> Json:
 def test_no_two_published_names_collide_whatever_is_selected() -> None:
     dice = random.Random(20261121)  # noqa: S311 - the same selections each time
     published = refused = 0
-    for _ in range(600):
+    for _ in range(300):
         toolset = _random_toolset(dice)
         answer = desk(toolset)
         if not isinstance(answer, Publication):
@@ -133,5 +133,5 @@ def test_no_two_published_names_collide_whatever_is_selected() -> None:
         whole = desk({**toolset, "conflicts": "prefix", "priority": [], "overrides": {}})
         assert isinstance(whole, Publication)
         assert len(whole.tools) + len(whole.prompts) == len(answer.tools) + len(answer.prompts) + lost, toolset
-    assert published > 100
-    assert refused > 100
+    assert published > 50
+    assert refused > 50

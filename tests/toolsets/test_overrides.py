@@ -65,7 +65,7 @@ def test_a_fixed_argument_is_not_listed_and_is_judged_with_the_others() -> None:
     assert published.fixed == {"currency": "CHF"}
     assert check_arguments(_validator(published), {"to": "ada", "amount": 1, "currency": "CHF"}) is None
     # The pinned definition itself is as it was.
-    assert "currency" in msgspec.convert(DOCUMENTS["pins/bank.json"]["tools"], list[Json])[1]["inputSchema"]["required"]  # type: ignore[index]
+    assert '"required":["to","amount","currency"]' in msgspec.json.encode(DOCUMENTS["pins/bank.json"]).decode()
 
 
 @pytest.mark.parametrize(

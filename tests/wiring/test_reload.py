@@ -75,7 +75,7 @@ async def test_a_changed_policy_decides_the_next_call_in_open_sessions_too(stage
         ("policies/bank.cedar", "permit (principal", "policies/bank.cedar"),
         ("policies/extra.cedar", '@id("x") permit (principal, action == Action::"desk/nosuch", resource);', "nosuch"),
         ("servers/desk.yaml", "tenant: nobodys\n", "servers/desk.yaml"),
-        ("toolsets/desks.yaml", "tenant: bank\nmembers: [{server: gone}]\n", "toolsets/desks.yaml"),
+        ("toolsets/desks.yaml", "tenant: nobodys\nmembers: [{server: desk}]\n", "toolsets/desks.yaml"),
         ("tenants/bank.yaml", "title: [\n", "tenants/bank.yaml"),
     ],
 )
@@ -119,7 +119,7 @@ async def test_a_server_that_is_added_and_taken_away_comes_and_goes(stage: Stage
     (stage.places.config / "pins" / "late.json").write_text(pin)
     before = _digest(stage)
     rest = 'tools: {"*": {operation: read, risk: low}}\n'
-    write_server(stage.places.config, "late", http(f"{stage.world.origin}/risk/mcp"), rest)
+    write_server(stage.places.config, "late", http(f"{stage.world.origin}/desk/mcp"), rest)
     await until(lambda: "servers/late" in stage.gateway.routes)
     assert text_of(await stage.call("servers/late", *CALL)) == "reload"
     assert _digest(stage) != before

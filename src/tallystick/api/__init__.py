@@ -5,6 +5,6 @@ gateway's listener.
 """
 
 from tallystick.api.application import application
-from tallystick.api.rooms import Archive, ConsoleRooms, Definitions, Heard, Hooks, Row, Wanted
+from tallystick.api.rooms import Archive, ConsoleRooms, Definitions, Hooks
 
-__all__ = ["Archive", "ConsoleRooms", "Definitions", "Heard", "Hooks", "Row", "Wanted", "application"]
+__all__ = ["Archive", "ConsoleRooms", "Definitions", "Hooks", "application"]

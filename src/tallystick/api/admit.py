@@ -18,6 +18,7 @@ from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
 
 _FOR_EVER: Final = 2.0**52
 _SOCKET: Final = "urn:tallystick:socket"
+_NOBODY: Final = "urn:tallystick:nobody"
 
 
 class Permit(NamedTuple):
@@ -57,12 +58,17 @@ class Visitor:
         }
         return model.Actor(caller.subject, "", told, names)
 
-    def actor_at(self, tenant: TenantId) -> model.Actor:
-        """Return the same with the roles that count in one tenant."""
+    def actor_at(self, *tenants: TenantId) -> model.Actor:
+        """Return the same with the roles that count in each of these tenants."""
         actor = self.actor
-        return model.Actor(
-            actor.name, actor.operator, actor.caller, tuple(sorted(console.roles_at(self.roles, tenant)))
-        )
+        counting = [console.roles_at(self.roles, tenant) for tenant in tenants]
+        roles = frozenset[str]() if not counting else counting[0].intersection(*counting)
+        return model.Actor(actor.name, actor.operator, actor.caller, tuple(sorted(roles)))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this is somebody: who asks for what everybody may see is nobody."""
+        return self.caller.subject != _NOBODY or bool(self.operator)
 
     def decide(self, question: console.Question) -> Decision:
         """Return what policy says."""
@@ -106,7 +112,7 @@ def unknown(key: model.Key) -> Trouble:
 
 def nobody(rooms: ConsoleRooms) -> Visitor:
     """Return who asks for what everybody may see: somebody without any role."""
-    caller = _local(rooms, "nobody")
+    caller = _local(rooms, _NOBODY)
     return Visitor(caller, "", frozenset(), _policies(rooms.snapshot()))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -17,13 +18,12 @@ from tallystick.api.admit import Visitor, admit, nobody
 from tallystick.api.http import Answer, Trouble, read_body, trouble
 from tallystick.api.http.problem import MEDIA_TYPE
 from tallystick.api.live import Live
+from tallystick.api.openapi import API, document
 from tallystick.api.repeat import once
 from tallystick.api.rooms import ConsoleRooms
 from tallystick.api.routes import ROUTES, Asked, Route
 from tallystick.api.shield import Shield, request_urn
 from tallystick.terms import Reason, TallyError
-
-API: Final = "/api/v1"
 
 _log = logging.getLogger(__name__)
 _INTERNAL: Final = trouble("internal", Reason.INTERNAL, "Something failed inside the console; its log has the detail.")
@@ -33,7 +33,7 @@ _CUT_OFF: Final = trouble("invalid", Reason.MALFORMED, "The request was cut off 
 
 def application(rooms: ConsoleRooms) -> ASGIApp:
     """Return the console of one listener, to be mounted at its root. It starts nothing: no lifespan is needed."""
-    live = Live(rooms)
+    live = Live(rooms, msgspec.json.encode(document(ROUTES)))
     paths: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = route
@@ -121,6 +121,8 @@ class Endpoint:
 
     async def _refuse(self, request: Request, visitor: Visitor | None, told: Trouble) -> Response:
         rooms = self._live.rooms
+        if visitor is not None and not visitor.is_known:
+            visitor = None
         if visitor is None and not rooms.operator:
             told = await record.turned_away(rooms, request.client.host if request.client else "") or told
         if Reason.FLOODED not in told.refusal.reasons:

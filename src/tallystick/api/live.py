@@ -6,6 +6,7 @@ from typing import Final, ParamSpec, TypeVar
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from tallystick.api.finding import Catalogue
 from tallystick.api.http import Trouble, place_of, trouble
 from tallystick.api.rooms import ConsoleRooms
 from tallystick.control import model
@@ -68,10 +69,12 @@ class Published:
 class Live:
     """One console at work, in one event loop."""
 
-    def __init__(self, rooms: ConsoleRooms) -> None:
-        """Start nothing yet."""
+    def __init__(self, rooms: ConsoleRooms, description: bytes = b"{}") -> None:
+        """Start nothing yet. `description` is the OpenAPI document of the routes."""
         self.rooms = rooms
+        self.description = description
         self._threads = CapacityLimiter(_THREADS)
+        self.catalogue = Catalogue.empty()
         self.published = Published(rooms, CapacityLimiter(4))
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -92,9 +95,13 @@ class Live:
         done = await self.run(control.commit, tuple(changes), actor, why)
         if not isinstance(done, model.Committed):
             return refusal_of(done)
+        return await self.settle(done) or done
+
+    async def settle(self, done: model.Committed) -> Trouble | None:
+        """Return once a change is on record and so in force; or that it is not yet."""
         if done.changes and await self.published.reach(done.revision, self.rooms.publish_s) < done.revision:
             return trouble("unavailable", Reason.RECORD_UNWRITABLE, f"{_NOT_YET} Its revision is {done.revision}.")
-        return done
+        return None
 
 
 def refusal_of(refused: model.Refused) -> Trouble:

@@ -5,11 +5,12 @@ The Protocols are as narrow as what is used here, so that each may be absent or 
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
-from tallystick.control import Control, model
+from tallystick import audit
+from tallystick.control import Control, model, webhooks
 from tallystick.guard import Flood
 from tallystick.identity import Authenticator, TrustedIssuer
 from tallystick.snapshot import Snapshot
@@ -24,49 +25,18 @@ class Definitions(Protocol):
         ...
 
 
-class Row(NamedTuple):
-    """One leaf that a search in the record found; `number` is its index in the log of that year."""
-
-    tenant: TenantId
-    year: int
-    number: int
-    leaf: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A search in one tenant's record. Times are RFC 3339; `before` is where the page before ended."""
-
-    tenant: TenantId
-    kind: str | None = None
-    since: str | None = None
-    until: str | None = None
-    subject: str | None = None
-    server: str | None = None
-    tool: str | None = None
-    before: tuple[int, int] | None = None
-    limit: int = 100
-
-
 class Archive(Protocol):
     """Searches the record."""
 
-    def search(self, wanted: Wanted) -> Awaitable[tuple[Row, ...]]:
-        """Return leaves, newest first."""
+    def search(self, query: audit.index.Query) -> Awaitable[Sequence[Mapping[str, object]]]:
+        """Return what fits a query, by the columns of the index (`audit.index.COLUMNS`)."""
         ...
-
-
-class Heard(NamedTuple):
-    """What an inbound webhook did: the step that was taken (None: it spoke of none) and the revision it made."""
-
-    step: str | None = None
-    revision: int | None = None
 
 
 class Hooks(Protocol):
     """Receives what ticketing systems send. Blocks."""
 
-    def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> Heard | Refusal | model.Refused:
+    def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> webhooks.Heard | Refusal | model.Refused:
         """Check and take what was sent to a webhook; header names are in lower case."""
         ...
 

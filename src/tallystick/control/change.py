@@ -29,7 +29,8 @@ from tallystick.control.render import QUARANTINED
 from tallystick.control.seal import LONGEST
 from tallystick.settings import Problem
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What a resource may be called: it becomes the name of a document, and of a file."""
 _OUT: Final[frozenset[State]] = frozenset({"suspended", "retired"})
 _DRIFT: Final = frozenset({"quarantined", "observed", "observed_digest", "findings"})
 """Status of a pin that ends when something else is pinned."""
@@ -136,7 +137,8 @@ class _Work:
 
     def _stamped(self, before: Resource | None, after: Resource) -> Resource:
         moment = self.rules.moment
-        if before is not None and replace(after, status=before.status) == before:
+        is_marked = before is not None and replace(after, status=before.status) == before
+        if is_marked and after.key not in self.secrets_set:
             # A mark: nobody's edit, so nobody's version.
             return replace(after, revision=moment.revision)
         # INVARIANT: versions of one name only rise, also past its removal: an ETag never fits another thing.
@@ -149,8 +151,10 @@ class _Work:
         against = self._against(put.key, put.expected) or self._owned(put.key, put.owner, take_over=put.take_over)
         if against is not None:
             return against
-        if not _NAME.fullmatch(put.name):
+        if not NAME.fullmatch(put.name):
             return (_problem(put.key, "name", "is no name", "use letters, digits, dots, dashes and underscores"),)
+        if put.kind == "Tenant" and put.tenant != put.name:
+            return (_problem(put.key, "metadata.tenant", f"is {put.tenant!r}", "a tenant belongs to itself"),)
         spec = self._spec(put, present)
         if isinstance(spec, Problem):
             return (spec,)

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from tallystick.audit import leaf
-from tallystick.control.change import Candidate, Moment, Rules, apply
+from tallystick.control.change import NAME, Candidate, Moment, Rules, apply
 from tallystick.control.entries import (
     Entry,
     Judge,
@@ -191,6 +191,8 @@ class Control:
 
     def secret(self, name: str) -> bytes | None:
         """Return a secret's value, for use and never for show. Raises `TallyError` where the key is another one."""
+        if not NAME.fullmatch(name):
+            return None
         with self._database.read() as connection:
             sealed = connection.execute(select(SECRETS.c.sealed).where(SECRETS.c.name == name)).scalar()
         return None if sealed is None else self._seal.open(name, bytes(sealed))

@@ -4,8 +4,22 @@ Pure: plain documents in, frozen values or every problem out. It must never cont
 anything that a server says about itself beyond the definition that was pinned.
 """
 
-from tallystick.registry import definition, kinds, model, reading, rules
+from tallystick.registry import definition, imports, kinds, model, reading, rules
 from tallystick.registry.model import Registry, Server, Tool, Toolset
+from tallystick.registry.propose import propose
 from tallystick.registry.reading import parse
 
-__all__ = ["Registry", "Server", "Tool", "Toolset", "definition", "kinds", "model", "parse", "reading", "rules"]
+__all__ = [
+    "Registry",
+    "Server",
+    "Tool",
+    "Toolset",
+    "definition",
+    "imports",
+    "kinds",
+    "model",
+    "parse",
+    "propose",
+    "reading",
+    "rules",
+]

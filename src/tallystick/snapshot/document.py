@@ -17,6 +17,7 @@ PROCESS_FILE: Final = "tally.yaml"
 POLICIES: Final = ".cedar"
 _NAMED_BY: Final[Mapping[str, str]] = {"pins": "server"}
 _SUFFIXES: Final[Mapping[str, str]] = {"pins": ".json", "policies": POLICIES}
+_REVIEWED: Final = frozenset({"servers", "grants"})
 _USUAL_STATE: Final = "approved"
 
 
@@ -89,8 +90,8 @@ def _canonical(name: str, content: Mapping[str, object] | str) -> bytes | str:
             return str(error)
     folder, _, rest = name.partition("/")
     whole = {_NAMED_BY.get(folder, "name"): rest.rpartition(".")[0], **content}
-    # A server that says nothing is approved; saying so must not make it another document.
-    if folder == "servers" and whole.get("state") == _USUAL_STATE:
+    # What says nothing of its state is approved; saying so must not make it another document.
+    if folder in _REVIEWED and whole.get("state") == _USUAL_STATE:
         del whole["state"]
     raw = audit.leaf.canonical(whole)
     return raw.detail if isinstance(raw, Refusal) else raw

@@ -117,12 +117,15 @@ def _routed(tool: toolsets.PublishedTool, parts: Parts) -> RoutedTool | None:
     # INVARIANT: what a list asks for is what a call is asked for: both know the argument by the one name.
     definition, reason = with_reason(tool.definition) if part.may_oblige("reason") else (tool.definition, None)
     validator = judged.validator if tool.schema is None else guard.compile_schema(tool.schema)
+    if isinstance(validator, guard.BadSchema):
+        # INVARIANT: a tool that a toolset narrows is never called by the wider schema of its own.
+        return None
     return RoutedTool(
         name=tool.name,
         definition=definition,
         server=server,
         tool=own,
-        validator=judged.validator if isinstance(validator, guard.BadSchema) else validator,
+        validator=validator,
         part=part,
         mirrored=judged.headers,
         reason=reason,

@@ -2,19 +2,18 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import anyio
 from anyio.abc import TaskGroup
 
 from tallystick.audit import Unwritable
 from tallystick.audit.client import WriterClient, join_writer, start_writer
 from tallystick.audit.leaf.call import call_id, configured
-from tallystick.export import Gate, SinkEntry, read_sinks
+from tallystick.export import Gate, SinkEntry
 from tallystick.gateway import Rooms, Streams, record_left
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
 from tallystick.gateway.context import Recording
@@ -28,10 +27,10 @@ from tallystick.registry.model import HttpTransport as HttpEntry
 from tallystick.registry.model import IssuerEntry, Pin, Server
 from tallystick.runtime import Capped
 from tallystick.settings import Problem, Settings
-from tallystick.snapshot import Holder, Snapshot, compile_snapshot
+from tallystick.snapshot import Holder, Snapshot
 from tallystick.terms import Refusal, ServerId, TallyError, TenantId
 from tallystick.wiring.keys import secret
-from tallystick.wiring.record import changed, tell_classes
+from tallystick.wiring.record import tell_classes
 from tallystick.wiring.worker import SharedBulkhead, Worker, writer_flags, writer_socket
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def new_id() -> str:
 
 
 class Gateway:
-    """One gateway's live objects. `offer` replaces the configuration as a whole, or not at all."""
+    """One gateway's live objects. `enforce` replaces what is in force as a whole, or not at all."""
 
     def __init__(
         self, settings: Settings, public_url: str, supervising: TaskGroup, recorder: WriterClient, worker: Worker
@@ -111,24 +110,18 @@ class Gateway:
         snapshot = self.holder.current
         return () if snapshot is None else tuple(snapshot.routes)
 
-    async def offer(self, files: Mapping[str, bytes]) -> Snapshot | tuple[Problem, ...]:
-        """Put a configuration in force; a broken one changes nothing and comes back as its problems."""
-        # In a thread: compiling hundreds of policies takes about a second, and calls go on meanwhile.
-        compiled = await anyio.to_thread.run_sync(compile_snapshot, files)
-        sinks = read_sinks(files)
-        if not isinstance(compiled, Snapshot) or isinstance(sinks, tuple):
-            return compiled if not isinstance(compiled, Snapshot) else sinks if isinstance(sinks, tuple) else ()
-        refused = await self.enforce(compiled, sinks.values())
-        return compiled if refused is None else (refused,)
+    def judge(self, compiled: Snapshot) -> tuple[Problem, ...]:
+        """Return what stands against serving a snapshot here: issuers that cannot be trusted as they are written."""
+        trusting = self._trusting(compiled)
+        return (trusting,) if isinstance(trusting, Problem) else ()
 
     async def enforce(self, compiled: Snapshot, sinks: Iterable[SinkEntry]) -> Problem | None:
         """Put a snapshot in force, or return why it cannot be: nothing has changed then."""
+        trusting = self._trusting(compiled)
+        if isinstance(trusting, Problem):
+            return trusting
+        trusted, authenticator = trusting
         entries = compiled.registry.issuers.values()
-        try:
-            trusted = tuple(trusted_issuer(entry, self.settings) for entry in entries)
-            authenticator = self._authenticator.replace(trusted, frozenset(compiled.registry.tenants))
-        except TallyError as error:
-            return Problem("issuers", "issuer", error.message, "correct the issuer")
         refused = await self._record(compiled)
         if refused is not None:
             return refused
@@ -153,11 +146,22 @@ class Gateway:
         self.rooms.streams.stir()
         return None
 
+    def order(self, fields: Mapping[str, object]) -> Awaitable[Mapping[str, object]]:
+        """Give an order to the writer of the record; raises `TallyError`."""
+        return self._recorder.order(fields)
+
     async def tell_classes(self) -> None:
         """Tell the record the retention classes of the settings; raises TallyError."""
         snapshot = self.holder.current
         if self.settings.audit.capture != "none" and snapshot is not None:
             await tell_classes(self._recorder.order, snapshot.registry.tenants, self.settings)
+
+    def _trusting(self, compiled: Snapshot) -> tuple[tuple[TrustedIssuer, ...], Authenticator] | Problem:
+        try:
+            trusted = tuple(trusted_issuer(entry, self.settings) for entry in compiled.registry.issuers.values())
+            return trusted, self._authenticator.replace(trusted, frozenset(compiled.registry.tenants))
+        except TallyError as error:
+            return Problem("issuers", "issuer", error.message, "correct the issuer")
 
     async def _record(self, compiled: Snapshot) -> Problem | None:
         """Record the change in every tenant's log, once for all workers; one that cannot be recorded is not made."""
@@ -167,8 +171,6 @@ class Gateway:
             for tenant in compiled.registry.tenants:
                 leaf = configured(tenant, compiled.digest, replaced, clock())
                 await self._recorder.append_once(tenant, _CONFIGURED, value, leaf)
-                for topic, told in changed(before, compiled, tenant, clock, new_id) if before is not None else ():
-                    await self._recorder.append_once(tenant, topic, value, told)
         except Unwritable as failure:
             return Problem("the record", "", failure.message, "repair the record and start again")
         return None

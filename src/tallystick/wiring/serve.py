@@ -20,19 +20,16 @@ from tallystick import settings as settings_room
 from tallystick.audit.writer import listen
 from tallystick.gateway import Admission, Application, Front, Relay
 from tallystick.settings import GatewaySettings, Settings
-from tallystick.snapshot import Snapshot
 from tallystick.terms import TallyError
 from tallystick.wiring.app import App, route_at
 from tallystick.wiring.compose import Gateway, assemble, clock, new_id
-from tallystick.wiring.configure import Places, development_issuer, look, read, settings_of, told
+from tallystick.wiring.configure import Places, development_issuer, read, settings_of
+from tallystick.wiring.control import governed
 from tallystick.wiring.followers.keep import keep_following
 from tallystick.wiring.health import tell_health
 from tallystick.wiring.listener import Bounds, Config, Taker
 from tallystick.wiring.record import record_sign_ins
 from tallystick.wiring.worker import Worker, peer_socket
-
-WATCH_S: Final = 0.25
-"""Seconds between two looks at the configuration directory: a change is in force in well under a second."""
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
@@ -72,16 +69,17 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
                 record_sign_ins(
                     gateway.development, gateway.rooms.recorder.append, gateway.tenant_of_issuer, clock, new_id
                 )
-            offered = await gateway.offer(files)
-            if not isinstance(offered, Snapshot):
-                raise TallyError(code="invalid", message=told(offered))
-            await gateway.tell_classes()
             front = Front(gateway.rooms, admission_of(settings, url), _relay(places.state, worker))
             ended = anyio.Event()
-            async with anyio.create_task_group() as running:
+            async with (
+                governed(gateway, settings, places.state, _say) as governing,
+                anyio.create_task_group() as running,
+            ):
+                await governing.begin(files)
                 server = _server(App(gateway, front), Taker(route_at, front.post), settings.gateway)
                 running.start_soon(_listen, server, [listener, *from_peers], ended)
-                running.start_soon(_watch, gateway, places.config, seen)
+                running.start_soon(governing.watch, places.config, seen, _say)
+                running.start_soon(governing.follow, _say)
                 running.start_soon(tell_health, gateway, places.state)
                 if worker is None:
                     running.start_soon(keep_following, places.config, places.state, _say)
@@ -185,26 +183,6 @@ async def _listen(server: uvicorn.Server, listeners: list[socket.socket], ended:
         await server.serve(sockets=listeners)
     finally:
         ended.set()
-
-
-async def _watch(gateway: Gateway, config: Path, seen: str) -> None:
-    while True:
-        await anyio.sleep(WATCH_S)
-        now = settings_room.fingerprint(config)
-        # While nothing can be recorded no change is made: it is looked at again when there is a writer.
-        if now == seen or not gateway.recording:
-            continue
-        seen = now
-        files, before = look(config), gateway.holder.current
-        offered = files if isinstance(files, tuple) else await gateway.offer(files)
-        if not isinstance(offered, Snapshot) and not gateway.recording:
-            seen = ""
-        if isinstance(offered, Snapshot) and before is not None and offered.digest == before.digest:
-            _say("nothing changed that can change while the gateway runs: tally.yaml is read at the start only")
-        elif isinstance(offered, Snapshot):
-            _say(f"configuration {offered.digest} is in force")
-        else:
-            _say(f"the changed configuration is refused, the old one stays in force:\n{told(offered)}")
 
 
 def _say(text: str) -> None:

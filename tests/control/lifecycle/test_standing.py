@@ -29,6 +29,7 @@ def test_something_new_begins_as_a_draft() -> None:
         {"tools": {"get": {**TOOL, "risk": "low", "operation": "execute"}}},
         {"tools": {"get": TOOL, "pay": TOOL}},
         {"credentials": "environment"},
+        {"owner": {"person": "piet", "team": "risk"}},
         {"approved_clients": ["any"]},
         {"classification": "public"},
         {"of_a_later_version": True},
@@ -43,7 +44,6 @@ def test_an_approved_server_that_changes_in_effect_goes_back_to_its_reviewers(me
     "members",
     [
         {"title": "Risk of the desk"},
-        {"owner": {"person": "piet", "team": "risk"}},
         {"security_review": {"date": "2027-01-01", "next": "2028-01-01"}},
         {"limits": {"in_flight": 3}},
         {},

@@ -1,7 +1,7 @@
 """A real control state with a server and a grant, and real receivers on loopback."""
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,21 @@ class Clock:
         return self.now
 
 
+@dataclass
+class Judge:
+    """What control state asks of a candidate; `breaks` makes all of them wrong, like a release that reads less."""
+
+    compiler: Compiler
+    breaks: bool = False
+
+    def __call__(self, documents: Mapping[str, Document]) -> tuple[Problem, ...]:
+        """Return what is wrong."""
+        found = self.compiler.compile(documents)
+        if self.breaks:
+            return (Problem("servers/risk.yaml", "", "is not read any more", "upgrade it"),)
+        return () if isinstance(found, Snapshot) else found
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Control state, its time, and what brings events out of it."""
@@ -50,6 +65,7 @@ class World:
     clock: Clock
     sender: Sender
     receiver: Receiver
+    judge: Judge
 
     def do(self, actor: Actor, *changes: Change) -> Committed:
         """Commit, and let the revision be published."""
@@ -96,24 +112,14 @@ def hook(url: str, **more: object) -> Put:
     return Put("Webhook", "out", tenant, spec)
 
 
-def judged(compiler: Compiler) -> Callable[[Mapping[str, Document]], tuple[Problem, ...]]:
-    """What control state asks of a candidate."""
-
-    def judge(documents: Mapping[str, Document]) -> tuple[Problem, ...]:
-        found = compiler.compile(documents)
-        return () if isinstance(found, Snapshot) else found
-
-    return judge
-
-
 @contextmanager
 def world(folder: Path, ca_file: Path | None = None) -> Generator[World]:
     """Control state with a tenant, a draft of a server by Anna that was asked once, and her draft of a grant."""
-    clock, ids = Clock(), count(1)
+    clock, ids, judge = Clock(), count(1), Judge(Compiler())
     place = Sqlite(folder / "control.db")
-    with open_control(place, bytes(32), clock, lambda: f"{next(ids):026d}", judged(Compiler())) as control:
+    with open_control(place, bytes(32), clock, lambda: f"{next(ids):026d}", judge) as control:
         post = Post(admits, str(ca_file) if ca_file else None)
-        made = World(control, clock, Sender(control, post, clock), Receiver(control, clock))
+        made = World(control, clock, Sender(control, post, clock), Receiver(control, clock), judge)
         made.do(ADMIN, *_beginning())
         server = {name: value for name, value in SERVER.items() if name != "tools"}
         made.do(

@@ -10,13 +10,11 @@ import pytest
 from tallystick.audit.keeping.classes import classes_of
 from tallystick.audit.model import Unwritable
 from tallystick.settings import Settings, parse_settings
-from tallystick.snapshot import Snapshot, compile_snapshot
 from tallystick.terms import TenantId
-from tallystick.wiring.record import changed, record_sign_ins, tell_classes
+from tallystick.wiring.record import record_sign_ins, tell_classes
 from tests.audit.leaf.test_event import SCHEMA
 from tests.audit.sample import BANK, Ticking, call_of
 from tests.identity.development import ISSUER, MCP, Desk, answered
-from tests.snapshot.files import FILES
 
 RETAIL = TenantId("retail")
 
@@ -111,48 +109,6 @@ async def test_nobody_is_signed_in_and_no_token_leaves_while_the_record_cannot_b
     assert "code" in answered(await desk.authorize(client))
 
 
-def _changes(changes: dict[str, bytes], tenant: TenantId = RETAIL) -> list[dict[str, object]]:
-    before, after = compile_snapshot(FILES), compile_snapshot({**FILES, **changes})
-    assert isinstance(before, Snapshot)
-    assert isinstance(after, Snapshot)
-    leaves = [json.loads(leaf) for _, leaf in changed(before, after, tenant, Ticking(), lambda: call_of(1))]
-    assert all(SCHEMA.is_valid(fields) for fields in leaves)
-    return leaves
-
-
-def test_a_changed_policy_is_recorded_with_both_digests() -> None:
-    [leaf] = _changes(
-        {"policies/desk.cedar": FILES["policies/desk.cedar"] + b'@id("no") forbid(principal, action, resource);'}
-    )
-    assert leaf["kind"] == "policy"
-    assert leaf["bundle"] != leaf["previous"]
-
-
-def test_a_new_a_gone_and_a_reclassified_tool_are_named() -> None:
-    bank = (
-        FILES["servers/bank.yaml"]
-        .replace(b"  get_account: {operation: read, risk: low}\n", b"")
-        .replace(b"risk: high", b"risk: critical")
-    )
-    leaves = _changes({"servers/bank.yaml": bank, "servers/new.yaml": FILES["servers/clock.yaml"]})
-    registry = next(leaf for leaf in leaves if leaf["kind"] == "registry")
-    assert (registry["added"], registry["removed"]) == (["new"], ["bank/get_account"])
-    assert registry["changed"] == ["bank/pay"]
-
-
-def test_another_definition_label_or_transport_is_a_change() -> None:
-    pin = json.loads(FILES["pins/bank.json"])
-    pin["tools"][1]["description"] = "pay twice"
-    bank = FILES["servers/bank.yaml"]
-    for changes, named in (
-        ({"pins/bank.json": json.dumps(pin).encode()}, ["bank/pay"]),
-        ({"servers/bank.yaml": bank.replace(b"risk: high", b"risk: high, labels: [money]")}, ["bank/pay"]),
-        ({"servers/bank.yaml": bank.replace(b"https://bank.example", b"https://thief.example")}, ["bank"]),
-    ):
-        [leaf] = [leaf for leaf in _changes(changes) if leaf["kind"] == "registry"]
-        assert (leaf["added"], leaf["changed"], leaf["removed"]) == ([], named, [])
-
-
 @pytest.mark.anyio
 async def test_every_tenant_is_told_the_configured_classes_in_the_name_of_the_settings() -> None:
     given: list[Mapping[str, object]] = []
@@ -170,9 +126,3 @@ async def test_every_tenant_is_told_the_configured_classes_in_the_name_of_the_se
     ]
     [found] = classes_of(given[0]["classes"])
     assert (found.name, found.years, found.law) == ("house", 2, "rule 7")
-
-
-def test_what_concerns_another_tenant_or_nothing_is_not_recorded() -> None:
-    bank = FILES["servers/bank.yaml"].replace(b"risk: high", b"risk: critical")
-    assert [leaf["kind"] for leaf in _changes({"servers/bank.yaml": bank}, TenantId("group"))] in ([], ["policy"])
-    assert _changes({"tally.yaml": b"gateway: {listen_port: 1}\n"}) == []

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from tallystick.api.catalog.address import Address, Query, write_cursor
-from tallystick.api.catalog.govern import govern_server, govern_toolset
+from tallystick.api.catalog.govern import govern_server, govern_toolset, members
 from tallystick.api.catalog.rooms import CatalogRooms
 from tallystick.control.model import Key, Resource
-from tallystick.registry import Server, Toolset
+from tallystick.registry import Server, Tool, Toolset
 from tallystick.snapshot import Snapshot
 from tallystick.terms import ServerId, ToolId
 
@@ -79,7 +79,7 @@ class Catalog:
         governance = (
             govern_server(entry.what, entry.resource, url, self._is_free)
             if isinstance(entry.what, Server)
-            else govern_toolset(entry.what, self._snapshot.routes[f"toolsets/{entry.what.name}"], url, self._is_free)
+            else govern_toolset(entry.what.name, self._offered(entry.what.name), url)
         )
         server = {
             "$schema": SCHEMA,
@@ -132,10 +132,10 @@ class Catalog:
             return
         if toolset.audience is not None or key not in self._snapshot.routes:
             return
-        tools = self._snapshot.routes[key].listing
-        if not any(self._is_free(tool.server.name, tool.tool.id) for tool in tools):
+        servers = {str(server) for _, server, _ in self._offered(resource.name)}
+        if not servers:
             return
-        parts = [self._resources.get(Key("Server", name)) for name in {str(tool.server.name) for tool in tools}]
+        parts = [self._resources.get(Key("Server", name)) for name in servers]
         known = [part for part in parts if part is not None]
         yield Entry(
             name=f"{self._rooms.namespace}.toolsets/{toolset.name}",
@@ -148,6 +148,14 @@ class Catalog:
             what=toolset,
         )
 
+    def _offered(self, toolset: str) -> Iterator[tuple[str, ServerId, Tool]]:
+        """Yield the tools of a toolset that may be shown: published name, server, tool."""
+        for tool in self._snapshot.publications[f"toolsets/{toolset}"].tools:
+            server = self._snapshot.registry.servers.get(tool.server)
+            is_known = server is not None and tool.tool in server.tools and self._is_served(server)
+            if server is not None and is_known and self._is_free(tool.server, tool.tool):
+                yield tool.name, tool.server, server.tools[tool.tool]
+
     def _is_served(self, server: Server) -> bool:
         is_approved = server.state == "approved" and server.tenant == self.address.tenant
         return is_approved and f"servers/{server.name}" in self._snapshot.routes and self._is_free(server.name, None)
@@ -159,8 +167,8 @@ class Catalog:
             return False
         pin = self._snapshot.registry.pins.get(server)
         marked = self._resources.get(Key("Pin", server))
-        status = marked.status.get("quarantined") if marked else None
-        held = {*(pin.quarantined if pin else ()), *(status if isinstance(status, Mapping) else ())}  # pyright: ignore[reportUnknownVariableType] - JSON
+        status = members(marked.status.get("quarantined")) if marked else {}
+        held = {*(pin.quarantined if pin else ()), *status}
         return "*" not in held and tool not in held and not self._rooms.held(server, tool)
 
 
@@ -176,8 +184,7 @@ def _line(text: str) -> str:
 
 
 def _since(resource: Resource) -> str:
-    review = resource.status.get("review")
-    at = review.get("at") if isinstance(review, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - JSON
+    at = members(resource.status.get("review")).get("at")
     return at if isinstance(at, str) else resource.created
 
 

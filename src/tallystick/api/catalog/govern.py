@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from tallystick.control.model import Resource
-from tallystick.registry import Server, Tool, Toolset
+from tallystick.registry import Server, Tool
 from tallystick.registry.model import RISKS
-from tallystick.snapshot import Route
 from tallystick.terms import ServerId, ToolId
 
 _IsFree = Callable[[ServerId, ToolId | None], bool]
@@ -40,19 +39,19 @@ def govern_server(server: Server, resource: Resource, url: str, is_free: _IsFree
     return {**_said(block), **_tools(tools), "gateway": {"url": url, "server": str(server.name)}}
 
 
-def govern_toolset(toolset: Toolset, route: Route, url: str, is_free: _IsFree) -> dict[str, object]:
-    """Return the governance block of a toolset: it is approved as far as its servers are."""
-    tools = [(tool.name, tool.tool) for tool in route.listing if is_free(tool.server.name, tool.tool.id)]
-    servers = sorted({str(tool.server.name) for tool in route.listing if is_free(tool.server.name, tool.tool.id)})
+def govern_toolset(name: str, tools: Iterable[tuple[str, ServerId, Tool]], url: str) -> dict[str, object]:
+    """Return the governance block of a toolset, which is approved as far as its servers are."""
+    offered = list(tools)
     return {
         "approval": {"state": "approved"},
-        "servers": servers,
-        **_tools(tools),
-        "gateway": {"url": url, "toolset": toolset.name},
+        "servers": sorted({str(server) for _, server, _ in offered}),
+        **_tools((published, tool) for published, _, tool in offered),
+        "gateway": {"url": url, "toolset": name},
     }
 
 
 def _tools(tools: Iterable[tuple[str, Tool]]) -> dict[str, object]:
+    known = list(tools)
     listed = [
         {
             "name": name,
@@ -62,17 +61,20 @@ def _tools(tools: Iterable[tuple[str, Tool]]) -> dict[str, object]:
             "labels": list(tool.labels),
             "definition": str(tool.digest),
         }
-        for name, tool in tools
+        for name, tool in known
     ]
-    risks = [RISKS.index(tool.risk) for _, tool in tools]
+    risks = [RISKS.index(tool.risk) for _, tool in known]
     return {"riskTier": RISKS[max(risks)], "tools": listed} if risks else {"tools": listed}
 
 
 def _approval(resource: Resource) -> dict[str, object]:
-    review = resource.status.get("review")
-    if not isinstance(review, Mapping):
-        return {}
-    return _said({key: review.get(key) for key in _KEPT})  # pyright: ignore[reportUnknownMemberType] - JSON
+    review = members(resource.status.get("review"))
+    return _said({key: review.get(key) for key in _KEPT})
+
+
+def members(value: object) -> dict[str, object]:
+    """Return a JSON object's members; of anything else, none."""
+    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
 
 
 def _said(block: Mapping[str, object]) -> dict[str, object]:

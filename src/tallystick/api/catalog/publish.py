@@ -30,26 +30,29 @@ class Status(msgspec.Struct, forbid_unknown_fields=True):
 
 async def publish(rooms: CatalogRooms, address: Address, authorization: bytes | None, raw: bytes) -> object:
     """Make or change the draft that a `server.json` describes; return what was made, as the API tells it."""
+    sent = _sent(raw)
+    if isinstance(sent, Declined):
+        return sent
+    key = Key("Server", imports.slug(str(sent.get("name")).rpartition("/")[2]))
+    # INVARIANT: nothing more is read of what was sent before it is known that its sender may send it.
+    actor = await rooms.publisher(authorization, address.tenant, "server:put", key)
+    if isinstance(actor, Declined):
+        return actor
     found = imports.read(raw, "server.json", address.tenant)
     if not isinstance(found, imports.Imported):
         return Declined(400, "; ".join(str(problem) for problem in found))
-    sent = _sent(raw)
     if address.what == "version" and (sent.get("name"), sent.get("version")) != (address.name, address.version):
         return Declined(400, "The name and the version in the body are not those of the path")
     if len(found.documents) != 1:
         return Declined(400, _NO_DRAFT)
     draft = found.documents[0]
-    key = Key("Server", draft.name)
-    actor = await rooms.publisher(authorization, address.tenant, "server:put", key)
-    if isinstance(actor, Declined):
-        return actor
     present = (await rooms.resources()).get(key)
     if present is not None and present.tenant != address.tenant:
         return Declined(409, "Another tenant has a server of that name")
     if present is None and address.what == "version":
         return Declined(404, "Server not found")
     version = 0 if present is None else present.version
-    put = Put("Server", draft.name, address.tenant, draft.spec, expected=version)
+    put = Put(key.kind, key.name, address.tenant, draft.spec, expected=version)
     done = await rooms.commit((put,), actor, f"published as {sent.get('name')} {sent.get('version')}")
     return done if isinstance(done, Declined) else _told(sent, draft.name, found, present)
 
@@ -86,6 +89,9 @@ def _told(sent: Mapping[str, object], name: str, found: imports.Imported, presen
     return {"server": sent, "_meta": {OURS: {"approval": {"state": state}, "server": name, "report": report}}}
 
 
-def _sent(raw: bytes) -> dict[str, object]:
-    """Return what was sent, which the import has read strictly before."""
-    return msgspec.json.decode(raw, type=dict[str, object])
+def _sent(raw: bytes) -> dict[str, object] | Declined:
+    """Return what was sent, which the import reads strictly afterwards."""
+    try:
+        return msgspec.json.decode(raw, type=dict[str, object])
+    except msgspec.MsgspecError as error:
+        return Declined(400, str(error))

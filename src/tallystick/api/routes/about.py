@@ -1,9 +1,10 @@
 """The console itself: health, who one is, what one may, which state is in force."""
 
+from http import HTTPStatus
 from typing import Literal
 
 from tallystick.api.admit import OPEN, question_of
-from tallystick.api.http import Trouble, message, place_of
+from tallystick.api.http import Answer, Trouble, message, place_of
 from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
 from tallystick.api.routes.resources import scope_of
@@ -27,6 +28,14 @@ async def health(asked: Asked) -> Result:
     record = asked.rooms.recording()
     status: Literal["ok", "degraded"] = "ok" if database and record else "degraded"
     return OPEN, message(told.Health(status, asked.rooms.version, database, record))
+
+
+async def openapi(asked: Asked) -> Result:
+    """Describe the API."""
+    refused = asked.plain()
+    if refused is not None:
+        return refused
+    return OPEN, Answer(HTTPStatus.OK, asked.live.description, {"content-type": "application/json"})
 
 
 async def whoami(asked: Asked) -> Result:
@@ -94,9 +103,9 @@ async def snapshot(asked: Asked) -> Result:
         return permit, message(told.SnapshotView("", [], []))
     everything = await asked.live.run(asked.rooms.control.all)
     routes = [
-        told.RouteView(key, route.tenant, route.title, sorted(route.tools))
-        for key, route in sorted(current.routes.items())
-        if route.tenant in tenants
+        told.RouteView(key, offered.tenant, offered.title, sorted(tool.name for tool in offered.tools))
+        for key, offered in sorted(current.publications.items())
+        if offered.tenant in tenants
     ]
     notices = [
         place_of(found)

@@ -45,11 +45,13 @@ class Asked:
         """Return the message of the body."""
         return read_message(self.body, kind)
 
+    def no_query(self) -> Trouble | None:
+        """Refuse parameters where none belong."""
+        return body_trouble("query", "this route takes no parameters", "query") if self.pairs else None
+
     def plain(self) -> Trouble | None:
         """Refuse a body or parameters where none belong."""
-        if self.pairs:
-            return body_trouble("query", "this route takes no parameters", "query")
-        return body_trouble("body", "this route takes no body", "body") if self.body else None
+        return self.no_query() or (body_trouble("body", "this route takes no body", "body") if self.body else None)
 
 
 Handler = Callable[[Asked], Awaitable[Result]]

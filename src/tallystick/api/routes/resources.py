@@ -1,7 +1,10 @@
 """Resources: list, get, put, patch, delete, history. One set of handlers for every kind."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 
@@ -21,6 +24,7 @@ from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
 from tallystick.control import entries, model
 from tallystick.policy import console
+from tallystick.registry import kinds
 from tallystick.remote.messages import asked as wanted
 from tallystick.remote.messages import resources
 from tallystick.terms import Reason, TenantId
@@ -141,26 +145,26 @@ class Kind:
 
     def key(self, asked: Asked) -> model.Key | None:
         """Return the key of the path; None for what no resource can be called."""
-        try:
-            return model.Key(self.kind, msgspec.convert(asked.path["name"], resources.Name))
-        except msgspec.ValidationError:
-            return None
+        name = asked.path["name"]
+        return model.Key(self.kind, name) if _names[self.kind](name) else None
 
     async def _write(self, asked: Asked, sent: resources.Resource, how: wanted.Dry) -> Result:
         key = self.key(asked)
         if key is None:
             return body_trouble("name", "a name has a to z, 0 to 9 and -, at most 63", "path")
-        known = await asked.live.run(asked.rooms.control.get, key)
-        permit = self._may_write(asked, sent, known)
+        everything = await asked.live.run(asked.rooms.control.all)
+        known, tenant = everything.get(key), _tenant(sent, key, everything)
+        permit = self._may_write(asked, tenant, known)
         if isinstance(permit, Trouble):
             return permit
         stale = check_version(asked, known)
         if stale is not None:
             return stale
-        put = shape.wanted(sent, key, 0 if known is None else known.version, take_over=how.take_over)
-        if isinstance(put, Trouble):
-            return put
-        done = await asked.live.commit([put], asked.visitor.actor_at(put.tenant), how.why, dry=how.dry_run)
+        read = shape.wanted(sent, key, tenant)
+        if isinstance(read, Trouble):
+            return read
+        put = replace(read, expected=0 if known is None else known.version, take_over=how.take_over)
+        done = await asked.live.commit([put], asked.visitor.actor_at(tenant), how.why, dry=how.dry_run)
         if isinstance(done, Trouble):
             return done
         after = next((changed.after for changed in done.changes if changed.key == key), known)
@@ -169,8 +173,7 @@ class Kind:
         status = HTTPStatus.CREATED if known is None and not how.dry_run else HTTPStatus.OK
         return permit, message(shape.told(after), status, etag_of(after))
 
-    def _may_write(self, asked: Asked, sent: resources.Resource, known: model.Resource | None) -> Permit | Trouble:
-        tenant = TenantId(sent.metadata.tenant)
+    def _may_write(self, asked: Asked, tenant: TenantId, known: model.Resource | None) -> Permit | Trouble:
         key = model.Key(self.kind, asked.path["name"])
         if known is None:
             return asked.visitor.may(self.action("put"), tenant, key)
@@ -186,6 +189,23 @@ class Kind:
 
     def _told(self, asked: Asked, resource: model.Resource) -> resources.Resource:
         return shape.told(resource, shape.notices(asked.rooms.snapshot(), resource.key))
+
+
+def _tenant(sent: resources.Resource, key: model.Key, everything: Mapping[model.Key, model.Resource]) -> TenantId:
+    """Return whose a resource is to be: a tenant is its own, and a pin without one is its server's."""
+    if key.kind == "Tenant":
+        return TenantId(key.name)
+    server = everything.get(model.Key("Server", key.name))
+    if key.kind == "Pin" and not sent.metadata.tenant and server is not None:
+        return server.tenant
+    return TenantId(sent.metadata.tenant)
+
+
+_names: Final = {
+    kind: re.compile(kinds.POLICY_NAME if kind == "Policy" else resources.NAME).fullmatch
+    for kind in resources.PLURALS.values()
+}
+"""What a name of each kind looks like; `fullmatch`, because `$` would let a line end pass."""
 
 
 def scope_of(

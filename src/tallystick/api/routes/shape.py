@@ -1,16 +1,16 @@
 """Resources of control state as messages, and back. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from tallystick.api.http import Trouble, body_trouble
-from tallystick.control import entries, model
+from tallystick.api.http import Trouble, body_trouble, place_of
+from tallystick.control import declare, entries, model
 from tallystick.remote.messages import resources
 from tallystick.settings import Problem
 from tallystick.snapshot import Snapshot
-from tallystick.terms import TenantId
+from tallystick.terms import Reason, Refusal, TenantId
 
 _NO_NOTICES: Final[tuple[str, ...]] = ()
 
@@ -71,18 +71,26 @@ def review(found: entries.Review, tenant: TenantId) -> resources.Review:
     )
 
 
-def wanted(
-    message: resources.Resource, key: model.Key, expected: int | None, *, take_over: bool
-) -> model.Put | Trouble:
+def wanted(message: resources.Resource, key: model.Key, tenant: TenantId) -> model.Put | Trouble:
     """Return the change that a message asks for; what Tallystick says itself (owner, status ...) is not looked at."""
     if message.kind != key.kind:
         return body_trouble("kind", f"is {message.kind}, and the path says {key.kind}", "body")
     if message.metadata.name != key.name:
         return body_trouble("metadata.name", f"is {message.metadata.name}, and the path says {key.name}", "body")
-    tenant = TenantId(message.metadata.tenant)
-    return model.Put(
-        key.kind, key.name, tenant, message.spec, message.metadata.labels, expected=expected, take_over=take_over
-    )
+    metadata: dict[str, object] = {"name": key.name, "labels": message.metadata.labels}
+    if tenant:
+        metadata["tenant"] = tenant
+    document = {"apiVersion": message.api_version, "kind": key.kind, "metadata": metadata, "spec": message.spec}
+    (found, *_) = declare.read_mappings([("body", document)])
+    if isinstance(found, model.Put):
+        return found
+    return unreadable((found, *_), "The resource cannot be read; nothing was changed.")
+
+
+def unreadable(found: Iterable[model.Put | Problem], text: str) -> Trouble:
+    """Return every place of a document that cannot be read."""
+    places = tuple(place_of(problem) for problem in found if isinstance(problem, Problem))
+    return Trouble(Refusal("invalid", (Reason.BODY_INVALID,), text), places)
 
 
 def notices(snapshot: Snapshot | None, key: model.Key) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from tallystick.api.routes import about, changes
+from tallystick.api.routes import about, changes, declare, definitions, hooks, record, search
 from tallystick.api.routes.lifecycle import Reviewed, every_review
 from tallystick.api.routes.model import Route
 from tallystick.api.routes.resources import Kind
 from tallystick.policy import console
-from tallystick.remote.messages import asked, resources, told
+from tallystick.remote.messages import asked, declared, resources, told
 
 
 def _of_kind(path: str, kind: resources.Kind) -> Iterator[Route]:
@@ -55,6 +55,7 @@ def _of_reviewed(path: str, kind: resources.Kind) -> Iterator[Route]:
 
 _ABOUT: Final = (
     Route("GET", "/health", "", about.health, "Whether the console works.", gives=told.Health, is_open=True),
+    Route("GET", "/openapi.json", "", about.openapi, "This document.", is_open=True),
     Route("GET", "/whoami", "self:get", about.whoami, "Who the caller is taken for.", gives=told.Whoami),
     Route(
         "GET", "/roles/check", "self:check", about.check, "Whether the caller may do something.",
@@ -73,6 +74,53 @@ _ABOUT: Final = (
         "The history of everything in force, oldest first. With Accept: text/event-stream it goes on as events; "
         "Last-Event-ID goes on after one.",
         gives=resources.Changes, query=asked.Following, is_stream=True,
+    ),
+    Route(
+        "GET", "/search", "state:search", search.search, "Find servers and tools: all words, and every filter.",
+        gives=told.Findings, query=asked.Search,
+    ),
+    Route(
+        "GET", "/tools", "state:search", search.tools, "List tools: all words, and every filter.",
+        gives=told.Findings, query=asked.ToolSearch,
+    ),
+    Route(
+        "GET", "/servers/{name}/tools", "server:get", search.tools_of, "List the tools of a server.",
+        gives=told.Findings, kind="Server",
+    ),
+    Route(
+        "GET", "/servers/{name}/definition", "server:definition", definitions.show,
+        "What a server says of itself: as approved, as seen last, and how they differ.",
+        gives=told.Definition, kind="Server",
+    ),
+    Route(
+        "POST", "/servers/{name}/scan", "server:scan", definitions.scan,
+        "Ask a server now what it says of itself; a difference is marked before this answers.",
+        gives=told.Definition, kind="Server",
+    ),
+    Route(
+        "POST", "/plan", "state:plan", declare.plan, "What applying documents would do.",
+        gives=declared.Plan, takes=asked.Documents,
+    ),
+    Route(
+        "POST", "/apply", "state:*", declare.apply, "Apply documents as one change, all or none.",
+        gives=declared.Plan, takes=asked.Documents,
+    ),
+    Route(
+        "GET", "/export", "state:export", declare.export, "Documents of everything that the caller may read.",
+        gives=declared.Exported, query=asked.Export,
+    ),
+    Route(
+        "GET", "/record", "record:search", record.records, "Search the record, for oversight.",
+        gives=told.Records, query=asked.Record,
+    ),
+    Route(
+        "GET", "/denials", "denial:search", record.denials, "What was refused, for oversight.",
+        gives=told.Records, query=asked.Denied,
+    ),
+    Route(
+        "POST", "/hooks/{name}", "hook:receive", hooks.receive,
+        "Where a ticketing system reports back. The signature of the message says whose it is.",
+        gives=told.Heard, is_open=True, takes_any=True,
     ),
     Route(
         "GET", "/reviews", "review:list", every_review, "Every step of every server and grant, for oversight.",

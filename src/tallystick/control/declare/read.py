@@ -88,7 +88,7 @@ def _read(place: str, content: Mapping[str, object], owner: str, problems: list[
         section.fault("apiVersion", "is of another form", f"write {kinds.API_VERSION}")
     kind = section.text("kind")
     if kind not in _KINDS:
-        if kind:
+        if kind or section.holds_text("kind"):
             problems.append(Problem.unknown((place, "kind"), "kind", kind, _KINDS))
         return
     metadata, spec = section.section("metadata"), section.section("spec")

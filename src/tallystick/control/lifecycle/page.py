@@ -20,8 +20,8 @@ _CHANGES = f"""## What a change does
 An approval covers what was looked at. When the spec of an approved server changes in anything but {{descriptive}}, the
 server goes back `in_review` and is out of use until it is approved again. When the spec of a grant changes that is
 approved or in review, the grant is a draft again. What comes from the configuration directory has the state that its
-file says, `approved` without one: whoever writes that directory is the reviewer. To look at an approved server again
-without interruption, `renew` it.
+file says, `approved` without one: whoever writes that directory is the reviewer. What a git repository owns is a change
+like any other. To look at an approved server again without interruption, `renew` it.
 
 ## What time does
 

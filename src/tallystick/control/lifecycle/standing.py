@@ -10,7 +10,6 @@ DESCRIPTIVE: Final = frozenset(
         "environments",
         "jurisdictions",
         "limits",
-        "owner",
         "provider",
         "purpose",
         "regions",
@@ -20,7 +19,7 @@ DESCRIPTIVE: Final = frozenset(
     }
 )
 """Fields of a server that may change while it stays approved. All others, also those of later versions, are looked at
-again."""
+again; so is the owner, who approves grants."""
 
 
 def standing(before: Resource | None, put: Put) -> State:

@@ -4,10 +4,10 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, select
 
-from tallystick.control.change import Past
+from tallystick.control.change import NAME, Past
 from tallystick.control.entries import Entry, Review
 from tallystick.control.model import Key
-from tallystick.control.store.rows import actor_of, kind_of, resource_of, review_of
+from tallystick.control.store.rows import actor_of, kind_of, resource_of, review_of, text_of
 from tallystick.control.store.tables import COMMITS, HISTORY, REVIEWS
 
 _BEFORE: Final = HISTORY.alias("earlier")
@@ -19,6 +19,8 @@ def entries(connection: Connection, key: Key | None, after: int, limit: int) -> 
 
     A revision is never told in part: those of one revision come together, even beyond the limit.
     """
+    if key is not None and not NAME.fullmatch(key.name):
+        return ()
     wanted = [HISTORY.c.revision > after]
     if key is not None:
         wanted += [HISTORY.c.kind == key.kind, HISTORY.c.name == key.name]
@@ -54,7 +56,7 @@ def entries(connection: Connection, key: Key | None, after: int, limit: int) -> 
             revision,
             at,
             actor_of(actor),
-            why,
+            text_of(why),
             Key(kind_of(kind), name),
             None if before is None else resource_of(before),
             None if then is None else resource_of(then),
@@ -65,6 +67,8 @@ def entries(connection: Connection, key: Key | None, after: int, limit: int) -> 
 
 def reviews(connection: Connection, key: Key) -> tuple[Review, ...]:
     """Return every step that somebody took with a resource, or was refused, oldest first."""
+    if not NAME.fullmatch(key.name):
+        return ()
     rows = connection.execute(
         select(REVIEWS.c.revision, REVIEWS.c.at, REVIEWS.c.actor, REVIEWS.c.step)
         .where(and_(REVIEWS.c.kind == key.kind, REVIEWS.c.name == key.name))

@@ -13,6 +13,14 @@ _STATES: Final[Mapping[str, State]] = {state: state for state in get_args(State)
 _Form = Literal["resource", "actor", "step", "note"]
 
 
+def text_of(text: str) -> str:
+    """Text of a JSON text; raises `TallyError` where it is none."""
+    value: object = json.loads(text)
+    if not isinstance(value, str):
+        raise strange(what="no text")
+    return value
+
+
 def kind_of(word: str) -> Kind:
     """Return a kind by its name; raises `TallyError` where this release does not know it."""
     if (kind := _KINDS.get(word)) is None:
@@ -20,15 +28,15 @@ def kind_of(word: str) -> Kind:
     return kind
 
 
-def write(content: object) -> str:
-    """JSON text of a value; the order of members stays, as people wrote them."""
+def json_text(content: object) -> str:
+    """ASCII text that any database keeps, whatever anybody wrote; the order of members stays."""
     return json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
 def resource_text(resource: Resource) -> str:
     """Text of a resource."""
     whole = {name: getattr(resource, name) for name in Resource.__dataclass_fields__}
-    return write(whole)
+    return json_text(whole)
 
 
 def resource_of(text: str) -> Resource:
@@ -52,7 +60,7 @@ def resource_of(text: str) -> Resource:
 
 def actor_text(actor: Actor) -> str:
     """Text of an actor."""
-    return write({"name": actor.name, "operator": actor.operator, "caller": actor.caller})
+    return json_text({"name": actor.name, "operator": actor.operator, "caller": actor.caller})
 
 
 def actor_of(text: str) -> Actor:
@@ -64,7 +72,7 @@ def actor_of(text: str) -> Actor:
 
 def step_text(step: Step, origin: State, unmet: tuple[str, ...]) -> str:
     """Text of a step that was taken or refused."""
-    return write(
+    return json_text(
         {
             "from": origin,
             "to": step.to,

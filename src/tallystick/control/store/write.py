@@ -10,7 +10,7 @@ from tallystick.control.entries import Unrecorded
 from tallystick.control.model import Actor, Changed, Key, State, Step
 from tallystick.control.outbox.leaves import Told
 from tallystick.control.several.listen import CHANNEL
-from tallystick.control.store.rows import actor_text, resource_text, step_text
+from tallystick.control.store.rows import actor_text, json_text, resource_text, step_text
 from tallystick.control.store.tables import COMMITS, HEAD, HISTORY, OUTBOX, RESOURCES, REVIEWS, SECRETS
 from tallystick.terms import TenantId
 
@@ -40,7 +40,9 @@ def write(connection: Connection, written: Written) -> None:
     """Write a whole commit."""
     moment, changed = written.moment, written.candidate.changed
     connection.execute(
-        insert(COMMITS).values(revision=moment.revision, at=moment.at, actor=actor_text(written.actor), why=written.why)
+        insert(COMMITS).values(
+            revision=moment.revision, at=moment.at, actor=actor_text(written.actor), why=json_text(written.why)
+        )
     )
     connection.execute(insert(HISTORY), [_history(change, moment.revision) for change in changed])
     connection.execute(_FORGET, [{"its_kind": change.key.kind, "its_name": change.key.name} for change in changed])

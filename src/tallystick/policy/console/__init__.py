@@ -5,7 +5,7 @@ Must never contain HTTP, or a right that no role gives.
 """
 
 from tallystick.policy.console.actions import ACTIONS, CHANGING, NOUNS, READING, action_of
-from tallystick.policy.console.decide import Console, Question, decide, roles_only
+from tallystick.policy.console.decide import Console, Question, decide, permits, roles_only
 from tallystick.policy.console.firm import compile_console, speaks_of_console
 from tallystick.policy.console.roles import EVERYWHERE, Held, RoleFacts, held, roles_at
 
@@ -23,6 +23,7 @@ __all__ = [
     "compile_console",
     "decide",
     "held",
+    "permits",
     "roles_at",
     "roles_only",
     "speaks_of_console",

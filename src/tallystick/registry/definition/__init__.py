@@ -3,7 +3,7 @@
 Pure. Must never ask a server, nor decide what happens to one that differs beyond naming it.
 """
 
-from tallystick.registry.definition import model, plain, read, signs, told
+from tallystick.registry.definition import deployed, model, plain, read, signs, told
 from tallystick.registry.definition.compare import compare, expected
 from tallystick.registry.definition.diff import diff, inspect
 from tallystick.registry.definition.model import SERVER, Definition, Finding
@@ -15,6 +15,7 @@ __all__ = [
     "Definition",
     "Finding",
     "compare",
+    "deployed",
     "diff",
     "expected",
     "inspect",

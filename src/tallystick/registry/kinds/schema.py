@@ -102,7 +102,8 @@ def _file(entry: KindEntry) -> Schema:
     spec = dict(entry.spec)
     properties, required = as_object(spec["properties"]), as_list(spec.get("required"))
     named_by = "server" if entry.kind == "Pin" else "name"
-    properties[named_by] = or_null(text("Its name: that of the file without suffix. May be left out.", NAME))
+    own = text("Its name: that of the file without suffix. May be left out.", NAME)
+    properties[named_by] = {**own, "type": ["string", "null"]}
     if entry.tenant == "one":
         properties["tenant"] = text("The tenant it belongs to.", NAME)
         required.append("tenant")

@@ -91,7 +91,7 @@ def _trim(section: Section) -> Trim:
 
 
 def _rows(section: Section) -> Rows:
-    place = section.text("path")
+    place = section.text("path", pattern=r"\$.*")
     rows = Rows(_path(section, "path", place) if place else (), section.integer("first", 0, 0, ROWS))
     if not section.has("first"):
         section.fault("first", "is missing", "say how many elements are kept")

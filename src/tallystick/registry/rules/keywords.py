@@ -124,7 +124,7 @@ def _is_money(value: object) -> bool:
     return (
         {"currency", "maximum"} <= money.keys() <= {"currency", "maximum", "minimum", "unit"}
         and _is_text(money["currency"])
-        and money.get("unit", "major") in {"major", "minor"}
+        and money.get("unit", "major") in ("major", "minor")
         and _is_sums(money["maximum"])
         and ("minimum" not in money or _is_sums(money["minimum"]))
     )

@@ -39,12 +39,12 @@ def with_money(schema: Mapping[str, object], argument: str, money: Mapping[str, 
         if list(maximum) != [currency]:
             return f'has the currency "{currency}", which is no argument, so the only maximum has to be one for it'
         return _with(schema, (argument,), {"properties": {argument: bounds[currency]}})
+    # One alternative for each currency; `if` is not known to the older drafts that a server may choose.
     each = [
-        {"if": {"properties": {currency: {"const": code}}}, "then": {"properties": {argument: bound}}}
+        {"properties": {currency: {"enum": [code]}, argument: bound}, "required": [currency, argument]}
         for code, bound in bounds.items()
     ]
-    known = {"properties": {currency: {"enum": list(maximum)}}}
-    return _with(schema, (argument, currency), {**known, "allOf": each})
+    return _with(schema, (argument, currency), {"anyOf": each})
 
 
 def _with(schema: Mapping[str, object], needed: tuple[str, ...], rule: Mapping[str, object]) -> Mapping[str, object]:

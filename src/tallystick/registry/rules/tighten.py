@@ -115,6 +115,13 @@ def _beside(
     schema: Mapping[str, object], whole: Mapping[str, object], rule: Mapping[str, object], scope: _Scope
 ) -> Mapping[str, object]:
     tight = dict(schema)
+    # INVARIANT: a rule about numbers lets no text pass, whatever the schema allows: a bound that another type evades is
+    # none. Null stays where it is allowed: it stands for no value.
+    spoken = frozenset[str]().union(*(_FOR[name] for name in rule if name in _FOR))
+    if spoken:
+        types = _types(whole)
+        kept = sorted(spoken if types is None else types & (spoken | {"null"}))
+        tight["type"] = kept[0] if len(kept) == 1 else kept
     for name, value in rule.items():
         tight |= dict(_one(tight, whole, (name, value), scope))
     _check_room(tight, scope)

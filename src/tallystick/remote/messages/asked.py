@@ -46,7 +46,7 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     tenant: TenantName | None = None
     state: State | None = None
     owner: Annotated[str, Meta(max_length=256)] | None = None
-    label: LabelIs | None = None
+    label: Annotated[str, Meta(max_length=513)] | None = None
     operation: Operation | None = None
     risk: Risk | None = None
     classification: Annotated[str, Meta(max_length=64)] | None = None
@@ -82,18 +82,44 @@ class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     owner: Annotated[str, Meta(max_length=256)] | None = None
 
 
+class ToolSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A search over tools."""
+
+    q: Words = ""
+    tenant: TenantName | None = None
+    state: State | None = None
+    owner: Annotated[str, Meta(max_length=256)] | None = None
+    label: Annotated[str, Meta(max_length=513)] | None = None
+    operation: Operation | None = None
+    risk: Risk | None = None
+    classification: Annotated[str, Meta(max_length=64)] | None = None
+    limit: Limit = 100
+    cursor: Cursor = ""
+
+
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A search in the record of one tenant. Times are RFC 3339; `kind` is that of a leaf."""
+    """A search in the record of one tenant (empty: of all), newest first. Times are RFC 3339, UTC, or their beginnings;
+    `until` is exclusive, so the time of the last one found is where to go on.
+    """
 
     tenant: TenantName = ""
     kind: Annotated[str, Meta(pattern="^[a-z_]{1,16}$")] | None = None
     since: Time | None = None
     until: Time | None = None
-    subject: Annotated[str, Meta(max_length=512)] | None = None
+    person: Annotated[str, Meta(max_length=512)] | None = None
     server: Annotated[str, Meta(max_length=63)] | None = None
     tool: Annotated[str, Meta(max_length=512)] | None = None
     limit: Limit = 100
-    cursor: Cursor = ""
+
+
+class Denied(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What was refused in one tenant (empty: in all), newest first."""
+
+    tenant: TenantName = ""
+    since: Time | None = None
+    until: Time | None = None
+    person: Annotated[str, Meta(max_length=512)] | None = None
+    limit: Limit = 100
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

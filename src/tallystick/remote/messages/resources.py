@@ -43,7 +43,10 @@ PLURALS: Final[dict[str, Kind]] = {
 REVIEWED: Final[frozenset[Kind]] = frozenset({"Server", "Grant"})
 """Kinds with a lifecycle."""
 
-Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$", description="name of a resource, unique per kind")]
+NAME: Final = "^[a-z0-9][a-z0-9-]{0,62}$"
+Name = Annotated[
+    str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", description="name of a resource, unique per kind")
+]
 TenantName = Annotated[
     str, Meta(pattern="^([a-z0-9][a-z0-9-]{0,62})?$", description="name of a tenant; empty: the whole installation")
 ]

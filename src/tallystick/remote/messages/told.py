@@ -133,24 +133,14 @@ class SnapshotView(msgspec.Struct, frozen=True):
     notices: list[Place]
 
 
-class Leaf(msgspec.Struct, frozen=True):
-    """One leaf of the record."""
+class Records(msgspec.Struct, frozen=True):
+    """What a search in the record found, newest first: each names the log and the index of its leaf."""
 
-    tenant: str
-    year: int
-    index: int
-    leaf: dict[str, object]
-
-
-class Leaves(msgspec.Struct, frozen=True):
-    """One page of leaves, newest first."""
-
-    items: list[Leaf]
-    next: str | None = None
+    items: list[dict[str, object]]
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What an inbound webhook did: the step that was taken, or that there was none to take."""
+    """What an inbound webhook did: the state that something is in now, or nothing."""
 
-    step: str | None = None
+    state: str | None = None
     revision: int | None = None

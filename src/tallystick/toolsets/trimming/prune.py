@@ -29,7 +29,13 @@ def keep(value: object, paths: Sequence[Path], count: Count) -> object:
                 left[name] = keep(part, below, count)
         return left
     listed, below = elements(value), _below(paths, None)
-    return None if listed is None else [keep(part, below, count) for part in listed if _leads(part, below)]
+    if listed is None:
+        count.of += 1
+        return None
+    led = [part for part in listed if _leads(part, below)]
+    # INVARIANT: whatever is left out is counted, for what is not counted as cut passes as it came.
+    count.of += len(listed) - len(led)
+    return [keep(part, below, count) for part in led]
 
 
 def drop(value: object, paths: Sequence[Path], count: Count) -> object:

@@ -76,13 +76,17 @@ def _shape(result: dict[str, object], trim: Trim, marks: dict[_Mark, None]) -> d
         shaped = [part for old in parts for part in _part(_object(old), trim, marks)]
         return {**result, "content": shaped} if marks else result
     left = _value(structured, trim, marks)
-    texts = [str(text) for part in parts if (text := _object(part).get("text")) is not None]
-    if trim.keep is not None and any(_json(text) != structured for text in texts):
+    if trim.keep is not None and not all(_repeats(_object(part), structured) for part in parts):
         marks[_Mark("content", 0, len(parts))] = None
     if not marks:
         return result
     rest = [part for part in parts if _object(part).get("type") != "text" and trim.keep is None]
     return {**result, "structuredContent": left, "content": [_text(_write(left).decode()), *rest]}
+
+
+def _repeats(part: dict[str, object], structured: object) -> bool:
+    text = part.get("text")
+    return part.get("type") == "text" and isinstance(text, str) and _json(text) == structured
 
 
 def _part(part: dict[str, object], trim: Trim, marks: dict[_Mark, None]) -> Iterator[dict[str, object]]:

@@ -1,6 +1,6 @@
 """One compiler per process: what control state is judged by and what the gateway serves come from the same one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 from tallystick.settings import Problem
@@ -8,11 +8,15 @@ from tallystick.snapshot import Compiler, Document, Snapshot
 
 
 class Compiling:
-    """Compiles control state together with what only this machine has (`local`: its sinks). Safe between threads."""
+    """Compiles control state together with what only this machine has (`local`: its sinks). Safe between threads.
 
-    def __init__(self) -> None:
+    `fits` tells what stands against serving a snapshot that compiles.
+    """
+
+    def __init__(self, fits: Callable[[Snapshot], tuple[Problem, ...]]) -> None:
         """Start without local documents."""
         self._compiler = Compiler()
+        self._fits = fits
         self._lock = Lock()
         self.local: Mapping[str, Document] = {}
 
@@ -24,4 +28,4 @@ class Compiling:
     def judge(self, documents: Mapping[str, Document]) -> tuple[Problem, ...]:
         """Return every problem of a candidate; none where it can be served."""
         compiled = self.compile(documents)
-        return compiled if isinstance(compiled, tuple) else ()
+        return compiled if isinstance(compiled, tuple) else self._fits(compiled)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tallystick.control import Control, declare
-from tallystick.control.model import DIRECTORY, Actor, Committed, Refused
+from tallystick.control.model import DIRECTORY, Actor, Committed, Put, Refused
 from tallystick.settings import Problem
 
 _WHY = "the configuration directory changed"
@@ -14,8 +14,10 @@ def bring(control: Control, files: Mapping[str, bytes], operator: str) -> Commit
 
     A conflict names what another owner holds, or what others still refer to; problems name the file.
     """
-    wanted = declare.from_directory(files)
-    if wanted and isinstance(wanted[0], Problem):
-        return tuple(one for one in wanted if isinstance(one, Problem))
+    read = declare.from_directory(files)
+    problems = tuple(one for one in read if isinstance(one, Problem))
+    if problems:
+        return problems
+    wanted = [one for one in read if isinstance(one, Put)]
     plan = declare.plan(control.all(), wanted, DIRECTORY, prune=True)
     return control.commit(plan.changes, Actor("directory", operator), _WHY) if plan.changes else None

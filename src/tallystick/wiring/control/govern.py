@@ -1,7 +1,6 @@
 """What is in force: control state, with the directory brought in, kept on record and followed by the gateway."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,12 +9,12 @@ import anyio
 from anyio import to_thread
 
 from tallystick import settings as settings_room
-from tallystick.control import Control, Relay
+from tallystick.control import Control
 from tallystick.control.model import Conflict
 from tallystick.export import FOLDER, SinkEntry, parse_sinks
 from tallystick.settings import Problem
 from tallystick.snapshot import Document, Snapshot, read_documents
-from tallystick.terms import Digest, TallyError
+from tallystick.terms import Digest, TallyError, TenantId
 from tallystick.wiring.compose import Gateway
 from tallystick.wiring.configure import look, told
 from tallystick.wiring.control.compiling import Compiling
@@ -139,15 +138,14 @@ class Governing:
             self._revision = max(self._revision, revision)
             if not isinstance(compiled, Snapshot):
                 return told(compiled)
+            tenants = self._tenants()
             refused = await self._gateway.enforce(compiled, self._sinks)
-            return "" if refused is None else str(refused)
+            if refused is not None:
+                return str(refused)
+            if self._tenants() != tenants:
+                await self._gateway.tell_classes()
+            return ""
 
-
-@asynccontextmanager
-async def governed(governing: Governing, relay: Relay | None) -> AsyncGenerator[None]:
-    """Keep the outbox going to the record while the context lasts, where this process does that."""
-    async with anyio.create_task_group() as running:
-        if relay is not None:
-            running.start_soon(relay.run)
-        yield
-        running.cancel_scope.cancel()
+    def _tenants(self) -> frozenset[TenantId]:
+        snapshot = self._gateway.holder.current
+        return frozenset() if snapshot is None else frozenset(snapshot.registry.tenants)

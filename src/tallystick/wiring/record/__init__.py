@@ -1,10 +1,9 @@
-"""What the record is told beside calls: changes of the configuration, sign-ins, retention classes.
+"""What the record is told beside calls: sign-ins, retention classes.
 
 Never in here: how a leaf is made durable, or a change that is in force before it is on record.
 """
 
-from tallystick.wiring.record.changes import changed
 from tallystick.wiring.record.retention import tell_classes
 from tallystick.wiring.record.sign_ins import record_sign_ins
 
-__all__ = ["changed", "record_sign_ins", "tell_classes"]
+__all__ = ["record_sign_ins", "tell_classes"]

@@ -1,0 +1,134 @@
+"""What there is to find of servers and their tools, in memory: only what changed since is read again. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from tallystick.control import model
+from tallystick.registry import definition
+from tallystick.remote.messages import asked as wanted
+from tallystick.remote.messages import told
+
+object_of, list_of = definition.plain.object_of, definition.plain.list_of
+
+_UNKNOWN: Final = {"operation": "execute", "risk": "critical", "classification": "restricted"}
+"""What counts where nobody has said: the most severe."""
+
+
+class Entry(NamedTuple):
+    """A server or a tool, the text that words are looked for in, and the server's resource."""
+
+    found: told.Found
+    text: str
+    place: str
+    server: model.Resource
+
+
+class _Read(NamedTuple):
+    server: model.Resource
+    pin: model.Resource | None
+    entries: tuple[Entry, ...]
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """What there is to find. INVARIANT: what was read of a server is kept as long as its resource and its pin's are."""
+
+    _read: Mapping[str, _Read]
+    _everything: Mapping[model.Key, model.Resource] | None = None
+    _entries: tuple[Entry, ...] = ()
+
+    @classmethod
+    def empty(cls) -> "Catalogue":
+        """Return one that has read nothing yet."""
+        return cls({})
+
+    def entries(self, everything: Mapping[model.Key, model.Resource]) -> tuple[Entry, ...]:
+        """Return every entry, in order of server and tool. For several threads: the worst race reads twice."""
+        if everything is self._everything:
+            return self._entries
+        known, read = self._read, dict[str, _Read]()
+        for key, server in everything.items():
+            if key.kind == "Server":
+                pin, before = everything.get(model.Key("Pin", key.name)), known.get(key.name)
+                is_same = before is not None and before.server is server and before.pin is pin
+                read[key.name] = before if is_same and before else _Read(server, pin, tuple(_entries(server, pin)))
+        entries = tuple(entry for name in sorted(read) for entry in read[name].entries)
+        self._read, self._entries, self._everything = read, entries, everything
+        return entries
+
+
+def fits(entry: Entry, query: wanted.Search) -> bool:
+    """Tell whether an entry has what every filter of a search asks for; its words are looked for elsewhere."""
+    found = entry.found
+    return (
+        (query.of is None or query.of == f"{found.of}s")
+        and query.state in {None, found.state}
+        and query.operation in {None, found.operation}
+        and query.risk in {None, found.risk}
+        and query.classification in {None, found.classification}
+        and (query.owner is None or query.owner.casefold() in found.owner.casefold())
+        and (query.label is None or query.label in found.labels)
+    )
+
+
+def _entries(server: model.Resource, pin: model.Resource | None) -> Iterator[Entry]:
+    spec = server.spec
+    owner, classification = _owner(spec.get("owner")), _said(spec, "classification")
+    quarantined = object_of(None if pin is None else pin.status.get("quarantined"))
+    labels = sorted(f"{name}={value}" for name, value in server.labels.items())
+    found = told.Found(
+        of="server",
+        server=server.name,
+        tool="",
+        tenant=server.tenant,
+        title=str(spec.get("title", "")),
+        description=str(spec.get("purpose", "")),
+        state=server.state,
+        owner=owner,
+        operation="",
+        risk="",
+        classification=classification,
+        quarantined="*" in quarantined,
+        labels=labels,
+    )
+    yield _entry(found, server)
+    definitions = _definitions(pin)
+    classified = object_of(spec.get("tools"))
+    for name in sorted({*classified, *definitions}):
+        about, said = object_of(classified.get(name)), definitions.get(name, {})
+        own = told.Found(
+            of="tool",
+            server=server.name,
+            tool=name,
+            tenant=server.tenant,
+            title=str(said.get("title", "")),
+            description=str(said.get("description", ""))[:1024],
+            state=server.state,
+            owner=owner,
+            operation=_said(about, "operation"),
+            risk=_said(about, "risk"),
+            classification=classification,
+            quarantined="*" in quarantined or name in quarantined,
+            labels=[str(label) for label in list_of(about.get("labels"))] + labels,
+        )
+        yield _entry(own, server)
+
+
+def _entry(found: told.Found, server: model.Resource) -> Entry:
+    words = (found.server, found.tool, found.title, found.description, found.owner, *found.labels)
+    return Entry(found, " ".join(words).casefold(), f"{found.server} {found.tool}", server)
+
+
+def _definitions(pin: model.Resource | None) -> dict[str, Mapping[str, object]]:
+    listed = list_of(None if pin is None else pin.spec.get("tools"))
+    return {str(tool["name"]): tool for tool in map(object_of, listed) if "name" in tool}
+
+
+def _owner(value: object) -> str:
+    parts = object_of(value)
+    return " / ".join(str(part) for part in parts.values()) if parts else str(value or "")
+
+
+def _said(spec: Mapping[str, object], field: str) -> str:
+    return str(spec.get(field) or _UNKNOWN[field])

@@ -1,0 +1,74 @@
+"""What servers say of themselves: as approved, as seen last, how they differ; and asking one now."""
+
+from collections.abc import Mapping
+
+from tallystick.api.http import Trouble, message, trouble
+from tallystick.api.routes.model import Asked, Result
+from tallystick.api.routes.resources import Kind
+from tallystick.control import model
+from tallystick.registry import definition
+from tallystick.remote.messages import told
+from tallystick.terms import Reason, Refusal, ServerId
+
+plain = definition.plain
+_SERVERS = Kind("Server")
+
+
+async def show(asked: Asked) -> Result:
+    """Show what a server says of itself, and what differs from what was approved."""
+    refused = asked.plain()
+    found = refused or await _SERVERS.find(asked, "definition")
+    if isinstance(found, Trouble):
+        return found
+    return found[0], message(await _view(asked, found[1].name))
+
+
+async def scan(asked: Asked) -> Result:
+    """Ask the server now; what it says is compared with what was approved before this answers."""
+    refused = asked.plain()
+    found = refused or await _SERVERS.find(asked, "scan")
+    if isinstance(found, Trouble):
+        return found
+    if asked.rooms.definitions is None:
+        return trouble("unavailable", Reason.NOT_OFFERED, "No gateway that asks servers runs beside this console.")
+    failed = await asked.rooms.definitions.scan(found[1].name)
+    if isinstance(failed, Refusal):
+        return Trouble(failed, tenant=found[1].tenant)
+    return found[0], message(await _view(asked, found[1].name))
+
+
+async def _view(asked: Asked, server: str) -> told.Definition:
+    everything = await asked.live.run(asked.rooms.control.all)
+    pin = everything.get(model.Key("Pin", server))
+    others = {
+        ServerId(key.name): _tool_names(resource.spec)
+        for key, resource in everything.items()
+        if key.kind == "Pin" and key.name != server and pin is not None and resource.tenant == pin.tenant
+    }
+    return await asked.live.run(_told, server, pin, others)
+
+
+def _told(server: str, pin: model.Resource | None, others: Mapping[ServerId, tuple[str, ...]]) -> told.Definition:
+    spec = dict(pin.spec) if pin is not None and pin.spec else None
+    status: Mapping[str, object] = {} if pin is None else pin.status
+    seen = plain.object_of(status.get("observed"))
+    observed = dict(plain.object_of(seen.get("spec"))) or None
+    before = None if spec is None else definition.of_document({**spec, "server": server})
+    after = None if observed is None else definition.of_document({**observed, "server": server})
+    findings: tuple[definition.Finding, ...] = ()
+    if after is not None:
+        findings = definition.inspect(after, others) if before is None else definition.diff(before, after, others)
+    return told.Definition(
+        server=server,
+        pinned=spec,
+        pinned_digest=None if before is None else before.digest,
+        observed=observed,
+        observed_digest=str(seen.get("digest")) if seen else None,
+        quarantined=dict(plain.object_of(status.get("quarantined"))),
+        diff=definition.to_json(findings),
+        text=definition.to_text(findings),
+    )
+
+
+def _tool_names(spec: Mapping[str, object]) -> tuple[str, ...]:
+    return tuple(str(plain.object_of(tool).get("name")) for tool in plain.list_of(spec.get("tools")))

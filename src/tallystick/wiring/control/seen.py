@@ -1,0 +1,83 @@
+"""What servers say of themselves, on its way to control state: drift that was held back, and scans for a reviewer."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from anyio import to_thread
+
+from tallystick.control import Control
+from tallystick.control.model import Actor, Conflict, Key, Mark
+from tallystick.gateway.definitions import Report, ask
+from tallystick.registry import definition
+from tallystick.terms import Reason, Refusal, ServerId, TallyError
+from tallystick.wiring.compose import Gateway, clock
+from tallystick.wiring.configure import told
+
+_WATCHING: Final = Actor("tallystick/drift", "tallystick/drift")
+_SCANNING: Final = Actor("tallystick/scan", "tallystick/scan")
+
+
+class Seen:
+    """Keeps what was seen of servers on their pins, where every gateway, every restart and every reviewer finds it."""
+
+    def __init__(self, gateway: Gateway, control: Control) -> None:
+        """Ask over this gateway's ways; keep it in this control state."""
+        self._gateway = gateway
+        self._control = control
+
+    async def report(self, report: Report) -> None:
+        """Keep what the gateway holds back. Raises `TallyError` where that cannot be done now."""
+        held: dict[str, object] = {
+            name: {"since": one.since, "digest": one.digest, "why": one.why} for name, one in report.quarantined.items()
+        }
+        status = _observed(report.observed, report.at, report.findings)
+        await to_thread.run_sync(self._keep, report.server, held, status, _WATCHING)
+
+    async def scan(self, server: str) -> Refusal | None:
+        """Ask a server what it is, and keep that for the reviewer; refused where it does not answer."""
+        name = ServerId(server)
+        upstream, snapshot = self._gateway.upstreams.get(name), self._gateway.holder.current
+        if upstream is None or snapshot is None:
+            said = "There is no such server in force here yet. Try again in a second."
+            return Refusal("not_found", (Reason.UPSTREAM_UNREACHABLE,), said)
+        asked = await ask(upstream, name, snapshot.registry.servers[name].limits.timeout_s)
+        if isinstance(asked, Refusal):
+            return asked
+        pin = snapshot.registry.pins.get(name)
+        others = {other.name: tuple(other.tools) for other in snapshot.registry.servers.values() if other.name != name}
+        # In a thread: a thousand tools are compared in hundreds of milliseconds, and calls go on meanwhile.
+        known = None if pin is None else definition.of_pin(pin)
+        if known is None:
+            findings = await to_thread.run_sync(definition.inspect, asked, others)
+        else:
+            findings = await to_thread.run_sync(definition.diff, known, asked, others)
+        at = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
+        nothing: dict[str, object] = {}
+        await to_thread.run_sync(self._keep, name, nothing, _observed(asked, at, findings), _SCANNING)
+        return None
+
+    def _keep(self, server: ServerId, held: Mapping[str, object], status: Mapping[str, object], actor: Actor) -> None:
+        key = Key("Pin", server)
+        known = self._control.get(key)
+        # INVARIANT: what is held back stays so until a reviewer decides; whoever sees more only adds to it.
+        before = definition.plain.object_of(None if known is None else known.status.get("quarantined"))
+        quarantined = {**held, **before}
+        if quarantined:
+            status = {**status, "quarantined": quarantined}
+        refused = self._control.commit((Mark(key, status),), actor)
+        if isinstance(refused, Conflict):
+            raise TallyError(code="conflict", message=refused.text)
+        if isinstance(refused, tuple):
+            raise TallyError(code="invalid", message=told(refused))
+
+
+def _observed(seen: definition.Definition, at: str, findings: Sequence[definition.Finding]) -> dict[str, object]:
+    document = definition.pin_document(seen, at)
+    if isinstance(document, str):
+        raise TallyError(code="invalid", message=document)
+    spec = {name: part for name, part in document.items() if name != "server"}
+    return {
+        "observed": {"digest": seen.digest, "at": at, "spec": spec},
+        "findings": definition.to_json(findings),
+    }

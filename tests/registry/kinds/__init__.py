@@ -1,0 +1,1 @@
+"""The table of kinds: schemas and parsers say the same."""
