@@ -20,6 +20,7 @@ up: setup npm ## start the demo bank behind Tallystick, and leave it running
 
 test: setup npm ## run the default test suite
 	@scripts/siem
+	@scripts/skillsaw
 	@scripts/oracles
 	@scripts/scale
 	@scripts/syslog

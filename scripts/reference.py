@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+from resources_reference import resources_page, schema_files
 from siem_reference import siem_page, templates
 
 from tallystick.audit.leaf.kinds import EVERY_LEAF, KINDS, Field
@@ -167,6 +168,9 @@ def pages(root: Path) -> dict[str, str]:
         result["leaf-schema.json"] = schema_file()
     if (root / "src/tallystick/control/lifecycle/__init__.py").exists():
         result["lifecycle.md"] = MARK + lifecycle.page()
+    if (root / "src/tallystick/registry/kinds/__init__.py").exists():
+        result["resources.md"] = MARK + resources_page()
+        result.update(schema_files())
     if (root / "src/tallystick/export/formats/__init__.py").exists():
         result["siem.md"] = MARK + siem_page(root)
         result.update(templates())
@@ -187,6 +191,7 @@ def main() -> None:
             if not target.exists() or target.read_text() != text:
                 stale.append(f"docs/reference/{name}")
         else:
+            target.parent.mkdir(exist_ok=True)
             target.write_text(text)
             print(f"wrote docs/reference/{name}")
     if stale:

@@ -103,6 +103,7 @@ class Stage:
             hosts=frozenset() if operator else frozenset({"console.example", f"127.0.0.1:{self.port}"}),
             public_url=URL,
             version="test",
+            gateway_url=GATEWAY,
             operator=operator,
             publish_s=5.0,
             flood=Flood(10_000, 100_000),
@@ -227,7 +228,7 @@ def _furnish(stage: Stage) -> None:
     }.items():
         stage.put("Tenant", name, name, dict(spec))
     stage.put("Issuer", "id", "", {"issuer": stage.issuer.issuer, "tenant_claim": "tid"})
-    stage.put("Issuer", "other", "fund", {"issuer": stage.other.issuer, "tenant": "fund"})
+    stage.put("Issuer", "other", "fund", {"issuer": stage.other.issuer})
     for tenant in ("bank", "fund"):
         for role in ROLES:
             stage.put("Role", f"{tenant}-{role}", tenant, {"role": role, "people": [f"{role}-of-{tenant}"]})

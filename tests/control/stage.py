@@ -23,6 +23,7 @@ class Ticks:
         self.now = NOW
 
     def __call__(self) -> float:
+        """Seconds since the epoch."""
         self.now += 1
         return self.now
 

@@ -8,7 +8,7 @@ from tallystick.control import Control, Postgres, Sqlite
 from tests.control.editor import SHARED, edit
 from tests.control.stage import done, opened, tenant
 
-EDITORS, TIMES = 50, 2
+EDITORS, TIMES = 50, 1
 
 
 def test_fifty_editors_lose_no_update(control: Control) -> None:
@@ -29,11 +29,11 @@ def test_editors_in_several_processes_lose_no_update(place: Sqlite | Postgres) -
     with opened(place) as control:
         done(control, tenant())
         running = [
-            subprocess.Popen([sys.executable, "-m", "tests.control.editor", where, str(number), "10"])
+            subprocess.Popen([sys.executable, "-m", "tests.control.editor", where, str(number), "4"])
             for number in range(1, 4)
         ]
-        edit(control, "mine", 10)
+        edit(control, "mine", 4)
         assert [process.wait(60) for process in running] == [0, 0, 0]
         found = control.get(SHARED)
         assert found is not None
-        assert (found.labels["count"], control.head()) == ("40", 41)
+        assert (found.labels["count"], control.head()) == ("16", 17)

@@ -1,4 +1,4 @@
-"""Schemas: what a fresh database gets is what migrations make, with the data of every version, while the old one runs."""
+"""Schemas: a fresh database is what migrations make, with the data of every version, while the old release runs."""
 
 import subprocess
 import sys
@@ -41,10 +41,11 @@ def write_as(connection: Connection, version: str, revision: int) -> None:
     """Change something as a release with this schema does: only with what it knows."""
     assert version == "0001"
     body = (
-        '{"kind":"Tenant","name":"t%d","tenant":"t%d","spec":{"title":"T"},"labels":{},"owner":"","state":"approved",'
-        '"version":1,"revision":%d,"created":"2026-11-21T10:00:00.000000Z","changed":"2026-11-21T10:00:00.000000Z",'
-        '"status":{}}'
-    ) % (revision, revision, revision)
+        '{"kind":"Tenant","name":"NAME","tenant":"NAME","spec":{"title":"T"},"labels":{},"owner":"","state":"approved",'
+        '"version":1,"revision":REVISION,"created":"2026-11-21T10:00:00.000000Z",'
+        '"changed":"2026-11-21T10:00:00.000000Z","status":{}}'
+    )
+    body = body.replace("NAME", f"t{revision}").replace("REVISION", str(revision))
     name = f"t{revision}"
     actor = '{"name":"ada","operator":"ada","caller":null}'
     at = "2026-11-21T10:00:00.000000Z"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.interaction.office import running_office
 from tests.interaction.stage import Stage, open_stage
+from tests.interaction.virtual import write_virtual
 from tests.interaction.world import World, running_world
 
 
@@ -26,6 +27,14 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Worl
 async def stage(world: World) -> AsyncGenerator[Stage]:
     """The gateway that the tests share."""
     async with open_stage(world, world.config, world.folder / "state") as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+async def virtual(world: World, stage: Stage) -> AsyncGenerator[Stage]:
+    """A gateway with toolsets of every kind, in front of the same servers."""
+    folder = world.folder / "virtual"
+    async with open_stage(world, await write_virtual(stage, folder / "config"), folder / "state") as running:
         yield running
 
 

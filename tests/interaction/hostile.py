@@ -1,5 +1,6 @@
 """A server that says one thing when it is approved and another later: to the byte, as a test tells it."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -7,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import anyio
 import msgspec
 from starlette.types import Receive, Scope, Send
 
@@ -39,7 +39,7 @@ class Hostile:
     fails: bool = False
     asked: list[str] = field(default_factory=list[str])
     calls: list[str] = field(default_factory=list[str])
-    held: anyio.Event | None = None
+    held: asyncio.Event | None = None
     listeners: list[Send] = field(default_factory=list[Send])
     sessions: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -67,7 +67,7 @@ class Hostile:
 
     async def tell(self) -> None:
         """Say that the lists have changed."""
-        message = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}}
+        message = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
         for send in self.listeners:
             await send({"type": "http.response.body", "body": _event(message), "more_body": True})
 

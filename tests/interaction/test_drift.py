@@ -1,17 +1,17 @@
 """Servers whose definitions change: after approval, per call, per caller, back and forth. What differs is held back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import msgspec
 import pytest
 
-from tallystick.gateway.definitions import Report, Rounds
+from tallystick.gateway.definitions import Report, Rounds, Watch
 from tallystick.terms import ServerId, TallyError, ToolId
 from tests.interaction.hostile import GREET, PAY, SEE, WORSE, Hostile, Json, gang_stage
 from tests.interaction.legacy import Legacy
 from tests.interaction.record import calls_in, told
-from tests.interaction.stage import Stage, reasons_of, text_of
+from tests.interaction.stage import Stage, error_of, reasons_of, text_of
 from tests.interaction.waiting import until
 from tests.interaction.world import World
 from tests.requirements import requirement
@@ -31,9 +31,9 @@ async def gang(world: World) -> AsyncGenerator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def unused() -> Iterator[Iterator[str]]:
+def unused() -> Iterator[str]:
     """Names of servers that no test has used."""
-    yield iter(_NAMES)
+    return iter(_NAMES)
 
 
 @pytest.fixture
@@ -42,9 +42,22 @@ def name(unused: Iterator[str]) -> str:
     return next(unused)
 
 
-async def _pay(gang: Stage, name: str, tool: str = "pay", **claims: object) -> str:
+@pytest.fixture
+def told_to(gang: Stage) -> Iterator[Callable[["_Kept"], "_Kept"]]:
+    """Have reports go elsewhere for the length of a test."""
+    usual = _watch(gang).quarantines
+
+    def tell(kept: "_Kept") -> "_Kept":
+        _watch(gang).quarantines = kept
+        return kept
+
+    yield tell
+    _watch(gang).quarantines = usual
+
+
+async def _pay(gang: Stage, name: str, tool: str = "pay", token: str | None = None) -> str:
     """Call a tool; return its text, or the reason why it was not called."""
-    answer = await gang.call(f"servers/{name}", tool, {}, token=gang.token(**claims) if claims else None)
+    answer = await gang.call(f"servers/{name}", tool, {}, token=token)
     message = msgspec.json.decode(answer.content, type=Json)
     result = msgspec.convert(message.get("result", {}), Json)
     return reasons_of(answer)[0] if "error" in message or result.get("isError") else text_of(answer)
@@ -65,19 +78,22 @@ async def test_a_tool_that_changes_after_approval_is_neither_listed_nor_called(g
     assert await _pay(gang, name) == "quarantined"
     assert (server.calls, await _listed(gang, name)) == (["pay"], ["see"])
     assert await _pay(gang, name, "see") == "did see"
-    assert told(calls_in(await record.since(start))) == [
+    leaves = await record.since(start)
+    assert told(calls_in([leaf for leaf in leaves if leaf["kind"] != "registry"])) == [
         "denial tools/call quarantined",
         "local tools/list success",
         "intent tools/call",
         "outcome success",
     ]
+    (denial,) = [leaf for leaf in leaves if leaf["kind"] == "denial"]
+    assert (denial["server"], denial["tool"]) == (name, "pay")
 
 
 @requirement("definitions:changed:quarantined")
 async def test_the_caller_is_told_why_and_nothing_that_the_server_wrote(gang: Stage, name: str) -> None:
     _MEMBERS[name].tools = lambda _client, _number: [WORSE, SEE]
     answer = await gang.call(f"servers/{name}", "pay", {})
-    assert "This tool's definition changed after it was approved" in text_of(answer)
+    assert "This tool's definition changed after it was approved" in str(error_of(answer)["message"])
     assert b"IMPORTANT" not in answer.content
 
 
@@ -139,9 +155,10 @@ async def test_a_session_that_is_opened_anew_is_compared_anew(gang: Stage) -> No
 
 
 @requirement("definitions:new:hidden")
-async def test_a_tool_that_was_never_pinned_stays_hidden_and_harms_no_other(gang: Stage, name: str) -> None:
-    reports = _Kept()
-    _watch(gang).quarantines = reports
+async def test_a_tool_that_was_never_pinned_stays_hidden_and_harms_no_other(
+    gang: Stage, name: str, told_to: Callable[["_Kept"], "_Kept"]
+) -> None:
+    reports = told_to(_Kept())
     _MEMBERS[name].tools = lambda _client, _number: [PAY, SEE, {**PAY, "name": "drain"}]
     assert await _pay(gang, name) == "did pay"
     assert await _pay(gang, name, "drain") == "tool_unknown"
@@ -175,7 +192,7 @@ async def test_a_changed_prompt_holds_back_the_whole_server(gang: Stage, name: s
 async def test_who_may_not_call_a_tool_does_not_learn_that_it_is_held_back(gang: Stage, name: str) -> None:
     _MEMBERS[name].tools = lambda _client, _number: [WORSE, SEE]
     assert await _pay(gang, name) == "quarantined"
-    assert await _pay(gang, name, groups=[]) == "no_policy_allows"
+    assert await _pay(gang, name, token=gang.token(groups=[])) == "no_policy_allows"
 
 
 @requirement("definitions:compared:asked")
@@ -193,7 +210,7 @@ async def test_a_call_is_not_sent_to_a_server_that_will_not_say_what_it_is(gang:
 @requirement("definitions:compared:asked")
 async def test_a_slow_list_keeps_nobody_elses_calls_waiting(gang: Stage, name: str, unused: Iterator[str]) -> None:
     slow, other = _MEMBERS[name], next(unused)
-    slow.held = asyncio.Event()  # pyright: ignore[reportAttributeAccessIssue] - waits like anyio's
+    slow.held = asyncio.Event()
     async with asyncio.TaskGroup() as calls:
         waiting = calls.create_task(_pay(gang, name))
         await until(lambda: "tools/list" in slow.asked)
@@ -201,6 +218,7 @@ async def test_a_slow_list_keeps_nobody_elses_calls_waiting(gang: Stage, name: s
         assert not waiting.done()
     assert waiting.result() == "upstream_timeout"
     assert slow.calls == []
+    slow.held.set()
 
 
 @requirement("definitions:compared:fresh")
@@ -258,24 +276,22 @@ class _Kept:
         return [report for report in self.reports if report.server == name]
 
 
-def _watch(gang: Stage):  # noqa: ANN202
+def _watch(gang: Stage) -> Watch:
     return gang.gateway.rooms.watch
 
 
 @requirement("definitions:changed:reported")
 async def test_what_differs_is_reported_with_what_a_reviewer_needs_and_again_if_it_could_not_be(
-    gang: Stage, name: str
+    gang: Stage, name: str, told_to: Callable[["_Kept"], "_Kept"]
 ) -> None:
-    reports = _Kept(failures=1)
-    watch = _watch(gang)
-    watch.quarantines = reports
+    reports, watch = told_to(_Kept(failures=1)), _watch(gang)
     _MEMBERS[name].tools = lambda _client, _number: [WORSE, SEE]
     assert await _pay(gang, name) == "quarantined"
     await until(lambda: reports.failures == 0)
     await watch.report_again()
     (report,) = reports.of(name)
     assert report.quarantined.keys() == {"pay"}
-    assert report.quarantined["pay"].why == "addresses_model at description; description_changed at description"
+    assert report.quarantined["pay"].why.startswith("addresses_model at description; description_changed at ")
     tools = report.observed.newest.tools
     assert tools is not None
     assert (report.quarantined["pay"].digest, tools["pay"].definition) == (tools["pay"].digest, WORSE)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from tallystick.registry import Registry, parse
+from tallystick.registry import Registry
 from tallystick.registry.digest import digest_definition
 from tallystick.registry.model import HttpTransport, Limits, StdioTransport
+from tallystick.registry.reading import parse
 from tallystick.settings import Problem, parse_document
 from tallystick.terms import Refusal, ServerId, ToolId
 

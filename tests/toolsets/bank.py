@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from tallystick.registry import Registry, parse
+from tallystick.registry import Registry
+from tallystick.registry.reading import parse
 from tallystick.settings import Problem
 from tallystick.toolsets import Publication, publish
 

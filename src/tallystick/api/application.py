@@ -22,6 +22,7 @@ from tallystick.api.openapi import API, document
 from tallystick.api.repeat import once
 from tallystick.api.rooms import ConsoleRooms
 from tallystick.api.routes import ROUTES, Asked, Route
+from tallystick.api.routes.around.registry import register
 from tallystick.api.shield import Shield, request_urn
 from tallystick.terms import Reason, TallyError
 
@@ -38,8 +39,8 @@ def application(rooms: ConsoleRooms) -> ASGIApp:
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = route
     routes: list[BaseRoute] = [Path(API + path, Endpoint(live, rows)) for path, rows in paths.items()]
-    if rooms.catalog is not None:
-        routes.append(Mount("/registry", rooms.catalog))
+    if rooms.gateway_url:
+        routes.append(Mount("/registry", register(live)))
     routes.append(Path("/{path:path}", Endpoint(live, {})))
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False

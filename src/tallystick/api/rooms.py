@@ -7,14 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from starlette.types import ASGIApp
-
 from tallystick import audit
 from tallystick.control import Control, model, webhooks
 from tallystick.guard import Flood
 from tallystick.identity import Authenticator, TrustedIssuer
 from tallystick.snapshot import Snapshot
-from tallystick.terms import Clock, Refusal, TenantId
+from tallystick.terms import Clock, Refusal, ServerId, TenantId, ToolId
 
 
 class Definitions(Protocol):
@@ -41,13 +39,18 @@ class Hooks(Protocol):
         ...
 
 
+def _nothing_held(_server: ServerId, _tool: ToolId | None) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleRooms:
     """Everything that the console works with.
 
     `audiences` are the console's own (its public URL): a token for the gateway is none for it. `hosts` are the values
     of Host that are served; empty on a unix socket. `operator` is set there: every request is that account's. `append`
-    writes a leaf durably or raises `audit.Unwritable`; `recording` tells beforehand whether it would.
+    writes a leaf durably or raises `audit.Unwritable`; `recording` tells beforehand whether it would. `held` tells
+    whether a tool, or with None a whole server, is quarantined at this gateway.
     """
 
     control: Control
@@ -69,5 +72,8 @@ class ConsoleRooms:
     definitions: Definitions | None = None
     archive: Archive | None = None
     hooks: Hooks | None = None
-    catalog: ASGIApp | None = None
+    gateway_url: str = ""
+    """Where clients reach the gateway: the catalog points there. Empty: no catalog."""
+    catalog_without_token: bool = True
+    held: Callable[[ServerId, ToolId | None], bool] = _nothing_held
     issuers: Callable[[], Sequence[TrustedIssuer]] = tuple

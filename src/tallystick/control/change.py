@@ -85,12 +85,27 @@ class Rules:
 
 def apply(before: Mapping[Key, Resource], changes: tuple[Change, ...], rules: Rules) -> Candidate | Refused:
     """Return what the changes make of a state; or the first conflict, or the problems with what was sent."""
+    late = outdated(before, changes)
+    if late is not None:
+        return late
     work = _Work(before, rules)
     for change in changes:
         refused = work.take(change)
         if refused is not None:
             return refused
     return Candidate(work.resources, work.finished(), tuple(work.steps), work.secrets)
+
+
+def outdated(before: Mapping[Key, Resource], changes: tuple[Change, ...]) -> Conflict | None:
+    """Return the first change that was made for an older version than there is."""
+    for change in changes:
+        expected = None if isinstance(change, Mark) else change.expected
+        present = before.get(change.key)
+        version = present.version if present is not None else 0
+        if expected not in {None, version}:
+            text = f"{change.key} has version {version}, not {expected}" if version else f"there is no {change.key}"
+            return Conflict(change.key, "version", text, version)
+    return None
 
 
 def narrows(changes: tuple[Change, ...]) -> bool:
@@ -148,7 +163,7 @@ class _Work:
 
     def _put(self, put: Put) -> Refused | None:
         present = self.resources.get(put.key)
-        against = self._against(put.key, put.expected) or self._owned(put.key, put.owner, take_over=put.take_over)
+        against = self._owned(put.key, put.owner, take_over=put.take_over)
         if against is not None:
             return against
         if not NAME.fullmatch(put.name):
@@ -187,9 +202,7 @@ class _Work:
     def _remove(self, remove: Remove) -> Refused | None:
         if remove.key not in self.resources:
             return Conflict(remove.key, "missing", f"there is no {remove.key}")
-        against = self._against(remove.key, remove.expected) or self._owned(
-            remove.key, remove.owner, take_over=remove.take_over
-        )
+        against = self._owned(remove.key, remove.owner, take_over=remove.take_over)
         if against is not None:
             return against
         del self.resources[remove.key]
@@ -204,9 +217,6 @@ class _Work:
             return Conflict(step.key, "missing", f"there is no {step.key}")
         if step.key.kind not in REVIEWED:
             return Conflict(step.key, "gate", f"{step.key} has no lifecycle", present.version)
-        against = self._against(step.key, step.expected)
-        if against is not None:
-            return against
         unmet = judge(step, self._facts(present))
         if unmet:
             text = f"{step.key} cannot become {step.to}: " + "; ".join(map(str, unmet))
@@ -275,14 +285,6 @@ class _Work:
     def _set(self, resource: Resource) -> None:
         self.resources[resource.key] = resource
         self.touched[resource.key] = None
-
-    def _against(self, key: Key, expected: int | None) -> Conflict | None:
-        present = self.before.get(key)
-        version = present.version if present is not None else 0
-        if expected is None or expected == version:
-            return None
-        text = f"{key} has version {version}, not {expected}" if version else f"there is no {key}"
-        return Conflict(key, "version", text, version)
 
     def _owned(self, key: Key, owner: str, *, take_over: bool) -> Conflict | None:
         present = self.resources.get(key)

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from tallystick.audit import leaf
-from tallystick.control.change import NAME, Candidate, Moment, Rules, apply
+from tallystick.control.change import NAME, Candidate, Moment, Rules, apply, outdated
 from tallystick.control.entries import (
     Entry,
     Judge,
@@ -95,6 +95,11 @@ class Control:
 
     def commit(self, changes: Sequence[Change], actor: Actor, why: str = "") -> Committed | Refused:
         """Make all of the changes, or none. What changes nothing is no revision."""
+        with self._database.read() as connection:
+            late = outdated(self._mirror.newest(connection).resources, tuple(changes))
+        if late is not None:
+            # Told without waiting for those who change something now: fifty editors of one thing are mostly late.
+            return late
         # One at a time in this process too: SQLite's own queue is a lottery among those who wait.
         with self._changing:
             with self._database.write() as connection:

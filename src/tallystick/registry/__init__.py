@@ -4,10 +4,9 @@ Pure: plain documents in, frozen values or every problem out. It must never cont
 anything that a server says about itself beyond the definition that was pinned.
 """
 
-from tallystick.registry import definition, imports, kinds, model, reading, rules
+from tallystick.registry import definition, imports, kinds, model, reading, rules, toolset
 from tallystick.registry.model import Registry, Server, Tool, Toolset
 from tallystick.registry.propose import propose
-from tallystick.registry.reading import parse
 
 __all__ = [
     "Registry",
@@ -18,8 +17,8 @@ __all__ = [
     "imports",
     "kinds",
     "model",
-    "parse",
     "propose",
     "reading",
     "rules",
+    "toolset",
 ]

@@ -122,7 +122,7 @@ class Contract:
 
     sla: str = ""
     exit: str = ""
-    sub_processors: tuple[str, ...] = ()
+    subcontractors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,11 @@ class ServerAbout:
 class ToolAbout:
     """What its owner says of a tool. `unknown` names the fields that nobody has filled in, `operation` and `risk` too.
 
-    `sources` and `sinks` are labels: what its results may carry, and where its arguments may go. `rules` tighten its
-    schema. An unknown reversibility is the worst.
+    `scope` is the data that a call can reach. `sources` and `sinks` are labels: what its results may carry, and where
+    its arguments may go. `rules` tighten its schema. An unknown reversibility is the worst.
     """
 
-    data_scope: str = ""
+    scope: str = ""
     purpose: str = ""
     sources: tuple[str, ...] = ()
     sinks: tuple[str, ...] = ()

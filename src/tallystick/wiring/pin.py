@@ -10,7 +10,8 @@ from tallystick import settings as settings_room
 from tallystick.gateway.bridge import Park, drawn
 from tallystick.gateway.definitions import ask
 from tallystick.gateway.upstream.stdio import supervision
-from tallystick.registry import Registry, Server, definition, parse
+from tallystick.registry import Registry, Server, definition
+from tallystick.registry.reading import parse
 from tallystick.terms import Refusal, ServerId, TallyError
 from tallystick.wiring.compose import clock, upstream_of
 from tallystick.wiring.configure import read, settings_of, told

@@ -22,8 +22,10 @@ from tallystick.gateway import Admission, Application, Front, Relay
 from tallystick.settings import GatewaySettings, Settings
 from tallystick.terms import TallyError
 from tallystick.wiring.app import App, route_at
+from tallystick.wiring.bind import bind, url_of
 from tallystick.wiring.compose import Gateway, assemble, clock, new_id
 from tallystick.wiring.configure import Places, development_issuer, read, settings_of
+from tallystick.wiring.console import console_of
 from tallystick.wiring.control import governed
 from tallystick.wiring.followers.keep import keep_following
 from tallystick.wiring.health import tell_health
@@ -84,7 +86,8 @@ async def serve(places: Places, worker: Worker | None = None, port: int | None =
                 if worker is None:
                     running.start_soon(keep_following, places.config, places.state, _say)
                 try:
-                    yield Served(url, gateway, gateway.development is not None, ended)
+                    async with console_of(governing, gateway, places.state) as console:
+                        yield Served(url, gateway, gateway.development is not None, ended, console)
                 finally:
                     server.should_exit = True
                     with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S):
@@ -126,23 +129,6 @@ def admission_of(settings: Settings, url: str) -> Admission:
     return Admission(hosts, frozenset(settings.gateway.allowed_origins), settings.gateway.max_request_bytes)
 
 
-def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """Listen at an address, alone or `shared` with other processes of this user. Raises `TallyError`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=2048, reuse_port=shared)
-    except OSError as error:
-        message = (
-            f"cannot listen at {host}:{port}: {error.strerror}. Stop what listens there, or change gateway.listen_port."
-        )
-        raise TallyError(code="unavailable", message=message) from error
-    # Connections inherit it. Without it an answer's second half waits up to 40 ms for the acknowledgement of its first.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # A client that vanished without a word is noticed, however idle its stream.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return listener
-
-
 def _relay(state: Path, worker: Worker | None) -> Relay | None:
     """Return what passes on the requests that belong to other workers."""
     if worker is None or worker.of == 1:
@@ -165,12 +151,6 @@ def _peers(state: Path, worker: Worker | None) -> Generator[list[socket.socket]]
     with listener:
         yield [listener]
     path.unlink(missing_ok=True)
-
-
-def url_of(host: str, listener: socket.socket) -> str:
-    """Return the URL of a listener."""
-    port = int(listener.getsockname()[1])
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _server(app: Application, taker: Taker, settings: GatewaySettings) -> uvicorn.Server:

@@ -35,6 +35,11 @@ def writer_flags(settings: AuditSettings) -> list[str]:
     return [*flags, "--keys", settings.keys.to_json()]
 
 
+def console_socket(state: Path) -> Path:
+    """Where the console takes requests of this machine's user."""
+    return state / "run" / "console.sock"
+
+
 def peer_socket(state: Path, index: int) -> Path:
     """Where a worker takes in requests that another one passes on."""
     return state / "run" / f"worker-{index}.sock"

@@ -71,7 +71,8 @@ def test_a_lost_connection_is_made_again_and_what_was_missed_is_found(postgres: 
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(control.wait, first, 60.0)
             admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE query LIKE 'LISTEN%' AND pid <> pg_backend_pid()"
             )
             done(other, tenant("trade"))
             publish(other)

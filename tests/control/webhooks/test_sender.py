@@ -249,7 +249,7 @@ def test_of_two_processes_one_sends(tmp_path: Path) -> None:
 
         with receiver(while_sending) as slow:
             begun(made, slow)
-            other = Sender(made.control, made.sender._post, made.clock)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same post
+            other = Sender(made.control, made.post, made.clock)
             assert made.tell("out") == 1
     assert (again, box.types()) == ([False], ["server.submitted"])
 
@@ -275,7 +275,7 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
         made.submit()
         assert made.tell("out") == 1
         made.approve()
-        fresh = Sender(made.control, made.sender._post, made.clock)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same post
+        fresh = Sender(made.control, made.post, made.clock)
         assert (fresh.turn("out"), fresh.turn("out")) == (True, False)
     assert box.types() == ["server.submitted", "server.approved"]
 

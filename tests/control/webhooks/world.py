@@ -66,6 +66,7 @@ class World:
     sender: Sender
     receiver: Receiver
     judge: Judge
+    post: Post
 
     def do(self, actor: Actor, *changes: Change) -> Committed:
         """Commit, and let the revision be published."""
@@ -119,7 +120,7 @@ def world(folder: Path, ca_file: Path | None = None) -> Generator[World]:
     place = Sqlite(folder / "control.db")
     with open_control(place, bytes(32), clock, lambda: f"{next(ids):026d}", judge) as control:
         post = Post(admits, str(ca_file) if ca_file else None)
-        made = World(control, clock, Sender(control, post, clock), Receiver(control, clock), judge)
+        made = World(control, clock, Sender(control, post, clock), Receiver(control, clock), judge, post)
         made.do(ADMIN, *_beginning())
         server = {name: value for name, value in SERVER.items() if name != "tools"}
         made.do(

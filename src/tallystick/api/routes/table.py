@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from tallystick.api.routes import about, changes, declare, definitions, hooks, record, search
-from tallystick.api.routes.lifecycle import Reviewed, every_review
+from tallystick.api.routes.around import about, definitions, hooks, record
 from tallystick.api.routes.model import Route
-from tallystick.api.routes.resources import Kind
+from tallystick.api.routes.state import changes, declare, search
+from tallystick.api.routes.state.lifecycle import Reviewed, every_review
+from tallystick.api.routes.state.resources import Kind
 from tallystick.policy import console
 from tallystick.remote.messages import asked, declared, resources, told
 

@@ -2,3 +2,7 @@
 
 Never in here: a route, a role, or an answer (that is the room `api`).
 """
+
+from tallystick.wiring.console.listen import console_of
+
+__all__ = ["console_of"]

@@ -1,9 +1,11 @@
 """The configuration directory as an owner of control state: what its files say is brought in, what they drop goes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from tallystick.control import Control, declare
 from tallystick.control.model import DIRECTORY, Actor, Committed, Put, Refused
+from tallystick.registry import kinds
 from tallystick.settings import Problem
 
 _WHY = "the configuration directory changed"
@@ -20,4 +22,18 @@ def bring(control: Control, files: Mapping[str, bytes], operator: str) -> Commit
         return problems
     wanted = [one for one in read if isinstance(one, Put)]
     plan = declare.plan(control.all(), wanted, DIRECTORY, prune=True)
-    return control.commit(plan.changes, Actor("directory", operator), _WHY) if plan.changes else None
+    if not plan.changes:
+        return None
+    made = control.commit(plan.changes, Actor("directory", operator), _WHY)
+    return tuple(_in_files(made, files, wanted)) if isinstance(made, tuple) else made
+
+
+def _in_files(problems: Iterable[Problem], files: Mapping[str, bytes], wanted: Iterable[Put]) -> Iterable[Problem]:
+    """Yield the problems with the names that the files have, which are known here by resource or canonical name."""
+    named = {name.rpartition(".")[0]: name for name in files}
+    for put in wanted:
+        entry = kinds.KINDS[put.kind]
+        named.setdefault(str(put.key), named.get(f"{entry.folder}/{put.name}", str(put.key)))
+    for problem in problems:
+        known = named.get(problem.file) or named.get(problem.file.rpartition(".")[0])
+        yield replace(problem, file=known or problem.file)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tallystick.api.http import Trouble, message, trouble
 from tallystick.api.routes.model import Asked, Result
-from tallystick.api.routes.resources import Kind
+from tallystick.api.routes.state.resources import Kind
 from tallystick.control import model
 from tallystick.registry import definition
 from tallystick.remote.messages import told

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tallystick.api.finding import Entry, fits
 from tallystick.api.http import Trouble, message, read_cursor, write_cursor
 from tallystick.api.routes.model import Asked, Result
-from tallystick.api.routes.resources import Kind, scope_of
+from tallystick.api.routes.state.resources import Kind, scope_of
 from tallystick.control import model
 from tallystick.remote.messages import asked as wanted
 from tallystick.remote.messages import told

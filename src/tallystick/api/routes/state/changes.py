@@ -9,7 +9,7 @@ import msgspec
 from tallystick.api.http import Trouble, body_trouble, message, read_cursor, stream, write_cursor
 from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
-from tallystick.api.routes.resources import scope_of
+from tallystick.api.routes.state.resources import scope_of
 from tallystick.control import entries, model
 from tallystick.remote.messages import asked as wanted
 from tallystick.remote.messages import resources

@@ -7,7 +7,7 @@ from tallystick.api.admit import OPEN, question_of
 from tallystick.api.http import Answer, Trouble, message, place_of
 from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
-from tallystick.api.routes.resources import scope_of
+from tallystick.api.routes.state.resources import scope_of
 from tallystick.control import model
 from tallystick.policy import console
 from tallystick.remote.messages import asked as wanted

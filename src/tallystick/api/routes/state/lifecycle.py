@@ -6,7 +6,7 @@ from tallystick.api.admit import Permit, Visitor
 from tallystick.api.http import Trouble, etag_of, message, read_cursor, trouble, write_cursor
 from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
-from tallystick.api.routes.resources import Kind, check_version, scope_of
+from tallystick.api.routes.state.resources import Kind, check_version, scope_of
 from tallystick.control import entries, lifecycle, model
 from tallystick.policy import console
 from tallystick.remote.messages import asked as wanted

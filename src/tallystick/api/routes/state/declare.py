@@ -6,7 +6,7 @@ from tallystick.api.admit import Permit, Visitor
 from tallystick.api.http import Trouble, message, trouble
 from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
-from tallystick.api.routes.resources import scope_of
+from tallystick.api.routes.state.resources import scope_of
 from tallystick.control import declare, model
 from tallystick.policy import console
 from tallystick.remote import messages

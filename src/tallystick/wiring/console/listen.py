@@ -1,0 +1,119 @@
+"""The console's own listener, and the socket over which this machine's user is its operator."""
+
+import socket
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from tallystick.api import ConsoleRooms, application
+from tallystick.audit.writer import listen
+from tallystick.control.webhooks import Receiver
+from tallystick.guard import Flood
+from tallystick.terms import TallyError
+from tallystick.wiring.bind import bind, url_of
+from tallystick.wiring.compose import PLATFORM, Gateway, clock, new_id
+from tallystick.wiring.console.archive import SearchedRecord
+from tallystick.wiring.control import Governing, Seen
+from tallystick.wiring.control.place import account
+from tallystick.wiring.listener import Bounds, Config, Taker
+from tallystick.wiring.worker import console_socket
+
+STOP_S: Final = 5.0
+"""Seconds that open requests get to end."""
+
+
+@asynccontextmanager
+async def console_of(governing: Governing, gateway: Gateway, state: Path) -> AsyncGenerator[str | None]:
+    """Serve the console while the context lasts; gives its URL, None where this process has none."""
+    settings = gateway.settings.console
+    if not settings.enabled or gateway.worker.index != 0:
+        yield None
+        return
+    host, port = settings.listen_host, settings.listen_port
+    with bind(host, port, setting="console.listen_port") as listener, _near(console_socket(state)) as near:
+        url = settings.public_url if port else url_of(host, listener)
+        rooms = rooms_of(governing, gateway, state, url)
+        local = replace(rooms, operator=account(), audiences=frozenset[str](), hosts=frozenset[str]())
+        async with _serving(application(rooms), listener), _serving(application(local), near):
+            yield url
+
+
+@asynccontextmanager
+async def _serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
+    """Serve an application at a listener; at exit open requests have ended, or their time is over."""
+    server, ended = uvicorn.Server(Config(app, Bounds(connections=1024, per_address=512), _NOBODY_TAKES)), anyio.Event()
+
+    async def serve() -> None:
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            ended.set()
+
+    async with anyio.create_task_group() as running:
+        running.start_soon(serve)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_S):
+                await ended.wait()
+            running.cancel_scope.cancel()
+
+
+def rooms_of(governing: Governing, gateway: Gateway, state: Path, url: str) -> ConsoleRooms:
+    """Return what the console works with, for visitors with tokens."""
+    refused = gateway.settings.identity.refused_per_minute
+    return ConsoleRooms(
+        control=governing.control,
+        authenticator=gateway.authenticator,
+        snapshot=lambda: gateway.holder.current,
+        append=gateway.rooms.recorder.append,
+        recording=lambda: gateway.recording,
+        clock=clock,
+        new_id=new_id,
+        platform=PLATFORM,
+        audiences=frozenset({url}),
+        hosts=hosts_of(gateway.settings.console.allowed_hosts, url),
+        public_url=url,
+        flood=Flood(refused, 10 * refused),
+        definitions=Seen(gateway, governing.control),
+        archive=SearchedRecord(state),
+        hooks=Receiver(governing.control, clock),
+        issuers=lambda: gateway.trusted,
+    )
+
+
+def hosts_of(allowed: Sequence[str], url: str) -> frozenset[str]:
+    """Return the values of `Host` that the console is asked by."""
+    return frozenset({urlsplit(url).netloc.lower(), *(host.lower() for host in allowed)})
+
+
+@contextmanager
+def _near(path: Path) -> Generator[socket.socket]:
+    """Listen for this machine's user."""
+    try:
+        listener = listen(path)
+    except OSError as error:
+        message = f"cannot listen at {path}: {error}"
+        raise TallyError(code="unavailable", message=message) from error
+    with listener:
+        yield listener
+    path.unlink(missing_ok=True)
+
+
+def _no_route(_: bytes) -> str | None:
+    """Every request goes to the application."""
+
+
+async def _take(_: object) -> None:
+    """Never called."""
+
+
+_NOBODY_TAKES: Final = Taker(_no_route, _take)
