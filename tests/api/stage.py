@@ -72,7 +72,7 @@ class Stage:
         self.compiler = Compiler()
         self._snapshot: tuple[int, Snapshot | None] = (-1, None)
         self._lock = threading.Lock()
-        self._count = 0
+        self._pool = urllib3.PoolManager(timeout=30)
 
     def snapshot(self) -> Snapshot | None:
         """Return the state in force."""
@@ -163,7 +163,7 @@ class Stage:
         if token is not None:
             named["authorization"] = f"Bearer {token}"
         url = f"http://127.0.0.1:{self.port}{path}"
-        return urllib3.request(method, url, body=body, headers=named, redirect=False, retries=False, timeout=20)
+        return self._pool.request(method, url, body=body, headers=named, redirect=False, retries=False)
 
     def put(self, kind: messages.resources.Kind, name: str, tenant: str, spec: dict[str, object]) -> None:
         """Put a resource as the operator."""

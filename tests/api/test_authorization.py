@@ -82,7 +82,7 @@ def of_everybody(stage: Stage) -> Iterator[tuple[str, str | None]]:
 
 
 def request_of(route: Route) -> tuple[str, bytes | None, dict[str, str]]:
-    """Return path, body and headers of a request that is refused for nothing but a missing right, and changes nothing."""
+    """Return path, body and headers of a request that only a missing right refuses, and that changes nothing."""
     path = "/api/v1" + route.path.replace("{name}", NAMES.get(route.kind, "ledger"))
     query = ""
     if route.path == "/roles/check":
@@ -104,7 +104,9 @@ def request_of(route: Route) -> tuple[str, bytes | None, dict[str, str]]:
         body = json.dumps({"to": "suspended" if route.kind == "Server" else "in_review", "comment": "x"}).encode()
     elif route.path in {"/plan", "/apply"}:
         agent = {"apiVersion": "tallystick.dev/v1", "kind": "Agent", "spec": {"title": "T"}}
-        body = json.dumps({"documents": [{**agent, "metadata": {"name": "t", "tenant": "bank"}}], "dry_run": True}).encode()
+        body = json.dumps(
+            {"documents": [{**agent, "metadata": {"name": "t", "tenant": "bank"}}], "dry_run": True}
+        ).encode()
     return path + query, body, headers
 
 
@@ -126,9 +128,9 @@ def expected(who: str, route: Route) -> str:
     if who == "no role":
         return "no"
     if who in ROLES:
-        if route.kind == "Policy" and route.path.endswith("{name}") or route.path == "/policies/{name}/history":
+        if (route.kind == "Policy" and route.path.endswith("{name}")) or route.path == "/policies/{name}/history":
             # A policy of the whole installation: a tenant's role does not reach it.
-            return "hidden"
+            return "taken or no" if route.method == "PUT" else "hidden"
         if route.action == "grant:*":
             return "yes" if who in {"owner", "admin", "developer"} else "no"
         if route.kind == "Grant" and who == "developer" and route.action in {"grant:put", "grant:delete"}:

@@ -16,6 +16,9 @@ ADA, BOB = Actor("ada", operator="ada"), Actor("bob", operator="bob")
 RETAIL = TenantId("retail")
 
 
+_ANYTHING: dict[str, object] = {"type": "object"}
+
+
 class Ticks:
     """A clock that goes on by a second whenever it is read."""
 
@@ -75,8 +78,8 @@ def policy(name: str = "all", text: str = '@id("all") permit (principal, action,
 
 def pin(name: str = "risk", *tools: str, description: str = "Pays.") -> Put:
     """A pin of a server, owned as the server is."""
-    described = [{"name": tool, "description": description, "inputSchema": {"type": "object"}} for tool in tools]
-    eras = {"2026-07-28": {"capabilities": {"tools": {}}}}
+    described = [{"name": tool, "description": description, "inputSchema": _ANYTHING} for tool in tools]
+    eras: dict[str, object] = {"2026-07-28": {"capabilities": {"tools": {}}}}
     return Put("Pin", name, RETAIL, {"eras": eras, "tools": described}, owner=DIRECTORY)
 
 

@@ -1,6 +1,5 @@
 """What a commit does: versions, owners, problems, and all of it or nothing."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from tallystick.control import Control, Postgres, Sqlite
 from tallystick.control.entries import Where
 from tallystick.control.model import Committed, Conflict, Key, Mark, Put, Remove, Step
+from tallystick.terms import TenantId
 from tests.control.stage import ADA, BOB, RETAIL, done, opened, pin, policy, publish, server, tenant, toolset
 
 RISK = Key("Server", "risk")
@@ -42,13 +42,13 @@ def test_a_change_against_an_older_version_is_refused_and_told_the_newer_one(con
     assert found.spec["title"] == "First"
 
 
-@pytest.mark.parametrize(
-    "make",
-    [lambda key: Remove(key, owner="directory", expected=7), lambda key: Step(key, "suspended", "x", expected=7)],
-)
-def test_removals_and_steps_keep_to_versions_too(control: Control, make: Callable[[Key], Remove | Step]) -> None:
+LATE = (Remove(RISK, owner="directory", expected=7), Step(RISK, "suspended", "x", expected=7))
+
+
+@pytest.mark.parametrize("change", LATE)
+def test_removals_and_steps_keep_to_versions_too(control: Control, change: Remove | Step) -> None:
     done(control, tenant(), server())
-    outcome = control.commit([make(RISK)], ADA)
+    outcome = control.commit([change], ADA)
     assert isinstance(outcome, Conflict)
     assert outcome.why == "version"
 
@@ -115,7 +115,9 @@ def test_one_refused_change_refuses_all_of_them(control: Control) -> None:
 
 def test_a_resource_of_an_unknown_tenant_is_a_problem(control: Control) -> None:
     done(control, tenant())
-    outcome = control.commit([Put("Secret", "s", RETAIL, {"value": "v"}), replace(server(), tenant="retial")], ADA)  # pyright: ignore[reportArgumentType] - a typing error of somebody
+    outcome = control.commit(
+        [Put("Secret", "s", RETAIL, {"value": "v"}), replace(server(), tenant=TenantId("retial"))], ADA
+    )
     assert isinstance(outcome, tuple)
     assert [(problem.file, problem.field) for problem in outcome] == [("server/risk", "metadata.tenant")]
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from tallystick.control import Control
+from tallystick.control import Control, Postgres, Sqlite, open_control
 from tallystick.control.model import Conflict, Key, Mark, Put, Remove, Resource, Step
-from tests.control.stage import ADA, BOB, RETAIL, done, pin, server, tenant
+from tallystick.settings import Problem
+from tests.control.stage import ADA, BOB, KEY, RETAIL, Ticks, done, numbered, pin, server, tenant
 
 RISK, PIN = Key("Server", "risk"), Key("Pin", "risk")
 WHY = {"since": "2026-11-21T10:00:00Z", "digest": "sha256:" + "1" * 64, "why": "changed"}
@@ -121,16 +122,17 @@ def test_what_was_seen_of_a_server_without_a_pin_is_kept_and_not_in_force(contro
     assert "pins/risk.json" not in control.documents()
 
 
-def test_out_of_force_is_always_possible_even_where_nothing_compiles(control: Control) -> None:
-    done(control, tenant(), server(), pin("risk", "pay"))
-    broken = control.plan([server("core", transport={"http": {}})], ADA)
-    assert isinstance(broken, tuple)
-    # As after an upgrade whose rules are stricter: what is there does not compile any more.
-    control._judge = lambda documents: broken if documents else ()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - a world that broke
-    assert control.commit([server("new")], ADA) == broken
-    done(control, Step(RISK, "suspended", "an incident"))
-    done(control, Mark(PIN, {"quarantined": {"*": WHY}}))
-    assert isinstance(control.commit([Remove(PIN, owner="directory")], ADA), tuple)
+def test_out_of_force_is_always_possible_even_where_nothing_compiles(place: Sqlite | Postgres) -> None:
+    wrong = Problem("servers/old.yaml", "", "was right once", "mend it")
+    judged: list[Problem] = []
+    with open_control(place, KEY, Ticks(), numbered(), lambda documents: tuple(judged) if documents else ()) as control:
+        done(control, tenant(), server(), pin("risk", "pay"))
+        # As after an upgrade whose rules are stricter: what is there does not compile any more.
+        judged.append(wrong)
+        assert control.commit([server("new")], ADA) == (wrong,)
+        done(control, Step(RISK, "suspended", "an incident"))
+        done(control, Mark(PIN, {"quarantined": {"*": WHY}}))
+        assert isinstance(control.commit([Remove(PIN, owner="directory")], ADA), tuple)
 
 
 def test_a_suspended_server_stays_a_document_with_its_state(control: Control) -> None:

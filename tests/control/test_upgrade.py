@@ -180,9 +180,13 @@ def test_many_that_start_at_once_make_one_schema(place: Sqlite | Postgres) -> No
     assert heads[-1] == 6
 
 
-def test_what_another_release_wrote_and_this_one_cannot_read_is_an_error_of_its_own(control: Control) -> None:
+def test_what_another_release_wrote_and_this_one_cannot_read_is_an_error_of_its_own(
+    control: Control, place: Sqlite | Postgres
+) -> None:
     done(control, tenant(), server())
-    with control._database.write() as connection:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as a newer release would
+    newer = Database(place)
+    with newer.write() as connection:
         connection.execute(text("UPDATE history SET after = replace(after, 'approved', 'blessed')"))
+    newer.close()
     with pytest.raises(TallyError, match="cannot read"):
         control.history()

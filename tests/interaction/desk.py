@@ -78,8 +78,9 @@ class Desk:
         self._journal.write("let go", key=key)
         return f"released {key}"
 
-    async def release(self, key: str) -> str:
-        """End the waiting of `hold`."""
+    async def release(self, key: str, reason: str = "") -> str:
+        """End the waiting of `hold`; a tool with a `reason` of its own."""
+        del reason
         self._released.setdefault(key, anyio.Event()).set()
         return key
 

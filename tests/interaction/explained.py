@@ -1,12 +1,8 @@
 """A configuration whose policies want calls explained: the world's, with obligations, people's data and money named."""
 
-import json
 from pathlib import Path
 
-import msgspec
-
 from tests.interaction.configuration import copy_configuration, write
-from tests.interaction.stage import Json
 
 _POLICIES = """
 @id("echo-explained")
@@ -48,16 +44,4 @@ def explained(config: Path, to: Path, settings: str = "") -> Path:
     for server in EXPLAINED:
         file = to / f"servers/{server}.yaml"
         file.write_text(file.read_text().replace("transfer: {operation: write, risk: high", moved + "currency: EUR"))
-        pin = to / f"pins/{server}.json"
-        pin.write_text(json.dumps(_with_own_reason(msgspec.json.decode(pin.read_bytes(), type=Json))))
     return to
-
-
-def _with_own_reason(pin: Json) -> Json:
-    tools = msgspec.convert(pin["tools"], list[Json])
-    for tool in tools:
-        if tool["name"] == OWN:
-            schema = msgspec.convert(tool["inputSchema"], Json)
-            properties = {**msgspec.convert(schema["properties"], Json), "reason": {"type": "string"}}
-            tool["inputSchema"] = {**schema, "properties": properties}
-    return {**pin, "tools": tools}

@@ -29,6 +29,15 @@ USUAL = "limits: {timeout_s: 20, result_bytes: 1048576, in_flight: 64}\n"
 TOOLS = 'tools: {"*": {operation: read, risk: low}}\n'
 SETTINGS = "gateway: {listen_host: 127.0.0.1, listen_port: 0, streams_per_caller: 40, calls_per_caller: 64}\n"
 
+FIXED = """
+tenant: bank
+members: [{server: new, tools: [mirrored]}, {server: old, tools: [mirrored]}]
+overrides:
+  tools:
+    new/mirrored: {fixed: {region: eu}}
+    old/mirrored: {fixed: {region: eu}}
+"""
+
 POLICIES = """
 @id("connect")
 permit (principal, action == Action::"connect", resource) when { principal.tenant == Tenant::"bank" };
@@ -71,6 +80,7 @@ def write_office(config: Path, journals: Path, origin: str) -> None:
         write_server(config, name, http(f"{origin}/{name}/mcp"), HASTY + TOOLS)
     write_toolset(config, "mixed", OLD, NEW)
     write_toolset(config, "lines", "old-line", "new-line")
+    write(config, "toolsets/fixed.yaml", FIXED)
 
 
 def _stdio(journal: Path, era: str) -> str:

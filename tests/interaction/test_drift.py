@@ -78,15 +78,18 @@ async def test_a_tool_that_changes_after_approval_is_neither_listed_nor_called(g
     assert await _pay(gang, name) == "quarantined"
     assert (server.calls, await _listed(gang, name)) == (["pay"], ["see"])
     assert await _pay(gang, name, "see") == "did see"
-    leaves = await record.since(start)
-    assert told(calls_in([leaf for leaf in leaves if leaf["kind"] != "registry"])) == [
-        "denial tools/call quarantined",
+    assert await _pay(gang, name) == "quarantined"
+    leaves = [leaf for leaf in await record.since(start) if leaf["kind"] in ("intent", "outcome", "denial")]
+    assert told(calls_in(leaves)) == [
+        "intent tools/call",
+        "outcome upstream_failure",
         "local tools/list success",
         "intent tools/call",
         "outcome success",
+        "denial tools/call quarantined",
     ]
-    (denial,) = [leaf for leaf in leaves if leaf["kind"] == "denial"]
-    assert (denial["server"], denial["tool"]) == (name, "pay")
+    assert leaves[1]["reasons"] == ["quarantined"]
+    assert (leaves[-1]["server"], leaves[-1]["tool"]) == (name, "pay")
 
 
 @requirement("definitions:changed:quarantined")
@@ -158,16 +161,16 @@ async def test_a_session_that_is_opened_anew_is_compared_anew(gang: Stage) -> No
 async def test_a_tool_that_was_never_pinned_stays_hidden_and_harms_no_other(
     gang: Stage, name: str, told_to: Callable[["_Kept"], "_Kept"]
 ) -> None:
-    reports = told_to(_Kept())
+    reports = told_to(_Kept(name))
     _MEMBERS[name].tools = lambda _client, _number: [PAY, SEE, {**PAY, "name": "drain"}]
     assert await _pay(gang, name) == "did pay"
     assert await _pay(gang, name, "drain") == "tool_unknown"
     assert await _listed(gang, name) == ["pay", "see"]
-    await until(lambda: bool(reports.of(name)))
-    (report,) = reports.of(name)
+    await until(lambda: bool(reports.reports))
+    (report,) = reports.reports
     assert (report.quarantined, [finding.code for finding in report.findings]) == ({}, ["tool_added"])
     assert await _pay(gang, name) == "did pay"
-    assert len(reports.of(name)) == 1
+    assert len(reports.reports) == 1
 
 
 @requirement("definitions:changed:server")
@@ -201,7 +204,8 @@ async def test_a_call_is_not_sent_to_a_server_that_will_not_say_what_it_is(gang:
     server.fails = True
     start = await record.mark()
     assert await _pay(gang, name) == "upstream_broken"
-    assert told(calls_in(await record.since(start))) == ["intent tools/call", "outcome upstream_failure"]
+    leaves = [leaf for leaf in await record.since(start) if leaf["kind"] in ("intent", "outcome", "denial")]
+    assert told(calls_in(leaves)) == ["intent tools/call", "outcome upstream_failure"]
     server.fails = False
     assert await _pay(gang, name) == "did pay"
     assert server.calls == ["pay"]
@@ -260,20 +264,20 @@ async def test_a_server_that_nobody_calls_is_compared_in_rounds(gang: Stage, nam
 
 
 class _Kept:
-    """Keeps reports; the first `failures` of them cannot be kept."""
+    """Keeps the reports of one server; the first `failures` of them cannot be kept."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, name: str, failures: int = 0) -> None:
         self.reports: list[Report] = []
         self.failures = failures
+        self._name = name
 
     async def report(self, report: Report) -> None:
-        self.failures -= 1
-        if self.failures >= 0:
+        if report.server != self._name:
+            return
+        if self.failures > 0:
+            self.failures -= 1
             raise TallyError(code="unavailable", message="the database is away")
         self.reports.append(report)
-
-    def of(self, name: str) -> list[Report]:
-        return [report for report in self.reports if report.server == name]
 
 
 def _watch(gang: Stage) -> Watch:
@@ -284,12 +288,12 @@ def _watch(gang: Stage) -> Watch:
 async def test_what_differs_is_reported_with_what_a_reviewer_needs_and_again_if_it_could_not_be(
     gang: Stage, name: str, told_to: Callable[["_Kept"], "_Kept"]
 ) -> None:
-    reports, watch = told_to(_Kept(failures=1)), _watch(gang)
+    reports, watch = told_to(_Kept(name, failures=1)), _watch(gang)
     _MEMBERS[name].tools = lambda _client, _number: [WORSE, SEE]
     assert await _pay(gang, name) == "quarantined"
     await until(lambda: reports.failures == 0)
     await watch.report_again()
-    (report,) = reports.of(name)
+    (report,) = reports.reports
     assert report.quarantined.keys() == {"pay"}
     assert report.quarantined["pay"].why.startswith("addresses_model at description; description_changed at ")
     tools = report.observed.newest.tools

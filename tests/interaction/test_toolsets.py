@@ -6,6 +6,7 @@ from mcp import MCPError
 from mcp_types import TextContent, TextResourceContents
 
 from tallystick import audit
+from tests.interaction.crossings import both_eras
 from tests.interaction.legacy import Legacy
 from tests.interaction.record import calls_in, told_of_calls
 from tests.interaction.stage import MODERN, Json, Stage, reasons_of
@@ -226,3 +227,21 @@ async def test_a_toolset_stays_up_without_what_is_missing_and_the_snapshot_says_
     notices = "\n".join(str(notice) for notice in snapshot.notices)
     for what in ('no server "nowhere"', 'server "hasty" is suspended', 'no known tool of risk "gone"'):
         assert what in notices
+
+
+@requirement("toolsets:arguments")
+@both_eras
+@every_era
+@pytest.mark.parametrize("server", ["new", "old"])
+async def test_a_fixed_argument_that_is_a_header_too_reaches_its_server_in_both_places(
+    office: Stage, era: str, server: str
+) -> None:
+    journal = office.world.journal(server)
+    async with office.client("toolsets/fixed", era) as client:
+        (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == f"{server}__mirrored"]
+        assert "region" not in tool.input_schema["properties"]
+        assert not (await client.call_tool(tool.name, {"attempt": 7, "query": f"{era} fixed"})).is_error
+    assert journal.calls("mirrored", attempt=7, query=f"{era} fixed", region="eu") == 1
+    if server == "new":
+        headers = [msgspec.convert(entry["headers"], dict[str, str]) for entry in journal.entries("http")]
+        assert {"mcp-param-region": "eu", "mcp-param-attempt": "7"}.items() <= headers[-1].items()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.policy import Facts, PolicyBundle, ToolFacts, compile_policies
+from tallystick.policy import Facts, PolicyBundle, PolicyCompiler, ToolFacts, compile_policies
 from tallystick.terms import ToolId
 from tests.policy.bank import BANK, FACTS, RETAIL, compiled, problems
 
@@ -57,6 +57,10 @@ BROKEN = [
     (_permit("!(context.arguments has amount_minor)"), "can never match"),
     (_permit("context.arguments has note && principal has boss && principal.boss"), "can never match"),
     ('@id("p") forbid(principal, action, resource) unless { true };', "can never match"),
+    (
+        '@id("p") permit(principal,action in Action::"read",resource) unless { action == Action::"bank/get_account" };',
+        "can never match",
+    ),
     (_permit('resource.risk == "hihg"'), "can never match"),
     (_permit('resource.risk == "low"'), "can never match"),
     (_permit('resource.labels.contains("mony") && context.arguments.amount_minor < 5'), "can never match"),
@@ -215,3 +219,41 @@ def test_the_same_tools_and_policies_have_one_digest_and_others_another() -> Non
         compiled(text, Facts(FACTS.tenants, FACTS.servers, (), FACTS.tools)).digest,
     }
     assert len(others) == 5
+
+
+def _tools(*kinds: tuple[str, tuple[str, ...]]) -> Facts:
+    """Return facts with writing tools bank/a, bank/b, ... of these risks and labels."""
+    named = zip("abc", kinds, strict=False)
+    tools = (ToolFacts(RETAIL, BANK, ToolId(name), "write", risk, labels, {}) for name, (risk, labels) in named)
+    return Facts(FACTS.tenants, FACTS.servers, FACTS.toolsets, tuple(tools))
+
+
+CHANGED = [
+    ('when { resource is Tool && resource.labels.contains("x") }', 'action in Action::"write"', ("low", ("x",))),
+    ('when { resource.risk == "high" }', 'action == Action::"bank/a"', ("high", ())),
+    ("when { context.arguments has a }", 'action == Action::"bank/a"', None),
+]
+
+
+@pytest.mark.parametrize(("condition", "action", "before"), CHANGED)
+def test_what_was_sound_is_looked_at_again_when_what_it_can_see_has_changed(
+    condition: str, action: str, before: tuple[str, tuple[str, ...]] | None
+) -> None:
+    text = f'@id("p") permit(principal, {action}, resource) {condition};'
+    schema = {"properties": {"a": {"type": "string"}}}
+    first = ToolFacts(RETAIL, BANK, ToolId("a"), "write", "low", (), schema)
+    facts = _tools(before) if before else Facts(FACTS.tenants, FACTS.servers, FACTS.toolsets, (first,))
+    compiler = PolicyCompiler()
+    assert isinstance(compiler.compile({"p": text}, facts), PolicyBundle)
+    answer = compiler.compile({"p": text}, _tools(("low", ())))
+    assert isinstance(answer, tuple)
+    assert "can never match" in str(answer[0])
+
+
+def test_a_policy_that_leaves_one_tool_out_is_tried_on_the_others_like_it() -> None:
+    labels = 'resource.labels.contains("x") && !resource.labels.contains("y")'
+    text = f'@id("p") permit(principal, action in Action::"write", resource) when {{ {labels} && %s }};'
+    facts = _tools(("low", ("x",)), ("low", ("x",)), ("low", ("y",)))
+    assert compiled(text % 'resource != Tool::"bank/a"', facts)
+    assert compiled(text % "resource.rank > 0", _tools(("low", ("y",)), ("low", ("x",))))
+    assert "can never match" in str(problems(text % 'resource == Tool::"bank/c"', facts)[0])

@@ -3,8 +3,8 @@
 import pytest
 
 from tallystick.registry import Registry, Toolset
-from tallystick.registry.reading import parse
 from tallystick.registry.model import Audience, Member
+from tallystick.registry.reading import parse
 from tallystick.registry.toolset import Rows, Selection, Trim
 
 Json = dict[str, object]

@@ -17,7 +17,7 @@ DOORS: dict[str, tuple[str, frozenset[str]]] = {
     "anyio": ("anyio", EVERYWHERE),
     "cedarpy": ("cedarpy", frozenset({"policy"})),
     "click": ("click", frozenset({"cli"})),
-    "cryptography": ("cryptography", frozenset({"identity", "audit", "gateway"})),
+    "cryptography": ("cryptography", frozenset({"identity", "audit", "gateway", "control"})),
     "httptools": ("httptools", frozenset({"gateway", "wiring"})),
     "jsonschema_rs": ("jsonschema-rs", frozenset({"guard"})),
     "jwt": ("pyjwt", frozenset({"identity"})),

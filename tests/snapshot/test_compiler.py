@@ -126,23 +126,6 @@ def test_routes_are_built_once_whichever_thread_comes_first() -> None:
     assert "servers/none" not in snapshot.routes
 
 
-def test_threads_take_turns_at_one_compiler() -> None:
-    compiler, documents = Compiler(), _read(FILES)
-    states = [_with(documents, "tenants/group.yaml", {"title": f"Group {number}"}) for number in range(4)]
-    found: dict[int, Snapshot | tuple[Problem, ...]] = {}
-
-    def compile_one(number: int) -> None:
-        found[number] = compiler.compile(states[number])
-
-    threads = [threading.Thread(target=compile_one, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for number, answer in found.items():
-        assert _told(_snapshot(answer)) == _told(_snapshot(Compiler().compile(states[number])))
-
-
 def _told(snapshot: Snapshot) -> object:
     """Return everything of a snapshot that somebody can see."""
     routes = {

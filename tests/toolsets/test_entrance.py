@@ -7,7 +7,7 @@ import pytest
 
 from tallystick.terms import Caller, TenantId
 from tallystick.toolsets import Admitted, Entrance
-from tests.toolsets.bank import BOTH, Json, sound
+from tests.toolsets.bank import BOTH, Json, said, sound
 
 ANN = Caller("ann", "person", TenantId("retail"), "https://idp.example", "desk", "a", 2e9, groups=("tellers",))
 BOT = replace(ANN, subject="bot", kind="agent", groups=())
@@ -93,3 +93,8 @@ def test_a_grant_may_be_for_some_tools_and_an_audience_is_not_narrowed_by_it() -
     assert both.admit(ANN, ENDS - 1) == Admitted(ENDS, frozenset({"bank__get"}))
     assert _entrance({}, some, {}).admit(ANN, 0.0) == Admitted(ENDS, None)
     assert _entrance({"people": ["ann"]}, some).admit(ANN, 0.0) == Admitted(math.inf, None)
+
+
+def test_a_grant_for_a_toolset_without_an_audience_is_said_to_change_nothing() -> None:
+    notices = said(sound({"members": BOTH}, {"grants/g.yaml": GRANT}).notices)
+    assert 'grants/g.yaml: toolset: toolset "desk" has no audience' in notices

@@ -153,6 +153,8 @@ def _refusals(route: Route) -> set[HTTPStatus]:
         found |= {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_FOUND}
     if route.is_versioned:
         found |= {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED}
+    if "cursor" in route.query.__struct_fields__:
+        found |= {HTTPStatus.UNPROCESSABLE_ENTITY}
     if route.action == "server:scan":
         found |= {HTTPStatus.BAD_GATEWAY}
     return found

@@ -222,15 +222,10 @@ def _has_to_explain(routed: Routed) -> bool:
 async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
     """6, audit: the intent is durable before anything is forwarded."""
     authorized = cleared.authorized
-    routed = authorized.routed
-    if isinstance(routed.target, Local):
-        return Intended(cleared, audit.leaf.call_id(rooms.clock(), os.urandom(10)), None)
-    unasked = await _compare(rooms, routed)
-    held = _held_back(rooms, routed.target)
-    if held is not None:
-        return held
-    now = rooms.clock()
+    routed, now = authorized.routed, rooms.clock()
     call_id = audit.leaf.call_id(now, os.urandom(10))
+    if isinstance(routed.target, Local):
+        return Intended(cleared, call_id, None)
     identified = routed.identified
     unsent = rooms.unsent(identified.caller.tenant)
     if unsent is not None:
@@ -263,7 +258,7 @@ async def intend(rooms: Rooms, cleared: Cleared) -> Intended | Refusal:
         index = await rooms.recorder.append(intent.tenant, audit.encode(intent), capture)
     except audit.Unwritable as failure:
         return Refusal(UNWRITABLE.code, UNWRITABLE.reasons, UNWRITABLE.public_text, failure.message)
-    return Intended(cleared, call_id, index, unasked)
+    return Intended(cleared, call_id, index)
 
 
 _PASSED: Final = frozenset({"prompts/get", "resources/read", *PAGED})
@@ -273,7 +268,7 @@ _PASSED: Final = frozenset({"prompts/get", "resources/read", *PAGED})
 async def _compare(rooms: Rooms, routed: Routed) -> Refusal | None:
     """Have the server say again what it is, where this caller's view of it was not compared lately.
 
-    Returns why it did not; then the call is not sent either, and that is its outcome, as with a server that is down.
+    Returns why the call is not sent: the server did not say, or says something else than was approved.
     """
     target = routed.target
     if isinstance(target, ToolTarget):
@@ -283,7 +278,9 @@ async def _compare(rooms: Rooms, routed: Routed) -> Refusal | None:
     else:
         return None
     view = _view(rooms, routed)
-    return None if rooms.watch.is_fresh(server, view, risk) else await rooms.watch.confirm(server, view)
+    if rooms.watch.is_fresh(server, view, risk):
+        return None
+    return await rooms.watch.confirm(server, view) or _held_back(rooms, target)
 
 
 async def send(rooms: Rooms, intended: Intended) -> Answered:
@@ -297,8 +294,10 @@ async def send(rooms: Rooms, intended: Intended) -> Answered:
     if isinstance(target, StreamTarget):
         outbound = _outbound(rooms, routed, {})
         return Answered(intended, "success", await streams.follow(rooms, routed, target, outbound))
-    if intended.unasked is not None:
-        return Answered(intended, _status(intended.unasked), intended.unasked)
+    # INVARIANT: after the intent, so that without a record a server is not even asked what it is.
+    refused = await _compare(rooms, routed)
+    if refused is not None:
+        return Answered(intended, _status(refused), refused)
     received = routed.identified.received
     session, request_id = routed.identified.session, received.message.id
     key = (session.key, request_id) if session is not None and request_id is not None else None

@@ -107,7 +107,7 @@ def _tool(rooms: Rooms, identified: Identified, found: Route) -> ToolTarget | Re
         return Refusal(
             "invalid", (Reason.MALFORMED,), "tools/call is a request with a name and an object of arguments."
         )
-    routed = rooms.holder.resolve(found.key, name, identified.caller, rooms.clock())
+    routed = found.resolve(name, identified.caller, rooms.clock())
     if isinstance(routed, Refusal):
         return routed
     # INVARIANT: taken out before anything is made of the arguments: their commitment, what a retry's state is about and
@@ -176,7 +176,7 @@ def _task(rooms: Rooms, identified: Identified, found: Route) -> TaskTarget | Re
         return _REFUSED["task"]
     tool, _, person = held.about.partition("\n")
     # The tool may be gone from the route since: then its tasks are gone too.
-    routed = rooms.holder.resolve(found.key, tool, identified.caller, rooms.clock())
+    routed = found.resolve(tool, identified.caller, rooms.clock())
     if isinstance(routed, Refusal):
         return _REFUSED["task"]
     # A task of an older release names nobody.

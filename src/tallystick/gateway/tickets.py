@@ -121,15 +121,11 @@ class Cleared(NamedTuple):
 
 
 class Intended(NamedTuple):
-    """6, audit: the intent is durable as the log's leaf number `leaf`; None where nothing leaves the gateway.
-
-    `unasked` says why the server could not be held against what was approved: then nothing is sent to it.
-    """
+    """6, audit: the intent is durable as the log's leaf number `leaf`; None where nothing leaves the gateway."""
 
     cleared: Cleared
     call_id: str
     leaf: int | None
-    unasked: Refusal | None = None
 
 
 class Answered(NamedTuple):

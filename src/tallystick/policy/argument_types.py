@@ -12,6 +12,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import Literal, TypeAlias
 
+_UNIONS = ("anyOf", "oneOf")
+_COMPOSED = frozenset({"$ref", *_UNIONS})
 LONG = range(-(2**63), 2**63)
 DEPTH = 8
 """Deepest nesting that policies can look into."""
@@ -121,10 +123,13 @@ def _kind(schema: Mapping[str, object], root: Mapping[str, object], depth: int) 
     """Return the type and whether null is allowed, or None for what Cedar cannot say."""
     if depth == 0:
         return None
+    plain = _SCALARS.get(str(schema.get("type")))
+    if plain is not None and schema.keys().isdisjoint(_COMPOSED):
+        return plain, False
     reference = schema.get("$ref")
     if isinstance(reference, str):
         return _kind(_resolve(reference, root), root, depth - 1)
-    for key in ("anyOf", "oneOf"):
+    for key in _UNIONS:
         if key in schema:
             return _union([mapping(part) for part in sequence(schema[key])], root, depth)
     kinds = sequence(schema["type"]) if isinstance(schema.get("type"), list) else (schema.get("type"),)

@@ -1,7 +1,6 @@
 """Documents to a snapshot: register, publish, compile policies and schemas. All or nothing, and only what changed."""
 
 from collections.abc import Mapping, Sequence
-from threading import Lock
 from typing import Final
 
 from tallystick import export, policy, registry, toolsets
@@ -25,12 +24,11 @@ def compile_snapshot(files: Mapping[str, bytes]) -> _Result:
 class Compiler:
     """Compiles one state after another; what did not change since the last one is not done again.
 
-    Safe to use from several threads at once; they take turns.
+    Not for several threads at once: whoever has some lets them take turns. What it returns is for all of them.
     """
 
     def __init__(self) -> None:
         """Know nothing yet: the first compilation does everything."""
-        self._turn = Lock()
         self._results: dict[tuple[tuple[str, str], ...], _Result] = {}
         self._parser = registry.reading.Parser()
         self._policies = policy.PolicyCompiler()
@@ -43,12 +41,11 @@ class Compiler:
         """
         ordered = [documents[name] for name in sorted(documents)]
         key = tuple((document.name, document.digest) for document in ordered)
-        with self._turn:
-            result = self._results.pop(key, None) or self._compile(ordered)
-            self._results[key] = result
-            if len(self._results) > _KEPT:
-                del self._results[next(iter(self._results))]
-            return result
+        result = self._results.pop(key, None) or self._compile(ordered)
+        self._results[key] = result
+        if len(self._results) > _KEPT:
+            del self._results[next(iter(self._results))]
+        return result
 
     def _compile(self, documents: Sequence[Document]) -> _Result:
         known = _astray(documents) or self._registered(documents)

@@ -10,7 +10,7 @@ from tallystick.policy import PolicyBundle, Slice
 from tallystick.registry import Registry, Server, Tool
 from tallystick.registry.toolset import Trim
 from tallystick.settings import Problem
-from tallystick.terms import Caller, Digest, ServerId, TenantId
+from tallystick.terms import Caller, Digest, Reason, Refusal, ServerId, TenantId
 from tallystick.toolsets import Admitted, Entrance, Publication, PublishedPrompt, Resources
 
 
@@ -76,12 +76,26 @@ class Route:
             return None
         return self.bundle.method(self.server.name, method)
 
+    def resolve(self, name: str, caller: Caller, now: float) -> RoutedTool | Refusal:
+        """Return the tool that is published as `name`, to a caller that was let in, and to it."""
+        tool = self.tools.get(name)
+        if tool is not None and self.entrance is not None:
+            admitted = self.entrance.admit(caller, now)
+            is_let_in = admitted is not None and (admitted.tools is None or name in admitted.tools)
+            tool = tool if is_let_in else None
+        return _unknown(self.key) if tool is None else tool
+
     def admit(self, caller: Caller, now: float) -> Admitted | None:
         """Return how a caller of the tenant is let in at `now` (seconds since 1970); None if not at all."""
         return _OPEN if self.entrance is None else self.entrance.admit(caller, now)
 
 
 _OPEN: Final = Admitted(math.inf, None)
+
+
+def _unknown(route: str) -> Refusal:
+    # INVARIANT: what is hidden from a caller and what does not exist get the same answer.
+    return Refusal("not_found", (Reason.TOOL_UNKNOWN,), "There is no such tool here. List the tools again.", route)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

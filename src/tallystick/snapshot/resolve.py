@@ -17,19 +17,15 @@ def find_route(snapshot: Snapshot | None, route: str, caller: Caller, now: float
     # that does not exist; only the detail, which never leaves, says which it was.
     if found is None or found.tenant != caller.tenant:
         return _unknown(route)
-    return found if found.admit(caller, now) is not None else _unknown(f"{route}: outside of its audience")
+    if found.entrance is None or found.entrance.admit(caller, now) is not None:
+        return found
+    return _unknown(f"{route}: outside of its audience")
 
 
 def resolve(snapshot: Snapshot | None, route: str, name: str, caller: Caller, now: float) -> RoutedTool | Refusal:
     """Return the tool that `route` publishes as `name` to a caller."""
     found = find_route(snapshot, route, caller, now)
-    if isinstance(found, Refusal):
-        return found
-    tool = found.tools.get(name)
-    admitted = found.admit(caller, now)
-    if tool is None or admitted is None or (admitted.tools is not None and name not in admitted.tools):
-        return Refusal("not_found", (Reason.TOOL_UNKNOWN,), "There is no such tool here. List the tools again.", route)
-    return tool
+    return found if isinstance(found, Refusal) else found.resolve(name, caller, now)
 
 
 def _unknown(detail: str) -> Refusal:

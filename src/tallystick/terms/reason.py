@@ -63,6 +63,7 @@ class Reason(StrEnum):
     CLIENT_UNASKABLE = "client_unaskable"
     # api
     BODY_INVALID = "body_invalid"
+    DOCUMENT_INVALID = "document_invalid"
     MEDIA_UNSUPPORTED = "media_unsupported"
     RESOURCE_UNKNOWN = "resource_unknown"
     NAME_TAKEN = "name_taken"

@@ -81,7 +81,12 @@ def publish_toolset(toolset: Toolset, registry: Registry) -> Publication | tuple
         offers.prompts,
         offers.resources,
         entrance_of(toolset, registry.grants),
-        (*selected.notices, *_notices(toolset, registry, selected), *_told(toolset, named, offers)),
+        (
+            *selected.notices,
+            *_notices(toolset, registry, selected),
+            *_told(toolset, named, offers),
+            *_idle_grants(toolset, registry),
+        ),
     )
 
 
@@ -172,6 +177,13 @@ def _notices(toolset: Toolset, registry: Registry, selected: Selected) -> Iterat
         if known is None or ToolId(own) not in known.tools:
             what = "changes a tool that the toolset does not offer"
             yield Problem(file, f'overrides.tools "{server}/{own}"', what, "correct its name, or remove it")
+
+
+def _idle_grants(toolset: Toolset, registry: Registry) -> Iterator[Problem]:
+    for grant in registry.grants.values():
+        if toolset.audience is None and grant.toolset == toolset.name:
+            what = f'toolset "{toolset.name}" has no audience, so everybody of its tenant is let in without this grant'
+            yield Problem(f"grants/{grant.name}.yaml", "toolset", what, "give the toolset an audience")
 
 
 def _told(toolset: Toolset, named: Settled, offers: Offers) -> Iterator[Problem]:

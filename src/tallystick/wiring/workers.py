@@ -50,10 +50,12 @@ async def supervise(places: Places, count: int, say: Say) -> None:
         try:
             async with _writing(places, url, settings, say), anyio.create_task_group() as running:
                 crew = [_Keeper(places, Worker(index, count), port, say) for index in range(count)]
-                for keeper in crew:
-                    running.start_soon(keeper.keep)
-                for keeper in crew:
-                    await keeper.listening.wait()
+                # The first one brings in the directory: none of the others is to serve what was in force before it.
+                for begun in (crew[:1], crew[1:]):
+                    for keeper in begun:
+                        running.start_soon(keeper.keep)
+                    for keeper in begun:
+                        await keeper.listening.wait()
                 say(f"Tallystick listens at {url} with {count} workers")
                 running.start_soon(keep_following, places.config, places.state, say)
                 if (places.config / PEOPLE).exists():

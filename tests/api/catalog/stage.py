@@ -17,9 +17,10 @@ from starlette.types import ASGIApp
 from tallystick.api.catalog import Action, CatalogRooms, Declined, catalog
 from tallystick.control import Control
 from tallystick.control.model import Actor, Change, Committed, Key, Mark, Put, Resource, Step
+from tallystick.registry import definition
 from tallystick.snapshot import Compiler, Snapshot
 from tallystick.terms import TenantId
-from tests.control.stage import done, publish
+from tests.control.stage import BOB, done, pin, publish
 
 PUBLISHED = Path(__file__).parent / "published"
 GATEWAY = "https://gw.bank.example"
@@ -144,9 +145,51 @@ def schema(name: Literal["ServerList", "ServerResponse", "ServerDetail", "Error"
     return jsonschema_rs.validator_for(whole, validate_formats=True)
 
 
+REVIEWABLE: dict[str, object] = {
+    "title": "Quotes",
+    "transport": {"http": {"url": "https://quotes.example/mcp"}},
+    "owner": {"person": "ada", "team": "Market Risk", "legal_entity": "Bank AG"},
+    "purpose": "Quotes for the desks",
+    "provider": {"name": "Risk Systems", "contract": {"sla": "99.9", "exit": "90 days", "sub_processors": ["x"]}},
+    "classification": "confidential",
+    "jurisdictions": ["DE", "UK"],
+    "regions": ["eu-central"],
+    "approved_clients": ["vscode"],
+    "environments": ["production"],
+    "security_review": {"date": "2026-01-10", "next": "2027-01-10"},
+    "support": {"contact": "risk-desk@bank.example", "url": "https://wiki.internal", "hours": "8 to 18"},
+    "tools": {
+        "limit": {
+            "operation": "read",
+            "risk": "low",
+            "reversibility": "R0",
+            "data_scope": "limits",
+            "purpose": "reads a limit",
+            "sources": ["limits"],
+            "sinks": ["desk"],
+            "labels": ["risk"],
+        }
+    },
+}
+"""A server of which everything is said."""
+
+
 def tools(*names: str, operation: str = "read", risk: str = "low") -> dict[str, object]:
     """Tools of a server's spec, classified."""
     return {name: {"operation": operation, "risk": risk} for name in names}
+
+
+def approve(world: World, name: str, spec: Mapping[str, object]) -> None:
+    """Bring in a server that nobody's directory owns, and have it approved by somebody else, with a condition."""
+    key, pinned = Key("Server", name), Key("Pin", name)
+    said = pin(name, "limit").spec
+    digest = str(definition.of_document({"server": name, **said}).digest)
+    seen = {"observed": {"digest": digest, "at": "2026-03-01T00:00:00Z", "spec": dict(said)}}
+    world.put(Put("Server", name, OWN, spec, {"desk": "rates"}), Put("Pin", name, OWN, said), Mark(pinned, seen))
+    world.put(Step(key, "in_review"))
+    approval = Step(key, "approved", "looked at", ("reads only",), "2027-06-01T00:00:00Z", digest)
+    done(world.control, approval, actor=BOB)
+    publish(world.control)
 
 
 def suspend(name: str) -> Step:

@@ -7,26 +7,22 @@ import msgspec
 import pytest
 
 from tallystick.api.catalog import namespace_of
-from tests.api.catalog.stage import GATEWAY, NAMESPACE, List, World, listed, schema, tools
+from tests.api.catalog.stage import GATEWAY, NAMESPACE, REVIEWABLE, List, World, listed, schema, tools
 from tests.control.stage import pin, server, toolset
-
-RICH: dict[str, object] = {
-    "owner": {"person": "ada", "team": "Market Risk", "legal_entity": "Bank AG"},
-    "purpose": "Limits and their use " + "in every book " * 12,
-    "provider": {"name": "Risk Systems", "contract": {"sla": "99.9", "exit": "90 days", "sub_processors": ["x"]}},
-    "classification": "confidential",
-    "jurisdictions": ["DE", "UK"],
-    "regions": ["eu-central"],
-    "approved_clients": ["vscode"],
-    "environments": ["production"],
-    "security_review": {"date": "2026-01-10", "next": "2027-01-10"},
-    "support": {"contact": "risk-desk@bank.example", "url": "https://wiki.internal", "hours": "8 to 18"},
-}
 
 
 @pytest.mark.anyio
 async def test_an_entry_is_what_the_published_schemas_say_and_its_remote_is_the_gateway(world: World) -> None:
-    rich = replace(server(), spec={**server().spec, **RICH, "tools": tools("limit", "move", risk="high")})
+    rich = replace(
+        server(),
+        spec={
+            **server().spec,
+            **REVIEWABLE,
+            "transport": server().spec["transport"],
+            "purpose": "In every book " * 12,
+            "tools": tools("limit", "move", risk="high"),
+        },
+    )
     world.put(rich, pin("risk", "limit", "move"))
     world.put(server("bare", "\u202eB" + "x" * 300), toolset("desk", "risk"))
     answer = await world.get("/servers")

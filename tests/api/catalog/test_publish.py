@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tallystick.control.model import DIRECTORY, Key, Put
-from tests.api.catalog.stage import GOOD, NAMESPACE, World, of_other_tenant
+from tests.api.catalog.stage import GOOD, NAMESPACE, REVIEWABLE, World, approve, listed, of_other_tenant
 from tests.control.stage import RETAIL, server
 
 SERVER = {
@@ -97,6 +97,26 @@ async def test_a_server_that_the_directory_owns_is_not_published_over(
     world.put(Put("Server", "quotes", RETAIL, approved, owner=DIRECTORY, state="approved"))
     assert await _send(world, "POST", "/publish", SERVER) == 409
     assert await world.names() == [f"{NAMESPACE}/quotes"]
+
+
+@pytest.mark.anyio
+async def test_what_is_published_over_an_approved_server_goes_to_review_and_keeps_what_its_owner_said(
+    world: World,
+) -> None:
+    approve(world, "quotes", REVIEWABLE)
+    (entry,) = listed(await world.get("/servers"))
+    approval = entry.meta["dev.tallystick/governance"]["approval"]
+    assert isinstance(approval, dict)
+    assert approval["conditions"] == ["reads only"]
+    assert approval["expires"] == "2027-06-01T00:00:00Z"
+    moved = SERVER | {"remotes": [{"type": "streamable-http", "url": "https://moved.example/mcp"}]}
+    assert await _send(world, "POST", "/publish", moved) == 200
+    made = world.control.get(QUOTES)
+    assert made is not None
+    assert (made.state, made.labels) == ("in_review", {"desk": "rates"})
+    said = {"purpose": "Quotes", "transport": {"http": {"url": "https://moved.example/mcp"}}}
+    assert made.spec == REVIEWABLE | said
+    assert await world.names() == []
 
 
 @pytest.mark.anyio

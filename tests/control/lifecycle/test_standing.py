@@ -6,6 +6,7 @@ import pytest
 
 from tallystick.control.lifecycle import standing
 from tallystick.control.model import Put, Resource, State
+from tallystick.terms import TenantId
 from tests.control.lifecycle.cases import GRANT, SERVER, TOOL, resource
 
 STATES: tuple[State, ...] = ("draft", "in_review", "approved", "suspended", "retired")
@@ -72,3 +73,9 @@ def test_no_change_makes_a_server_better_than_it_was(state: State) -> None:
 def test_an_owner_whose_word_is_the_approval_says_the_state(state: State) -> None:
     before = resource("Server", "risk", SERVER, "approved")
     assert standing(before, replace(changed(before, tools={}), state=state)) == state
+
+
+def test_what_moves_to_another_tenant_is_looked_at_there() -> None:
+    server, grant = resource("Server", "risk", SERVER, "approved"), resource("Grant", "month-end", GRANT, "approved")
+    assert standing(server, replace(changed(server), tenant=TenantId("globex"))) == "in_review"
+    assert standing(grant, replace(changed(grant), tenant=TenantId("globex"))) == "draft"

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from tallystick.control.lifecycle import tick
+from tallystick.control.lifecycle.read import is_object
 from tallystick.control.model import Key, Mark, Put, Step
 from tallystick.control.webhooks import EVENTS, Sender
 from tallystick.control.webhooks.sender import BACK_OFF_S, CLAIM_S
 from tallystick.terms import TenantId
 from tests.control.webhooks.world import (
+    ACME,
     ADMIN,
     ANNA,
     BERT,
@@ -359,3 +362,49 @@ def test_what_needs_nobody_opens_no_ticket(tmp_path: Path) -> None:
         assert made.tell("out") == 1
         (status,) = made.sender.status()
     assert (box.got, status.failing, status.behind) == ([], "", 0)
+
+
+@pytest.mark.parametrize("more", [{"secret": "nowhere"}, {"token": "nowhere"}])
+def test_nothing_is_sent_without_its_signature_or_its_credential(tmp_path: Path, more: dict[str, str]) -> None:
+    box = Box()
+    with world(tmp_path) as made, receiver(box) as url:
+        begun(made, url, **more)
+        made.submit()
+        assert made.tell("out") == 1
+        (status,) = made.sender.status()
+        assert (box.got, status.tries) == ([], 1)
+        assert status.failing == "the secret nowhere that this webhook needs is not there"
+        made.do(ADMIN, Put("Secret", "nowhere", ACME, {"value": SECRET}))
+        made.clock.now = status.next_at
+        assert made.tell("out") == 1
+    assert box.types() == ["server.submitted"]
+
+
+def test_what_time_does_is_told_like_everything_else(tmp_path: Path) -> None:
+    box = Box()
+    with world(tmp_path) as made, receiver(box) as url:
+        made.do(ANNA, Step(MONTH_END, "in_review"))
+        made.do(BERT, Step(MONTH_END, "approved"))
+        begun(made, url)
+        for days in (1, 1, 24, 1, 5):
+            made.clock.now += days * 86_400
+            assert tick(made.control, made.clock.now) == ()
+            assert tick(made.control, made.clock.now) == ()
+            made.publish()
+        made.tell("out")
+    said = [asked.fields()["data"] for asked in box.got]
+    assert box.types() == [*["approval.expiring"] * 2, "grant.suspended", "approval.expired"]
+    reminders = [about["reminder"] for about in said[:2] if is_object(about)]
+    assert reminders == ["2026-12-21T12:00:00Z, 30 days", "2026-12-21T12:00:00Z, 7 days"]
+
+
+def test_a_turn_without_news_writes_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        begun(made, "http://127.0.0.1:1")
+        made.do(ANNA, Put("Toolset", "desk", ACME, {"members": [{"server": "risk"}]}))
+        assert made.tell("out") == 0
+        kept = made.control.note("webhook-out/out")
+        assert kept is not None
+        assert kept.value["revision"] == made.control.published()
+        assert made.tell("out") == 0
+        assert made.control.note("webhook-out/out") == kept

@@ -13,7 +13,7 @@ from typing import Final
 from tallystick.api.catalog.address import Address, Query, write_cursor
 from tallystick.api.catalog.govern import govern_server, govern_toolset, members
 from tallystick.api.catalog.rooms import CatalogRooms
-from tallystick.control.model import Key, Resource
+from tallystick.control import model
 from tallystick.registry import Server, Tool, Toolset
 from tallystick.snapshot import Snapshot
 from tallystick.terms import ServerId, ToolId
@@ -36,7 +36,7 @@ class Entry:
     description: str
     published: str
     updated: str
-    resource: Resource
+    resource: model.Resource
     what: Server | Toolset
 
 
@@ -46,7 +46,7 @@ class Catalog:
     __slots__ = ("_resources", "_rooms", "_snapshot", "address")
 
     def __init__(
-        self, rooms: CatalogRooms, snapshot: Snapshot, resources: Mapping[Key, Resource], address: Address
+        self, rooms: CatalogRooms, snapshot: Snapshot, resources: Mapping[model.Key, model.Resource], address: Address
     ) -> None:
         self._rooms = rooms
         self._snapshot = snapshot
@@ -56,7 +56,7 @@ class Catalog:
     @property
     def exists(self) -> bool:
         """Tell whether there is such a tenant."""
-        return Key("Tenant", self.address.tenant) in self._resources
+        return model.Key("Tenant", self.address.tenant) in self._resources
 
     def page(self, query: Query) -> dict[str, object]:
         """Return one page, as the API tells a list."""
@@ -106,13 +106,13 @@ class Catalog:
             elif key.kind == "Toolset":
                 yield from self._toolset(resource)
 
-    def _server(self, resource: Resource) -> Iterator[Entry]:
+    def _server(self, resource: model.Resource) -> Iterator[Entry]:
         server = self._snapshot.registry.servers.get(ServerId(resource.name))
         if server is None or not self._is_served(server):
             return
         if self.address.team is not None and slug(server.about.owner.team) != self.address.team:
             return
-        pin = self._resources.get(Key("Pin", resource.name))
+        pin = self._resources.get(model.Key("Pin", resource.name))
         yield Entry(
             name=f"{self._rooms.namespace}/{server.name}",
             version=f"{resource.version}.{pin.version if pin else 0}.0",
@@ -124,7 +124,7 @@ class Catalog:
             what=server,
         )
 
-    def _toolset(self, resource: Resource) -> Iterator[Entry]:
+    def _toolset(self, resource: model.Resource) -> Iterator[Entry]:
         toolset = self._snapshot.registry.toolsets.get(resource.name)
         key = f"toolsets/{resource.name}"
         # A team's catalog is of the servers that the team owns; a toolset has no team.
@@ -135,7 +135,7 @@ class Catalog:
         servers = {str(server) for _, server, _ in self._offered(resource.name)}
         if not servers:
             return
-        parts = [self._resources.get(Key("Server", name)) for name in servers]
+        parts = [self._resources.get(model.Key("Server", name)) for name in servers]
         known = [part for part in parts if part is not None]
         yield Entry(
             name=f"{self._rooms.namespace}.toolsets/{toolset.name}",
@@ -162,11 +162,11 @@ class Catalog:
 
     def _is_free(self, server: ServerId, tool: ToolId | None) -> bool:
         """Tell whether a tool (None: a whole server) may be shown: approved, and not quarantined by anybody's word."""
-        resource = self._resources.get(Key("Server", server))
+        resource = self._resources.get(model.Key("Server", server))
         if resource is None or resource.state != "approved":
             return False
         pin = self._snapshot.registry.pins.get(server)
-        marked = self._resources.get(Key("Pin", server))
+        marked = self._resources.get(model.Key("Pin", server))
         status = members(marked.status.get("quarantined")) if marked else {}
         held = {*(pin.quarantined if pin else ()), *status}
         return "*" not in held and tool not in held and not self._rooms.held(server, tool)
@@ -183,7 +183,7 @@ def _line(text: str) -> str:
     return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 3].rstrip() + "..."
 
 
-def _since(resource: Resource) -> str:
+def _since(resource: model.Resource) -> str:
     at = members(resource.status.get("review")).get("at")
     return at if isinstance(at, str) else resource.created
 

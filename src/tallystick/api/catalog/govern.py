@@ -6,16 +6,16 @@ Read by everybody whom the catalog is shown to: no secrets, no addresses behind 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from tallystick.control.model import Resource
+from tallystick.control import model
 from tallystick.registry import Server, Tool
-from tallystick.registry.model import RISKS
+from tallystick.registry import model as nouns
 from tallystick.terms import ServerId, ToolId
 
 _IsFree = Callable[[ServerId, ToolId | None], bool]
 _KEPT: Final = ("at", "expires", "conditions")
 
 
-def govern_server(server: Server, resource: Resource, url: str, is_free: _IsFree) -> dict[str, object]:
+def govern_server(server: Server, resource: model.Resource, url: str, is_free: _IsFree) -> dict[str, object]:
     """Return the governance block of a server."""
     about = server.about
     tools = [(str(tool.id), tool) for tool in server.tools.values() if is_free(server.name, tool.id)]
@@ -63,11 +63,11 @@ def _tools(tools: Iterable[tuple[str, Tool]]) -> dict[str, object]:
         }
         for name, tool in known
     ]
-    risks = [RISKS.index(tool.risk) for _, tool in known]
-    return {"riskTier": RISKS[max(risks)], "tools": listed} if risks else {"tools": listed}
+    risks = [nouns.RISKS.index(tool.risk) for _, tool in known]
+    return {"riskTier": nouns.RISKS[max(risks)], "tools": listed} if risks else {"tools": listed}
 
 
-def _approval(resource: Resource) -> dict[str, object]:
+def _approval(resource: model.Resource) -> dict[str, object]:
     review = members(resource.status.get("review"))
     return _said({key: review.get(key) for key in _KEPT})
 

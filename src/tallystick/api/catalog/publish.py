@@ -11,13 +11,14 @@ import msgspec
 from tallystick.api.catalog.address import Address
 from tallystick.api.catalog.entries import OURS
 from tallystick.api.catalog.rooms import CatalogRooms, Declined
-from tallystick.control.model import Actor, Key, Put, Resource, Step
+from tallystick.control import model
 from tallystick.registry import imports
 
 BODY_BYTES: Final = 1024 * 1024
 """Largest body that is read."""
 _MESSAGE: Final = 500
 """Letters of a status's message, by the API."""
+_SPOKEN_OF: Final = frozenset({"title", "purpose", "transport"})
 _NO_DRAFT: Final = "This server.json has neither a whole URL nor a package that can be started"
 
 
@@ -33,7 +34,7 @@ async def publish(rooms: CatalogRooms, address: Address, authorization: bytes | 
     sent = _sent(raw)
     if isinstance(sent, Declined):
         return sent
-    key = Key("Server", imports.slug(str(sent.get("name")).rpartition("/")[2]))
+    key = model.Key("Server", imports.slug(str(sent.get("name")).rpartition("/")[2]))
     # INVARIANT: nothing more is read of what was sent before it is known that its sender may send it.
     actor = await rooms.publisher(authorization, address.tenant, "server:put", key)
     if isinstance(actor, Declined):
@@ -51,10 +52,17 @@ async def publish(rooms: CatalogRooms, address: Address, authorization: bytes | 
         return Declined(409, "Another tenant has a server of that name")
     if present is None and address.what == "version":
         return Declined(404, "Server not found")
-    version = 0 if present is None else present.version
-    put = Put(key.kind, key.name, address.tenant, draft.spec, expected=version)
+    put = _put(key, address, draft.spec, present)
     done = await rooms.commit((put,), actor, f"published as {sent.get('name')} {sent.get('version')}")
     return done if isinstance(done, Declined) else _told(sent, draft.name, found, present)
+
+
+def _put(key: model.Key, address: Address, said: Mapping[str, object], present: model.Resource | None) -> model.Put:
+    """Return the change: of what is there, only what a server.json speaks of. Owner and classification are not its."""
+    if present is None:
+        return model.Put(key.kind, key.name, address.tenant, said, expected=0)
+    spec = {**present.spec, **{name: part for name, part in said.items() if name in _SPOKEN_OF}}
+    return model.Put(key.kind, key.name, address.tenant, spec, present.labels, expected=present.version)
 
 
 async def change_status(rooms: CatalogRooms, address: Address, authorization: bytes | None, raw: bytes) -> object:
@@ -65,7 +73,7 @@ async def change_status(rooms: CatalogRooms, address: Address, authorization: by
         return Declined(400, str(error))
     if len(wanted.statusMessage) > _MESSAGE:
         return Declined(400, f"statusMessage has at most {_MESSAGE} letters")
-    key = Key("Server", imports.slug(address.name.rpartition("/")[2]))
+    key = model.Key("Server", imports.slug(address.name.rpartition("/")[2]))
     actor = await rooms.publisher(authorization, address.tenant, "server:suspend", key)
     if isinstance(actor, Declined):
         return actor
@@ -77,13 +85,13 @@ async def change_status(rooms: CatalogRooms, address: Address, authorization: by
     return await _suspend(rooms, present, actor, wanted.statusMessage)
 
 
-async def _suspend(rooms: CatalogRooms, present: Resource, actor: Actor, message: str) -> object:
-    step = Step(present.key, "suspended", comment=message or "deleted by its publisher", expected=present.version)
+async def _suspend(rooms: CatalogRooms, present: model.Resource, actor: model.Actor, message: str) -> object:
+    step = model.Step(present.key, "suspended", comment=message or "deleted by its publisher", expected=present.version)
     done = await rooms.commit((step,), actor, message)
     return done if isinstance(done, Declined) else {"_meta": {OURS: {"approval": {"state": "suspended"}}}}
 
 
-def _told(sent: Mapping[str, object], name: str, found: imports.Imported, present: Resource | None) -> object:
+def _told(sent: Mapping[str, object], name: str, found: imports.Imported, present: model.Resource | None) -> object:
     state = "draft" if present is None else "in_review" if present.state == "approved" else present.state
     report = [{"place": left.place, "what": left.what, "why": left.why, "remedy": left.remedy} for left in found.report]
     return {"server": sent, "_meta": {OURS: {"approval": {"state": state}, "server": name, "report": report}}}

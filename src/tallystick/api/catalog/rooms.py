@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from tallystick.control.model import Actor, Change, Committed, Key, Resource
+from tallystick.control import model
 from tallystick.snapshot import Snapshot
 from tallystick.terms import ServerId, TenantId, ToolId
 
@@ -39,12 +39,12 @@ class CatalogRooms:
     `commit` makes a change and returns once it is in force.
     """
 
-    resources: Callable[[], Awaitable[Mapping[Key, Resource]]]
+    resources: Callable[[], Awaitable[Mapping[model.Key, model.Resource]]]
     snapshot: Callable[[], Snapshot | None]
     gateway_url: str
     namespace: str
-    publisher: Callable[[bytes | None, TenantId, Action, Key], Awaitable[Actor | Declined]]
-    commit: Callable[[Sequence[Change], Actor, str], Awaitable[Committed | Declined]]
+    publisher: Callable[[bytes | None, TenantId, Action, model.Key], Awaitable[model.Actor | Declined]]
+    commit: Callable[[Sequence[model.Change], model.Actor, str], Awaitable[model.Committed | Declined]]
     held: Callable[[ServerId, ToolId | None], bool] = field(default=_nothing_held)
     reader: Callable[[bytes | None, TenantId], Awaitable[Declined | None]] = field(default=_everybody)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from tallystick.api.http import Trouble, body_trouble, place_of
+from tallystick.api.http import Trouble, place_of, trouble
 from tallystick.control import declare, entries, model
 from tallystick.remote.messages import resources
 from tallystick.settings import Problem
@@ -73,10 +73,9 @@ def review(found: entries.Review, tenant: TenantId) -> resources.Review:
 
 def wanted(message: resources.Resource, key: model.Key, tenant: TenantId) -> model.Put | Trouble:
     """Return the change that a message asks for; what Tallystick says itself (owner, status ...) is not looked at."""
-    if message.kind != key.kind:
-        return body_trouble("kind", f"is {message.kind}, and the path says {key.kind}", "body")
-    if message.metadata.name != key.name:
-        return body_trouble("metadata.name", f"is {message.metadata.name}, and the path says {key.name}", "body")
+    if (message.kind, message.metadata.name) != key:
+        text = f"The body is of {message.kind} {message.metadata.name}, and the path of {key.kind} {key.name}."
+        return trouble("invalid", Reason.DOCUMENT_INVALID, text)
     metadata: dict[str, object] = {"name": key.name, "labels": message.metadata.labels}
     if tenant:
         metadata["tenant"] = tenant
@@ -90,7 +89,7 @@ def wanted(message: resources.Resource, key: model.Key, tenant: TenantId) -> mod
 def unreadable(found: Iterable[model.Put | Problem], text: str) -> Trouble:
     """Return every place of a document that cannot be read."""
     places = tuple(place_of(problem) for problem in found if isinstance(problem, Problem))
-    return Trouble(Refusal("invalid", (Reason.BODY_INVALID,), text), places)
+    return Trouble(Refusal("invalid", (Reason.DOCUMENT_INVALID,), text), places)
 
 
 def notices(snapshot: Snapshot | None, key: model.Key) -> tuple[str, ...]:

@@ -13,18 +13,15 @@ from typing import NamedTuple, TypeGuard
 import msgspec
 import rfc8785
 
+from tallystick.audit.leaf.ulid import CROCKFORD, ULID_LENGTH
 from tallystick.audit.model import Denial, Intent, Outcome, Target, Whose, Why
 from tallystick.terms import Caller, Decision, Reason, Refusal, TenantId
 
 SIZE_LIMIT = 8192
 _SAFE_INTEGER = 2**53 - 1
 _MEMO_LIMIT = 4096
-ULID_LENGTH = 26
-_TIME_LETTERS = 10
-"""Letters of a ULID that are its time, milliseconds."""
 _BLOCK = 64
 """Bytes that SHA-256 takes in at once."""
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _UNSET = msgspec.UNSET
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -173,7 +170,7 @@ def _ref(key: bytes, tenant: TenantId, name: str) -> str:
 _known_ref = lru_cache(maxsize=_MEMO_LIMIT)(_ref)
 
 
-_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
+_PAIRS = [high + low for high in CROCKFORD for low in CROCKFORD]
 
 
 def call_id(at: float, entropy: bytes) -> str:
@@ -186,15 +183,7 @@ def call_id(at: float, entropy: bytes) -> str:
 
 @lru_cache(maxsize=8)
 def _moment(millis: int) -> str:
-    return "".join([_CROCKFORD[millis >> shift & 31] for shift in range(45, -1, -5)])
-
-
-def made_at(ulid: str) -> float:
-    """Seconds since the epoch at which a ULID was made; raises ValueError for what is none."""
-    millis = 0
-    for letter in ulid[:_TIME_LETTERS]:
-        millis = millis * 32 + _CROCKFORD.index(letter)
-    return millis / 1000
+    return "".join([CROCKFORD[millis >> shift & 31] for shift in range(45, -1, -5)])
 
 
 def timestamp(at: float) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from tallystick.audit.desk import Desk, Fields, Order, Standing, number_of, tenant_of, text_of
-from tallystick.audit.leaf.call import ULID_LENGTH, made_at, timestamp
+from tallystick.audit.leaf.call import timestamp
 from tallystick.audit.leaf.event import event
+from tallystick.audit.leaf.ulid import ULID_LENGTH, made_at
 from tallystick.audit.model import Event
 from tallystick.audit.offline.prove import PROOF_HEADER
 from tallystick.audit.offline.read import is_items, read_fields
@@ -105,7 +106,8 @@ def _found(standing: Standing, wanted: AbstractSet[str]) -> set[str]:
             break
         leaves = unpack(raw)[0]
         found |= {each for mark, each in marks.items() for leaf in leaves if mark in leaf}
-        if found == wanted or str(read_fields(leaves[0]).get("ts", "")) < since:
+        # All of them: a leaf that came late, or from a clock behind ours, says nothing of those around it.
+        if found == wanted or all(str(read_fields(leaf).get("ts", "")) < since for leaf in leaves):
             break
     return found
 

@@ -38,6 +38,8 @@ def standing(before: Resource | None, put: Put) -> State:
 
 
 def _is_touched(before: Resource, put: Put) -> bool:
+    if before.tenant != put.tenant:
+        return True
     if put.kind == "Grant":
         return dict(before.spec) != dict(put.spec)
     return _effective(before.spec) != _effective(put.spec)

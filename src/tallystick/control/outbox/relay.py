@@ -29,7 +29,7 @@ _LOOK_S: Final = 1.0
 class Find(Protocol):
     """Asks the record which leaves it has."""
 
-    def __call__(self, tenant: TenantId, ids: Sequence[str]) -> Awaitable[frozenset[str]]:
+    def __call__(self, tenant: TenantId, ids: Sequence[str], /) -> Awaitable[frozenset[str]]:
         """Return those of the ids that a durable leaf of the tenant's logs has; raises `TallyError` if unanswerable.
 
         It must see everything that was durable before it was called.

@@ -151,10 +151,12 @@ class Sender:
         now = self._clock()
         if not hook.is_enabled or line.gone_at == hook.version or now < max(line.next_at, line.claimed_until):
             return False
+        known = line
         line, event = self._next(hook, line)
         if event is None:
-            # So that what does not concern this webhook is not read again at each turn.
-            self._write(hook, line, version)
+            # So that what does not concern this webhook is not read again; a turn without news writes nothing.
+            if line != known or version == 0:
+                self._write(hook, line, version)
             return False
         # INVARIANT: nothing is sent but by the one whose claim was written.
         if not self._write(hook, line._replace(claimed_until=now + CLAIM_S), version):
@@ -197,11 +199,11 @@ class Sender:
         request = request_of(hook, event, self._ticket(hook, resource))
         if request is None:
             return told
+        headers = self._headers(hook, event, request.body)
+        if isinstance(headers, str):
+            return _later(line, headers, now)
         try:
-            secret = self._state.secret(hook.secret) if hook.secret else None
-            signed = sign(secret, event.id, now, request.body) if secret else {}
-            said = {"Content-Type": "application/json", **signed, **self._credential(hook)}
-            answer = self._post.send(request, said, allow_special=hook.allow_special_addresses)
+            answer = self._post.send(request, headers, allow_special=hook.allow_special_addresses)
         except Unreachable as error:
             return _later(line, error.message, now)
         if not answer.is_taken:
@@ -209,14 +211,17 @@ class Sender:
         self._open(hook, event, resource, answer)
         return told._replace(sent=line.sent + 1)
 
-    def _credential(self, hook: Hook) -> dict[str, str]:
-        token = self._state.secret(hook.token) if hook.token else None
-        if token is None:
-            return {}
-        if not hook.user:
-            return {"Authorization": f"Bearer {token.decode(errors='replace').strip()}"}
-        pair = base64.b64encode(hook.user.encode() + b":" + token.strip()).decode()
-        return {"Authorization": f"Basic {pair}"}
+    def _headers(self, hook: Hook, event: Event, body: bytes) -> dict[str, str] | str:
+        """Sign a message and add what the receiver asks for; a text says which secret is missing."""
+        secrets = {name: self._state.secret(name) for name in (hook.secret, hook.token) if name}
+        missing = [name for name, value in secrets.items() if not value]
+        if missing or not (hook.secret or hook.form != "generic"):
+            # INVARIANT: what is to be signed is not sent without a signature.
+            return f"the secret {missing[0] if missing else ''} that this webhook needs is not there"
+        secret, token = secrets.get(hook.secret), secrets.get(hook.token)
+        signed = sign(secret, event.id, self._clock(), body) if secret else {}
+        said = {"Content-Type": "application/json", **signed}
+        return {**said, "Authorization": _credential(hook.user, token.strip())} if token else said
 
     def _about(self, event: Event) -> Resource | None:
         noun, _, name = str(event.about["resource"]).partition("/")
@@ -262,6 +267,12 @@ class Sender:
 
     def _write(self, hook: Hook, line: Line, version: int) -> bool:
         return self._state.keep(_place(hook), _value(line), version)
+
+
+def _credential(user: str, token: bytes) -> str:
+    if not user:
+        return f"Bearer {token.decode(errors='replace')}"
+    return "Basic " + base64.b64encode(user.encode() + b":" + token).decode()
 
 
 def _place(hook: Hook) -> str:

@@ -32,14 +32,17 @@ Say = Callable[[str], None]
 
 
 class Governing:
-    """Puts the newest published revision in force, again and again. `leads`: this process brings in the directory."""
+    """Puts the newest published revision in force, again and again.
 
-    def __init__(self, gateway: Gateway, control: Control, compiling: Compiling, *, leads: bool) -> None:
+    `brings`: this process brings in the directory. One that is not the first of several waits for the first revision.
+    """
+
+    def __init__(self, gateway: Gateway, control: Control, compiling: Compiling, *, brings: bool) -> None:
         """Take what there is; nothing is in force yet."""
         self.control = control
         self.compiling = compiling
         self._gateway = gateway
-        self._leads = leads
+        self._brings = brings
         self._sinks: tuple[SinkEntry, ...] = ()
         self._revision = -1
         self._changing = anyio.Lock()
@@ -57,7 +60,7 @@ class Governing:
     async def bring(self, files: Mapping[str, bytes]) -> str:
         """Bring the directory's files into control state; return why not, empty where they are there."""
         wrong = self._lay(files)
-        if wrong or not self._leads:
+        if wrong or not self._brings:
             return told(wrong)
         brought = await to_thread.run_sync(bring, self.control, files, account())
         if isinstance(brought, Conflict):
@@ -126,7 +129,7 @@ class Governing:
                 head = self.control.head()
                 wait = partial(self.control.wait, head - 1, WAIT_S)
                 published = await to_thread.run_sync(wait, abandon_on_cancel=True)
-                if published >= head and (self._leads or published > 0):
+                if published >= head and (published > 0 or self._gateway.worker.index == 0):
                     return published
         message = "control state is not on record after a minute: look at the record's writer, and start again"
         raise TallyError(code="unavailable", message=message)

@@ -38,7 +38,7 @@ async def governed(gateway: Gateway, settings: Settings, state: Path, say: Say) 
                 running.start_soon(Relay(control, gateway.rooms.recorder.append, found_by(gateway.order)).run)
                 running.start_soon(Sender(control, Post(admits), clock).run)
                 running.start_soon(_tick, control, say)
-            yield Governing(gateway, control, compiling, leads=leads and settings.control.directory)
+            yield Governing(gateway, control, compiling, brings=leads and settings.control.directory)
             running.cancel_scope.cancel()
     finally:
         opening.__exit__(None, None, None)

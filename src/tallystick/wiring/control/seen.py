@@ -58,14 +58,9 @@ class Seen:
         return None
 
     def _keep(self, server: ServerId, held: Mapping[str, object], status: Mapping[str, object], actor: Actor) -> None:
-        key = Key("Pin", server)
-        known = self._control.get(key)
-        # INVARIANT: what is held back stays so until a reviewer decides; whoever sees more only adds to it.
-        before = definition.plain.object_of(None if known is None else known.status.get("quarantined"))
-        quarantined = {**held, **before}
-        if quarantined:
-            status = {**status, "quarantined": quarantined}
-        refused = self._control.commit((Mark(key, status),), actor)
+        # INVARIANT: what is held back stays so until a reviewer decides; control state adds to it, tool by tool.
+        said = {**status, "quarantined": held} if held else status
+        refused = self._control.commit((Mark(Key("Pin", server), said),), actor)
         if isinstance(refused, Conflict):
             raise TallyError(code="conflict", message=refused.text)
         if isinstance(refused, tuple):
@@ -73,11 +68,10 @@ class Seen:
 
 
 def _observed(seen: definition.Definition, at: str, findings: Sequence[definition.Finding]) -> dict[str, object]:
+    status: dict[str, object] = {"findings": definition.to_json(findings)}
     document = definition.pin_document(seen, at)
-    if isinstance(document, str):
-        raise TallyError(code="invalid", message=document)
-    spec = {name: part for name, part in document.items() if name != "server"}
-    return {
-        "observed": {"digest": seen.digest, "at": at, "spec": spec},
-        "findings": definition.to_json(findings),
-    }
+    # What cannot be pinned is held back all the same, and its findings say why; there is nothing to approve then.
+    if not isinstance(document, str):
+        spec = {name: part for name, part in document.items() if name != "server"}
+        status["observed"] = {"digest": seen.digest, "at": at, "spec": spec}
+    return status

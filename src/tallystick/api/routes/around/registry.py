@@ -15,47 +15,60 @@ from tallystick.terms import Reason, TenantId
 
 def register(live: Live) -> ASGIApp:
     """Return the catalog of a console, for its path `/registry`."""
-    rooms = live.rooms
+    rooms, gate = live.rooms, _Gate(live)
+    url = rooms.gateway_url.rstrip("/")
+    return catalog(
+        CatalogRooms(
+            resources=gate.resources,
+            snapshot=rooms.snapshot,
+            gateway_url=url,
+            namespace=namespace_of(url),
+            publisher=gate.publisher,
+            commit=gate.commit,
+            held=rooms.held,
+            reader=gate.reader,
+        )
+    )
 
-    async def resources() -> Mapping[model.Key, model.Resource]:
-        return await live.run(lambda: rooms.control.all(rooms.control.published()))
 
-    async def refuse(visitor: Visitor | None, action: str, told: Trouble) -> Declined:
-        if visitor is None:
-            told = await record.turned_away(rooms, "") or told
-        if Reason.FLOODED not in told.refusal.reasons:
-            await record.refused(rooms, visitor, f"catalog {action}", told)
-        return Declined(int(told.status), told.refusal.public_text, told.headers)
+class _Gate:
+    """What the catalog asks of the console."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._rooms = live.rooms
+
+    async def resources(self) -> Mapping[model.Key, model.Resource]:
+        control = self._rooms.control
+        return await self._live.run(lambda: control.all(control.published()))
 
     async def publisher(
-        authorization: bytes | None, tenant: TenantId, action: Action, key: model.Key
+        self, authorization: bytes | None, tenant: TenantId, action: Action, key: model.Key
     ) -> model.Actor | Declined:
-        visitor = await admit(rooms, authorization)
+        visitor = await admit(self._rooms, authorization)
         if isinstance(visitor, Trouble):
-            return await refuse(None, action, visitor)
-        known = await live.run(rooms.control.get, key)
+            return await self._refuse(None, action, visitor)
+        known = await self._live.run(self._rooms.control.get, key)
         permit = visitor.may(action, tenant if known is None else known.tenant, known or key)
-        if isinstance(permit, Trouble):
-            return await refuse(visitor, action, permit)
-        return visitor.actor_at(tenant)
+        return await self._refuse(visitor, action, permit) if isinstance(permit, Trouble) else visitor.actor_at(tenant)
 
-    async def reader(authorization: bytes | None, tenant: TenantId) -> Declined | None:
-        if rooms.catalog_without_token:
+    async def reader(self, authorization: bytes | None, tenant: TenantId) -> Declined | None:
+        if self._rooms.catalog_without_token:
             return None
-        visitor = await admit(rooms, authorization)
+        visitor = await admit(self._rooms, authorization)
         if isinstance(visitor, Trouble):
-            return await refuse(None, "read", visitor)
+            return await self._refuse(None, "read", visitor)
         # Whoever may call a tenant's servers may know which there are; and whoever administers them.
-        is_own = visitor.caller.tenant == tenant
-        permit = None if is_own else visitor.may("server:list", tenant)
-        return await refuse(visitor, "read", permit) if isinstance(permit, Trouble) else None
+        permit = None if visitor.caller.tenant == tenant else visitor.may("server:list", tenant)
+        return await self._refuse(visitor, "read", permit) if isinstance(permit, Trouble) else None
 
-    async def commit(changes: Sequence[model.Change], actor: model.Actor, why: str) -> model.Committed | Declined:
-        done = await live.commit(changes, actor, why)
-        if isinstance(done, Trouble):
-            return Declined(int(done.status), done.refusal.public_text, done.headers)
-        return done
+    async def commit(self, changes: Sequence[model.Change], actor: model.Actor, why: str) -> model.Committed | Declined:
+        done = await self._live.commit(changes, actor, why)
+        return Declined(int(done.status), done.refusal.public_text, done.headers) if isinstance(done, Trouble) else done
 
-    url = rooms.gateway_url.rstrip("/")
-    given = CatalogRooms(resources, rooms.snapshot, url, namespace_of(url), publisher, commit, rooms.held, reader)
-    return catalog(given)
+    async def _refuse(self, visitor: Visitor | None, action: str, told: Trouble) -> Declined:
+        if visitor is None:
+            told = await record.turned_away(self._rooms, "") or told
+        if Reason.FLOODED not in told.refusal.reasons:
+            await record.refused(self._rooms, visitor, f"catalog {action}", told)
+        return Declined(int(told.status), told.refusal.public_text, told.headers)

@@ -13,6 +13,11 @@ _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 def upgrade() -> None:
     """Make the first tables."""
+    _make_state()
+    _make_rest()
+
+
+def _make_state() -> None:
     op.create_table(
         "head",
         Column("id", Integer, autoincrement=False),
@@ -53,6 +58,9 @@ def upgrade() -> None:
             name="fk_resources_history",
         ),
     )
+
+
+def _make_rest() -> None:
     op.create_table(
         "secrets",
         Column("name", Text),

@@ -1,7 +1,7 @@
 """Joins what a server's owner says of its tools with their pin: a tool is known if it is both classified and pinned."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tallystick.registry import rules
@@ -47,6 +47,7 @@ def parse_tools(section: Section, pin: Pin | None, notices: list[Problem]) -> di
     rest = listed.pop(EVERY_OTHER, None)
     pinned = pin.tools if pin else _NO_TOOLS
     notices.extend(_unpinned(section.file, listed, pin))
+    notices.extend(_unsaid(section.file, listed, rest))
     tools: dict[ToolId, Tool] = {}
     for name, definition in pinned.items():
         known = listed.get(name, rest)
@@ -71,6 +72,14 @@ def _unpinned(file: str, listed: Mapping[str, _Classified], pin: Pin | None) -> 
         for name in listed
         if ToolId(name) not in pinned
     ]
+
+
+def _unsaid(file: str, listed: Mapping[str, _Classified], rest: _Classified | None) -> Iterator[Problem]:
+    """Tell what stands in for a classification that nobody has made."""
+    for name, known in {**listed, **({EVERY_OTHER: rest} if rest else {})}.items():
+        if missing := sorted(known.about.unknown & {"operation", "risk"}):
+            what = f"says nothing of {' and '.join(missing)}, so the tool counts as {known.operation} and {known.risk}"
+            yield Problem(file, f"tools.{name}", what, "classify it")
 
 
 def _joined(section: Section, name: ToolId, definition: Mapping[str, object], known: _Classified) -> Tool | None:
