@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+from api_reference import api_page, openapi_text
 from resources_reference import resources_page, schema_files
 from siem_reference import siem_page, templates
 
@@ -171,6 +172,9 @@ def pages(root: Path) -> dict[str, str]:
     if (root / "src/tallystick/registry/kinds/__init__.py").exists():
         result["resources.md"] = MARK + resources_page()
         result.update(schema_files())
+    if (root / "src/tallystick/api/__init__.py").exists():
+        result["api.md"] = api_page(MARK)
+        result["openapi.json"] = openapi_text()
     if (root / "src/tallystick/export/formats/__init__.py").exists():
         result["siem.md"] = MARK + siem_page(root)
         result.update(templates())

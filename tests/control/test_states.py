@@ -167,3 +167,23 @@ def test_a_secret_without_a_value_is_a_problem(control: Control, spec: dict[str,
     outcome = control.commit([Put("Secret", "s", RETAIL, spec)], ADA)
     assert isinstance(outcome, tuple)
     assert (outcome[0].file, outcome[0].field) == ("secret/s", "spec.value")
+
+
+def test_a_pin_that_somebody_writes_sends_its_server_back_to_review(control: Control) -> None:
+    done(control, tenant(), server(), pin("risk", "pay"))
+    assert there(control).state == "approved"
+    mine = replace(pin("risk", "pay"), owner="git:risk", take_over=True)
+    done(control, mine)
+    assert there(control).state == "approved"
+    done(control, replace(mine, spec=pin("risk", "pay", "steal").spec))
+    assert there(control).state == "in_review"
+
+
+def test_nothing_is_edited_and_moved_at_once(control: Control) -> None:
+    done(control, tenant(), server(), pin("risk", "pay"))
+    step = Step(RISK, "suspended", "an incident")
+    for change in (server(title="Other"), Remove(PIN, owner="directory")):
+        for changes in ([change, step], [step, change]):
+            outcome = control.commit(changes, ADA)
+            assert isinstance(outcome, Conflict)
+            assert outcome.unmet == ("edited_at_once",)

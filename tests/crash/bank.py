@@ -133,7 +133,7 @@ def _free_port() -> int:
 
 async def _configure(bank: Bank, origin: str) -> None:
     files = {
-        "tally.yaml": f"gateway: {{listen_port: {bank.port}}}\n",
+        "tally.yaml": f"gateway: {{listen_port: {bank.port}}}\nconsole: {{enabled: false}}\n",
         "tenants/bank.yaml": "title: Bank\n",
         "issuers/test.yaml": f"issuer: {origin}/issuer\ntenant: bank\nallow_special_addresses: true\n",
         "policies/bank.cedar": _POLICIES,

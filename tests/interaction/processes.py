@@ -39,5 +39,7 @@ def is_alive(pid: int) -> bool:
 
 def kill(pid: int) -> None:
     """End a process at once, if it has not ended."""
+    # Zero would be everybody in this process's own group.
+    assert pid > 0, "nothing was started, so nothing can be killed"
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

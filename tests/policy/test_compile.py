@@ -255,5 +255,5 @@ def test_a_policy_that_leaves_one_tool_out_is_tried_on_the_others_like_it() -> N
     text = f'@id("p") permit(principal, action in Action::"write", resource) when {{ {labels} && %s }};'
     facts = _tools(("low", ("x",)), ("low", ("x",)), ("low", ("y",)))
     assert compiled(text % 'resource != Tool::"bank/a"', facts)
-    assert compiled(text % "resource.rank > 0", _tools(("low", ("y",)), ("low", ("x",))))
+    assert compiled(text % 'resource in Server::"bank"', _tools(("low", ("y",)), ("low", ("x",))))
     assert "can never match" in str(problems(text % 'resource == Tool::"bank/c"', facts)[0])

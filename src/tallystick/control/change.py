@@ -88,6 +88,9 @@ def apply(before: Mapping[Key, Resource], changes: tuple[Change, ...], rules: Ru
     late = outdated(before, changes)
     if late is not None:
         return late
+    mixed = _mixed(changes)
+    if mixed is not None:
+        return mixed
     work = _Work(before, rules)
     for change in changes:
         refused = work.take(change)
@@ -105,6 +108,19 @@ def outdated(before: Mapping[Key, Resource], changes: tuple[Change, ...]) -> Con
         if expected not in {None, version}:
             text = f"{change.key} has version {version}, not {expected}" if version else f"there is no {change.key}"
             return Conflict(change.key, "version", text, version)
+    return None
+
+
+def _mixed(changes: tuple[Change, ...]) -> Conflict | None:
+    """Refuse to edit something and to move it at once.
+
+    INVARIANT: a step is judged by what was there before it, edited by people whom the history knows.
+    """
+    edited = {change.key for change in changes if isinstance(change, Put | Remove)}
+    for change in changes:
+        if isinstance(change, Step) and not edited.isdisjoint({change.key, Key("Pin", change.key.name)}):
+            text = f"{change.key} is edited and moved at once: commit the edit first"
+            return Conflict(change.key, "gate", text, unmet=("edited_at_once",))
     return None
 
 
@@ -166,33 +182,36 @@ class _Work:
         against = self._owned(put.key, put.owner, take_over=put.take_over)
         if against is not None:
             return against
-        if not NAME.fullmatch(put.name):
-            return (_problem(put.key, "name", "is no name", "use letters, digits, dots, dashes and underscores"),)
-        if put.kind == "Tenant" and put.tenant != put.name:
-            return (_problem(put.key, "metadata.tenant", f"is {put.tenant!r}", "a tenant belongs to itself"),)
-        spec = self._spec(put, present)
+        spec = _misnamed(put) or self._spec(put, present)
         if isinstance(spec, Problem):
             return (spec,)
         state = self._state(put, present)
         if isinstance(state, Conflict):
             return state
-        status = dict(present.status) if present is not None else {}
-        if put.kind == "Pin" and present is not None and present.spec != spec:
-            status = {name: part for name, part in status.items() if name not in _DRIFT}
-        if put.state is not None:
-            status[DECLARED] = put.state
-        labels = dict(put.labels)
-        if present is None:
-            fresh = Resource(put.kind, put.name, put.tenant, spec, labels, put.owner, state, 0, 0, "", "", status)
-        else:
-            fresh = replace(
-                present, tenant=put.tenant, spec=spec, labels=labels, owner=put.owner, state=state, status=status
-            )
+        status = _status(put, present, spec)
+        blank = Resource(put.kind, put.name, put.tenant, {}, {}, put.owner, state, 0, 0, "", "", {})
+        fresh = replace(
+            present or blank,
+            tenant=put.tenant,
+            spec=spec,
+            labels=dict(put.labels),
+            owner=put.owner,
+            state=state,
+            status=status,
+        )
+        if put.kind == "Pin" and put.owner != DIRECTORY and (present is None or present.spec != spec):
+            self._review_again(put.name)
         if put.kind == "Secret" and put.key in self.secrets_set:
             # The value itself is not to be compared, so setting it is always a change.
             fresh = replace(fresh, status={**status, "set": self.rules.moment.revision})
         self._set(fresh)
         return None
+
+    def _review_again(self, name: str) -> None:
+        """Send a server back to its reviewers, whose approval was for what was pinned then."""
+        present = self.resources.get(Key("Server", name))
+        if present is not None and present.state == "approved":
+            self._set(replace(present, state="in_review"))
 
     @property
     def secrets_set(self) -> frozenset[Key]:
@@ -227,13 +246,14 @@ class _Work:
 
     def _facts(self, present: Resource) -> Facts:
         past = self.rules.past(present.key)
+        pinned = self.rules.past(Key("Pin", present.name)).entries if present.kind == "Server" else ()
         scopes = (Key("Toolset", str(present.spec.get("toolset"))), Key("Server", str(present.spec.get("server"))))
         return Facts(
             resource=present,
             actor=self.rules.actor,
             now=self.rules.moment.at,
             pin=self.resources.get(Key("Pin", present.name)) if present.kind == "Server" else None,
-            editors=editors(past),
+            editors=editors(past, pinned),
             submitter=submitter(past),
             scope=next((self.resources[key] for key in scopes if key in self.resources), None),
         )
@@ -323,17 +343,33 @@ class _Work:
         return {"set": True}
 
 
+def _misnamed(put: Put) -> Problem | None:
+    if not NAME.fullmatch(put.name):
+        return _problem(put.key, "name", "is no name", "use letters, digits, dots, dashes and underscores")
+    if put.kind == "Tenant" and put.tenant != put.name:
+        return _problem(put.key, "metadata.tenant", f"is {put.tenant!r}", "a tenant belongs to itself")
+    return None
+
+
+def _status(put: Put, present: Resource | None, spec: Mapping[str, object]) -> dict[str, object]:
+    """What is said of a resource after it was put."""
+    status = dict(present.status) if present is not None else {}
+    if put.kind == "Pin" and present is not None and present.spec != spec:
+        status = {name: part for name, part in status.items() if name not in _DRIFT}
+    return status if put.state is None else {**status, DECLARED: put.state}
+
+
 def tenants_of(change: Changed) -> frozenset[str]:
     """Tenants that a change concerns, both where something moved; `EVERYWHERE` stands for the whole installation."""
     return frozenset(str(each.tenant) for each in (change.before, change.after) if each is not None)
 
 
-def editors(past: Past) -> tuple[str, ...]:
-    """Names of all who changed the spec since the last approval; of all who ever did where there was none."""
+def editors(past: Past, pinned: tuple[Entry, ...] = ()) -> tuple[str, ...]:
+    """Names of all who changed the spec, or the pin, since the last approval; of all who ever did without one."""
     since = max((review.revision for review in past.reviews if review.to == "approved" and not review.unmet), default=0)
     found = [
         entry.actor.name
-        for entry in past.entries
+        for entry in (*past.entries, *pinned)
         if entry.revision > since
         and entry.after is not None
         and (entry.before is None or entry.before.spec != entry.after.spec)

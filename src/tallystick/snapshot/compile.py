@@ -64,8 +64,7 @@ class Compiler:
             *(notice for entry in published.values() for notice in entry.notices),
             *(problem for server in servers for problem in server.unsound.values()),
         )
-        unsound = {server.server.name: server.unsound for server in servers if server.unsound}
-        routes = Routes(published, Parts(known, bundle, unsound))
+        routes = Routes(published, Parts(known, bundle))
         return Snapshot(state_digest(documents), known, bundle, routes, notices, published)
 
     def _registered(self, documents: Sequence[Document]) -> registry.Registry | tuple[Problem, ...]:

@@ -10,7 +10,7 @@ from tallystick import guard, policy, registry, toolsets
 from tallystick.settings import Problem
 from tallystick.snapshot.model import Route, RoutedTool
 from tallystick.snapshot.reason import with_reason
-from tallystick.terms import ServerId, ToolId
+from tallystick.terms import ServerId
 from tallystick.wire import MODERN, envelope
 
 _MIRRORED: Final = "x-mcp-header"
@@ -24,11 +24,10 @@ class Sound(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What routes are built from: what exists, what policy says of it, and which tools nobody can judge."""
+    """What routes are built from: what exists, and what policy says of it."""
 
     known: registry.Registry
     bundle: policy.PolicyBundle
-    unsound: Mapping[ServerId, Mapping[ToolId, Problem]]
 
 
 class Routes(Mapping[str, Route]):
@@ -88,7 +87,7 @@ def schema_of(definition: Mapping[str, object]) -> Mapping[str, object]:
 def _route(entry: toolsets.Publication, parts: Parts) -> Route:
     known, bundle = parts.known, parts.bundle
     is_server = entry.kind == "server"
-    routed = (_routed(tool, parts) for tool in entry.tools if tool.tool not in parts.unsound.get(tool.server, ()))
+    routed = (_routed(tool, parts) for tool in entry.tools)
     return Route(
         key=entry.route,
         kind=entry.kind,

@@ -167,6 +167,8 @@ class Gateway:
         """Record the change in every tenant's log, once for all workers; one that cannot be recorded is not made."""
         before, value = self.holder.current, compiled.digest.encode()
         replaced = before.digest if before is not None else None
+        if replaced == compiled.digest:
+            return None
         try:
             for tenant in compiled.registry.tenants:
                 leaf = configured(tenant, compiled.digest, replaced, clock())

@@ -13,16 +13,12 @@ from tests.control.stage import pin, server, toolset
 
 @pytest.mark.anyio
 async def test_an_entry_is_what_the_published_schemas_say_and_its_remote_is_the_gateway(world: World) -> None:
-    rich = replace(
-        server(),
-        spec={
-            **server().spec,
-            **REVIEWABLE,
-            "transport": server().spec["transport"],
-            "purpose": "In every book " * 12,
-            "tools": tools("limit", "move", risk="high"),
-        },
-    )
+    own = {
+        "transport": server().spec["transport"],
+        "purpose": "In every book " * 12,
+        "tools": tools("limit", "move", risk="high"),
+    }
+    rich = replace(server(), spec=REVIEWABLE | own)
     world.put(rich, pin("risk", "limit", "move"))
     world.put(server("bare", "\u202eB" + "x" * 300), toolset("desk", "risk"))
     answer = await world.get("/servers")

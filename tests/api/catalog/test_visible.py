@@ -5,8 +5,21 @@ from itertools import product
 
 import pytest
 
+from tallystick.api.catalog import Declined, catalog
 from tallystick.control.model import DIRECTORY, Mark, Put, State
-from tests.api.catalog.stage import NAMESPACE, OTHER, World, listed, of_other_tenant, quarantine, suspend, tools
+from tallystick.terms import ServerId, TenantId, ToolId
+from tests.api.catalog.stage import (
+    GOOD,
+    NAMESPACE,
+    OTHER,
+    World,
+    listed,
+    of_other_tenant,
+    quarantine,
+    reached,
+    suspend,
+    tools,
+)
 from tests.control.stage import ADA, RETAIL, pin, server, toolset
 
 STATES: tuple[State, ...] = ("draft", "in_review", "approved", "suspended", "retired")
@@ -84,6 +97,44 @@ async def test_a_quarantined_tool_is_not_told_and_the_others_are(world: World) -
         assert [tool["name"].rpartition("__")[2] for tool in told] == ["second"]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - JSON
     world.put(quarantine("risk", "*"))
     assert await world.names() == []
+
+
+@pytest.mark.anyio
+async def test_what_was_seen_to_differ_a_moment_ago_is_not_shown(
+    world: World,
+) -> None:
+    world.put(server(tools=tools("first", "second")), pin("risk", "first", "second"))
+    held: set[ToolId | None] = {ToolId("first")}
+
+    def is_held(server: ServerId, tool: ToolId | None) -> bool:
+        return server == "risk" and tool in held
+
+    app = catalog(replace(world.rooms(), held=is_held))
+    async with reached(app) as client:
+        (entry,) = listed(await client.get("/retail/v0.1/servers"))
+        assert "first" not in str(entry.meta)
+        held.add(None)
+        assert listed(await client.get("/retail/v0.1/servers")) == []
+
+
+@pytest.mark.anyio
+async def test_a_catalog_that_is_not_for_everybody_tells_nothing_without_a_token(world: World) -> None:
+    async def known(authorization: bytes | None, tenant: TenantId) -> Declined | None:
+        assert tenant == "retail"
+        return None if authorization == GOOD else Declined(401, "Who are you?", {"www-authenticate": "Bearer"})
+
+    world.put(server())
+    async with reached(catalog(replace(world.rooms(), reader=known))) as client:
+        for path in (
+            "/servers",
+            f"/servers/{NAMESPACE}%2Frisk/versions",
+            f"/servers/{NAMESPACE}%2Frisk/versions/latest",
+        ):
+            refused = await client.get(f"/retail/v0.1{path}")
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+            assert refused.json() == {"error": "Who are you?"}
+            admitted = await client.get(f"/retail/v0.1{path}", headers={"authorization": GOOD.decode()})
+            assert admitted.status_code == 200
 
 
 @pytest.mark.anyio

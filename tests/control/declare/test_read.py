@@ -174,3 +174,17 @@ def test_a_file_that_is_in_no_place_or_no_form_is_told(file: str, raw: bytes, me
 def test_one_thing_in_two_languages_is_there_twice() -> None:
     problems = declare.from_directory({"tenants/a.yaml": b"title: A", "tenants/a.toml": b'title = "A"'})
     assert "describes tenant/a again, after tenants/a.toml" in str(problems[0])
+
+
+def test_a_directory_that_is_read_again_says_what_one_that_is_read_once_says() -> None:
+    files = {"tenants/retail.yaml": b"title: Retail", "more.yaml": _tenant("group").encode()}
+    directory = declare.Directory()
+    first = directory.read(files)
+    again = directory.read(files)
+    assert again == first == declare.from_directory(files)
+    assert all(one is other for one, other in zip(again, first, strict=True))
+    changed = files | {"tenants/retail.yaml": b"title: Retail banking"}
+    assert directory.read(changed) == declare.from_directory(changed)
+    broken = files | {"tenants/retail.yaml": b"titel: Retail"}
+    assert directory.read(broken) == directory.read(broken) == declare.from_directory(broken)
+    assert directory.read({}) == ()

@@ -55,22 +55,14 @@ def test_everyone_who_changed_it_since_the_last_approval_counts(tmp_path: Path) 
         made.do(BERT, approval(made))
 
 
-def test_who_changes_and_approves_in_one_commit_is_seen(tmp_path: Path) -> None:
+def test_nobody_changes_and_approves_in_one_commit(tmp_path: Path) -> None:
     evil = {"http": {"url": "https://evil.example.com/mcp"}}
     with world(tmp_path) as made:
         made.submit()
-        assert unmet(made, BERT, edited(made, transport=evil), approval(made)) == ("four_eyes",)
-        made.control.commit([approval(made), edited(made, transport=evil)], BERT)
-        assert made.state() != "approved" or "evil" not in str(made.get(RISK).spec)
-
-
-def test_whatever_was_changed_beside_an_approval_is_still_to_be_seen(tmp_path: Path) -> None:
-    evil = {"http": {"url": "https://evil.example.com/mcp"}}
-    with world(tmp_path) as made:
-        made.submit()
-        made.control.commit([approval(made), edited(made, transport=evil)], BERT)
-        if made.state() == "in_review":
-            assert unmet(made, BERT, approval(made)) == ("four_eyes",)
+        before = made.control.head()
+        for changes in ([edited(made, transport=evil), approval(made)], [approval(made), edited(made, transport=evil)]):
+            assert isinstance(made.control.commit(changes, BERT), Conflict)
+        assert (made.state(), made.control.head()) == ("in_review", before)
 
 
 def test_a_changed_server_goes_back_to_its_reviewers(tmp_path: Path) -> None:

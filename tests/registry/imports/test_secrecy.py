@@ -90,6 +90,14 @@ def test_a_secret_is_carried_from_no_place_of_a_server(secret: str) -> None:
     assert found.documents[0].spec["transport"] == {"stdio": {"command": ["run", "-e", "-H"], "cwd": "/srv"}}
 
 
+def test_a_token_in_a_description_keeps_the_description_out() -> None:
+    token_in_text = "call it with ghp_" + "a1B2" * 9
+    entry = {"command": "run", "description": token_in_text, "cwd": token_in_text}
+    found = read_json({"mcpServers": {"a": entry}}, "claude-code")
+    assert token_in_text not in repr(found)
+    assert {"/mcpServers/a/description", "/mcpServers/a/cwd"} <= {left.place for left in found.report}
+
+
 def test_a_url_is_carried_without_what_is_secret_in_it() -> None:
     servers = {
         "user": {"url": "https://reader:hunter22@mcp.example.com/mcp"},

@@ -6,6 +6,7 @@ from tallystick.registry import Registry
 from tallystick.registry.reading import Parser, parse
 from tallystick.terms import ServerId, TenantId
 
+ANYTHING: Mapping[str, object] = {}
 DOCUMENTS: Mapping[str, Mapping[str, object]] = {
     "tenants/retail.yaml": {},
     "servers/bank.yaml": {
@@ -14,10 +15,10 @@ DOCUMENTS: Mapping[str, Mapping[str, object]] = {
         "tools": {"*": {"operation": "read", "risk": "low"}},
     },
     "servers/desk.yaml": {"tenant": "retail", "transport": {"http": {"url": "https://desk.example"}}},
-    "pins/bank.json": {"tools": [{"name": "pay", "inputSchema": {}}]},
+    "pins/bank.json": {"tools": [{"name": "pay", "inputSchema": ANYTHING}]},
     "toolsets/desk.yaml": {"tenant": "retail", "members": [{"server": "bank"}]},
 }
-SEEN: Mapping[str, object] = {"tools": [{"name": "see", "inputSchema": {}}]}
+SEEN: Mapping[str, object] = {"tools": [{"name": "see", "inputSchema": ANYTHING}]}
 BANK, DESK = ServerId("bank"), ServerId("desk")
 
 

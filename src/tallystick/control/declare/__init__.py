@@ -5,7 +5,7 @@ anything that comes out.
 """
 
 from tallystick.control.declare.difference import Difference
-from tallystick.control.declare.directory import from_directory
+from tallystick.control.declare.directory import Directory, from_directory
 from tallystick.control.declare.export import to_canonical_files, to_documents
 from tallystick.control.declare.model import Item, Plan
 from tallystick.control.declare.plan import plan
@@ -15,6 +15,7 @@ from tallystick.control.declare.write import to_yaml
 
 __all__ = [
     "Difference",
+    "Directory",
     "Item",
     "Plan",
     "from_directory",

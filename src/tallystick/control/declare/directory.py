@@ -1,10 +1,10 @@
 """A configuration directory to changes: files of the spine, Kubernetes-style documents, or both side by side."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from tallystick.control.declare.model import FILED
-from tallystick.control.declare.read import Found, read_mappings, settled, stated
+from tallystick.control.declare.read import Found, found_in, settled, stated
 from tallystick.control.declare.split import Source, split
 from tallystick.control.model import DIRECTORY, EVERYWHERE, Kind, Put
 from tallystick.registry import reading
@@ -28,33 +28,62 @@ _FOLDERS: Final[Mapping[str, Kind]] = {
 _POLICIES: Final = "policies"
 
 
-def from_directory(files: Mapping[str, bytes], owner: str = DIRECTORY) -> tuple[Put, ...] | tuple[Problem, ...]:
-    """Return what the files of a configuration directory (relative path -> content) want, or every problem found.
+class _FileRead(NamedTuple):
+    """What one file says by itself."""
+
+    raw: bytes
+    found: tuple[Found, ...]
+    problems: tuple[Problem, ...]
+
+
+class Directory:
+    """Reads a configuration directory again and again; what is in a file that did not change is not read again.
 
     An `apiVersion` makes a file one of Kubernetes-style documents, wherever it is; every other file is one of the
-    spine, in the folder of its kind. Process settings and sinks are no control state and are passed over.
+    spine, in the folder of its kind. Process settings and sinks are no control state and are passed over. Not for two
+    threads at once.
     """
+
+    __slots__ = ("_kept", "_owner")
+
+    def __init__(self, owner: str = DIRECTORY) -> None:
+        """Start with nothing read; what is found will belong to `owner`."""
+        self._owner = owner
+        self._kept: dict[str, _FileRead] = {}
+
+    def read(self, files: Mapping[str, bytes]) -> tuple[Put, ...] | tuple[Problem, ...]:
+        """Return what the files (relative path -> content) want, or every problem found."""
+        kept: dict[str, _FileRead] = {}
+        for file, raw in sorted(files.items()):
+            if file == PROCESS_FILE or file.startswith(f"{SINKS}/"):
+                continue
+            known = self._kept.get(file)
+            kept[file] = known if known is not None and known.raw == raw else _file(file, raw, self._owner)
+        self._kept = kept
+        problems = [problem for one in kept.values() for problem in one.problems]
+        found = [entry for one in kept.values() for entry in one.found]
+        tenants = {one.put.name: one.put.tenant for one in found if one.put.kind == "Server"}
+        return settled([_pinned(one, tenants, problems) for one in found], problems)
+
+
+def from_directory(files: Mapping[str, bytes], owner: str = DIRECTORY) -> tuple[Put, ...] | tuple[Problem, ...]:
+    """Return what the files of a configuration directory want, or every problem found, once."""
+    return Directory(owner).read(files)
+
+
+def _file(file: str, raw: bytes, owner: str) -> _FileRead:
     problems: list[Problem] = []
+    if file.endswith(".cedar"):
+        return _FileRead(raw, tuple(_policy(file, raw, owner, problems)), tuple(problems))
     found: list[Found] = []
-    documents: list[Source] = []
-    for file, raw in sorted(files.items()):
-        if file == PROCESS_FILE or file.startswith(f"{SINKS}/"):
-            continue
-        if file.endswith(".cedar"):
-            found.extend(_policy(file, raw, owner, problems))
-            continue
-        for source in split(file, raw):
-            if isinstance(source, Problem):
-                problems.append(source)
-            elif "apiVersion" in source.content:
-                documents.append(source)
-            else:
-                found.extend(_entry(file, source, owner, problems))
-    read = read_mappings(documents, owner)
-    for one in read:
-        problems.append(one) if isinstance(one, Problem) else found.append(Found(str(one.key), one))
-    tenants = {one.put.name: one.put.tenant for one in found if one.put.kind == "Server"}
-    return settled([_pinned(one, tenants, problems) for one in found], problems)
+    for source in split(file, raw):
+        if isinstance(source, Problem):
+            problems.append(source)
+        elif "apiVersion" in source.content:
+            found.extend(found_in(source.place, source.content, owner, problems))
+        else:
+            found.extend(_entry(file, source, owner, problems))
+    return _FileRead(raw, tuple(found), tuple(problems))
 
 
 def _entry(file: str, source: Source, owner: str, problems: list[Problem]) -> Iterator[Found]:

@@ -60,7 +60,7 @@ def read_mappings(
 def _all(
     sources: Iterable[tuple[str, Mapping[str, object]]], owner: str, problems: list[Problem]
 ) -> tuple[Put, ...] | tuple[Problem, ...]:
-    found = [one for place, content in sources for one in _read(place, content, owner, problems)]
+    found = [one for place, content in sources for one in found_in(place, content, owner, problems)]
     return settled(found, problems)
 
 
@@ -76,11 +76,12 @@ def settled(found: Iterable[Found], problems: list[Problem]) -> tuple[Put, ...] 
     return tuple(problems) or tuple(sorted((one.put for one in listed), key=lambda put: (order[put.kind], put.name)))
 
 
-def _read(place: str, content: Mapping[str, object], owner: str, problems: list[Problem]) -> Iterable[Found]:
+def found_in(place: str, content: Mapping[str, object], owner: str, problems: list[Problem]) -> Iterable[Found]:
+    """Yield what one parsed document wants; what is wrong with it is added to `problems`."""
     if content.get("kind") == "List" and content.get("apiVersion") in {"v1", kinds.API_VERSION}:
         section = Section(place, content, problems)
         for index, item in enumerate(section.listed("items")):
-            yield from _read(f"{place} (item {index + 1})", item.whole(), owner, problems)
+            yield from found_in(f"{place} (item {index + 1})", item.whole(), owner, problems)
         return
     section = Section(place, content, problems)
     before = len(problems)

@@ -94,7 +94,7 @@ class Governing:
             refused = told(files) if isinstance(files, tuple) else await self.bring(files)
             if refused:
                 say(f"the changed configuration is refused, the old one stays in force:\n{refused}")
-            elif not await self.renew(say, None) and self.control.head() == before:
+            elif not await self.renew(say, None) and self.control.head() == before and self._brings:
                 say("nothing changed that can change while the gateway runs: tally.yaml is read at the start only")
 
     async def renew(self, say: Say, revision: int | None) -> bool:

@@ -55,6 +55,8 @@ async def follow(asked: Asked, query: wanted.Following, start: int) -> AsyncIter
         if isinstance(visitor, Trouble):
             return
         asked = replace(asked, visitor=visitor)
+        if isinstance(scope_of(asked, "state:changes", None), Trouble):
+            return
         if newest <= at:
             yield _OPEN
             continue
