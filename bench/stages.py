@@ -30,10 +30,12 @@ from tallystick import audit, policy
 from tallystick.audit.client import WriterClient, start_writer
 from tallystick.gateway import Rooms
 from tallystick.gateway.context import person_of
+from tallystick.gateway.definitions import View
+from tallystick.gateway.upstream import Client
 from tallystick.guard import Admission, check_arguments
 from tallystick.snapshot import RoutedTool
 from tallystick.terms import Caller, TenantId
-from tallystick.wire import Headers, Message, Reply, encode, envelope, parse, read_reply
+from tallystick.wire import ERAS, Headers, Message, Reply, encode, envelope, parse, read_reply
 from tallystick.wiring import Places, pin, serve, token_for
 
 _ROUNDS: Final = 7
@@ -85,9 +87,9 @@ async def _scene(rooms: Rooms, token: str) -> _Scene:
     headers.authorization, headers.content_type = f"Bearer {token}".encode(), b"application/json"
     headers.version, headers.method, headers.name = MODERN, call.method, call.tool
     caller = await rooms.authenticator().authenticate(headers.authorization, rooms.audiences(_ROUTE))
-    tools = [rooms.holder.resolve(_ROUTE, shape.tool, _TENANT) for shape in (SEARCH, SEARCH_READ)]
     if not isinstance(message, Message) or not isinstance(caller, Caller):
         raise TypeError(str((message, caller)))
+    tools = [rooms.holder.resolve(_ROUTE, shape.tool, caller, rooms.clock()) for shape in (SEARCH, SEARCH_READ)]
     tool, reading = (found for found in tools if isinstance(found, RoutedTool))
     response = answer(b"\nmcp-protocol-version: 2026-07-28", body).partition(b"\r\n\r\n")[2]
     return _Scene(rooms, headers, body, message, caller, tool, reading, response)
@@ -112,6 +114,7 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
     payload = read_reply(scene.response)
     result = payload.payload if isinstance(payload, Reply) else b""
     limits = scene.tool.server.limits
+    view = View(ERAS[MODERN], caller.authority, Client({}))
 
     def uncached() -> object:
         return policy.decide(scene.tool.part, caller, arguments, f"era {next(numbers)}")
@@ -128,7 +131,11 @@ def _stages(scene: _Scene) -> dict[str, Callable[[], object]]:
         "admit: era, headers against body": lambda: envelope.admit(message, headers),
         "audiences of a route": lambda: rooms.audiences(_ROUTE),
         "authenticate, cached": lambda: authenticator.lookup(headers.authorization, audiences),
-        "resolve the route and the tool": lambda: rooms.holder.resolve(_ROUTE, SEARCH.tool, _TENANT),
+        "resolve the route and the tool": lambda: rooms.holder.resolve(_ROUTE, SEARCH.tool, caller, now),
+        "held back? and compared lately?": lambda: (
+            rooms.holder.withheld(scene.tool.server.name, scene.tool.tool.id),
+            rooms.watch.is_fresh(scene.tool.server, view, scene.tool.tool.risk),
+        ),
         "check the arguments against the schema": lambda: check_arguments(scene.tool.validator, arguments),
         "decide, cached": lambda: policy.decide(scene.tool.part, caller, arguments, MODERN),
         "decide, uncached, known caller": uncached,

@@ -14,29 +14,32 @@ Everything below `/api/v1` of the console, on its own listener (`console.listen_
 
 ## How to ask
 
-- **Who.** `Authorization: Bearer <access token>` whose audience is the console's public URL (a token for the gateway is
-  refused here, and one for the console there). On the unix socket `<state>/run/console.sock` no token is needed: callers
-  are the operator, who owns everything.
-- **What.** JSON, at most 1 MiB, read strictly: a key that is written twice, an unknown field or an unknown parameter is
-  refused. `PATCH` takes a JSON Merge Patch (RFC 7396) as `application/merge-patch+json`.
-- **Changes.** What exists is changed with the `ETag` that it was read with, as `If-Match`: without it the answer is 428,
-  with an old one 412. `?dry_run=true` says what would happen and changes nothing; `?take_over=true` has what another
-  owner holds; `?why=` is kept in the history. An answer of success means that the change is on record and in force.
+- **Who.** `Authorization: Bearer <access token>` whose audience is the console's public URL (a token for the gateway
+  is refused here, and one for the console there). On the unix socket `<state>/run/console.sock` no token is needed:
+  callers are the operator, who owns everything.
+- **What.** JSON, at most 1 MiB, read strictly: a key that is written twice, an unknown field or an unknown parameter
+  is refused. `PATCH` takes a JSON Merge Patch (RFC 7396) as `application/merge-patch+json`.
+- **Changes.** What exists is changed with the `ETag` that it was read with, as `If-Match`: without it the answer is
+  428, with an old one 412. `?dry_run=true` says what would happen and changes nothing; `?take_over=true` has what
+  another owner holds; `?why=` is kept in the history. An answer of success means that the change is on record and in
+  force.
 - **Twice.** A POST with an `Idempotency-Key` that is sent again within a day is done once and answered alike.
 - **Lists.** At most 500 items a page; `next` is the cursor of the next one, with the same filters.
-- **Following.** `GET /api/v1/changes` with `Accept: text/event-stream` tells every change as it comes in force. The id of
-  an event is its revision: `Last-Event-ID` goes on after it, and no change is lost.
+- **Following.** `GET /api/v1/changes` with `Accept: text/event-stream` tells every change as it comes in force. The
+  id of an event is its revision: `Last-Event-ID` goes on after it, and no change is lost.
 - **Refusals.** Problem details (RFC 9457) with `code`, `reasons` ([reason codes](reasons.md)), and where it helps
   `errors`, `unmet` and `version`. Every refusal is on record, under the route `console`.
 
 ## Roles
 
-A [Role](resources.md) gives people, groups and agents one of six roles in a tenant, or everywhere. A plain name is one of
-the role's own tenant; `<issuer>#<name>` names somebody of another one. Who acts for a person has the person's role only
-where the role names the agent too. A firm's own policies may `forbid` more: `Action::"console/<noun>:<verb>"`.
+A [Role](resources.md) gives people, groups and agents one of six roles in a tenant, or everywhere. A plain name is
+one of the role's own tenant; `<issuer>#<name>` names somebody of another one. Who acts for a person has the person's
+role only where the role names the agent too. A firm's own policies may `forbid` more:
+`Action::"console/<noun>:<verb>"`.
+
+
 
 """
-_OF_WHOLE = "owner or admin of everything"
 
 
 def openapi_text() -> str:

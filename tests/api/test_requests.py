@@ -88,6 +88,13 @@ def test_head_is_get_without_its_body(stage: Stage) -> None:
     assert head.headers["content-type"] == got.headers["content-type"]
 
 
+def test_the_console_says_who_issues_its_tokens(stage: Stage) -> None:
+    described = json.loads(stage.send("GET", "/.well-known/oauth-protected-resource").data)
+    assert described["resource"] == URL
+    refused = stage.send("GET", AGENTS)
+    assert "oauth-protected-resource" in refused.headers["www-authenticate"]
+
+
 def test_two_tokens_in_one_request_are_none(stage: Stage) -> None:
     # Sent as one header line each; urllib3 joins them with a comma, which no token has.
     both = f"Bearer {stage.token('owner-of-bank')}, Bearer {stage.token('auditor-of-bank')}"

@@ -40,6 +40,7 @@ class Stage:
     places: Places
     gateway: Gateway
     http: httpx2.AsyncClient
+    console: str = ""
 
     def endpoint(self, route: str) -> str:
         """Return the URL of `servers/<name>` or `toolsets/<name>`."""
@@ -172,4 +173,4 @@ async def open_stage(world: World, config: Path, state: Path) -> AsyncGenerator[
     """Serve a configuration until the block ends."""
     places = Places(config, state)
     async with new_http() as http, serve(places) as served:
-        yield Stage(world, served.url, places, served.gateway, http)
+        yield Stage(world, served.url, places, served.gateway, http, served.console or "")

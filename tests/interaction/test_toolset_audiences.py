@@ -136,7 +136,8 @@ async def test_a_grant_ends_at_its_time_for_new_requests_and_for_open_sessions(v
 @requirement("toolsets:grants")
 async def test_a_stream_ends_with_the_grant_that_opened_it(virtual: Stage) -> None:
     asked: Json = {"notifications": {"toolsListChanged": True}}
+    token = virtual.token("hal", exp=int(ENDS_AT) + 3600)
     with _at(virtual, ENDS_AT - 0.2), anyio.fail_after(BOUND_S):
-        answer = await virtual.post(CLOSED, "subscriptions/listen", asked, token=virtual.token("hal"))
+        answer = await virtual.post(CLOSED, "subscriptions/listen", asked, token=token)
     assert answer.status_code == 200
     assert '"resultType":"complete"' in answer.text

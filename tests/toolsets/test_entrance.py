@@ -77,6 +77,7 @@ def test_a_grant_for_something_else_lets_nobody_in() -> None:
     documents: dict[str, Json] = {
         "toolsets/back.yaml": {"tenant": "retail", "members": BOTH},
         "grants/a.yaml": {**GRANT, "toolset": "back"},
+        "grants/b.yaml": {**GRANT, "tenant": "other"},
         "grants/c.yaml": {**{key: GRANT[key] for key in ("tenant", "to", "purpose")}, "server": "bank"},
     }
     entrance = sound({"members": BOTH, "audience": {}}, documents).entrance

@@ -21,7 +21,7 @@ from tallystick.api.live import Live
 from tallystick.api.openapi import API, document
 from tallystick.api.repeat import once
 from tallystick.api.rooms import ConsoleRooms
-from tallystick.api.routes import ROUTES, Asked, Route
+from tallystick.api.routes import METADATA, ROUTES, Asked, Route
 from tallystick.api.routes.around.registry import register
 from tallystick.api.shield import Shield, request_urn
 from tallystick.terms import Reason, TallyError
@@ -39,6 +39,7 @@ def application(rooms: ConsoleRooms) -> ASGIApp:
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = route
     routes: list[BaseRoute] = [Path(API + path, Endpoint(live, rows)) for path, rows in paths.items()]
+    routes.append(Path(METADATA.path, Endpoint(live, {METADATA.method: METADATA})))
     if rooms.gateway_url:
         routes.append(Mount("/registry", register(live)))
     routes.append(Path("/{path:path}", Endpoint(live, {})))

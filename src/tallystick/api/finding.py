@@ -121,8 +121,11 @@ def _entry(found: told.Found, server: model.Resource) -> Entry:
 
 
 def _definitions(pin: model.Resource | None) -> dict[str, Mapping[str, object]]:
-    listed = list_of(None if pin is None else pin.spec.get("tools"))
-    return {str(tool["name"]): tool for tool in map(object_of, listed) if "name" in tool}
+    """Return the tools as they were approved; as they were seen, where nothing was approved yet."""
+    if pin is None:
+        return {}
+    spec = pin.spec or object_of(object_of(pin.status.get("observed")).get("spec"))
+    return {str(tool["name"]): tool for tool in map(object_of, list_of(spec.get("tools"))) if "name" in tool}
 
 
 def _owner(value: object) -> str:

@@ -47,6 +47,12 @@ def document(routes: Sequence[Route]) -> dict[str, object]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(_schemas(routes).items())),
+            "responses": {
+                "Refused": {
+                    "description": "Problem details (RFC 9457) with the reasons.",
+                    "content": {_PROBLEM: {"schema": _ref("Problem")}},
+                }
+            },
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -137,10 +143,7 @@ def _responses(route: Route) -> Iterator[tuple[str, object]]:
     if route.method == "GET" and route.gives is resources.Resource:
         yield "304", {"description": "It is still the version of If-None-Match."}
     for status in sorted(_refusals(route)):
-        yield (
-            str(int(status)),
-            {"description": status.phrase, "content": {_PROBLEM: {"schema": _ref("Problem")}}},
-        )
+        yield str(int(status)), {"$ref": "#/components/responses/Refused"}
 
 
 def _refusals(route: Route) -> set[HTTPStatus]:

@@ -1,21 +1,24 @@
-"""The command `tally`: errors become sentences and exit codes here, and nowhere else.
-
-Exit codes: 0 done, 1 the answer is no (damage, a failed demo, a server that is left alone), 2 the call or the
-configuration is wrong.
-"""
+"""The command `tally`: errors become sentences and exit codes here, and nowhere else (the table is in `codes`)."""
 
 import sys
 from typing import Final
 
 import click
 
+from tallystick.cli import codes
 from tallystick.cli.branch import Tree
 from tallystick.cli.tree import BRANCHES
 from tallystick.terms import TallyError
 
-WRONG: Final = 2
-
 tally = Tree("tally", "Tallystick: a control plane between AI agents and MCP servers.", BRANCHES)
+
+_NEXT: Final = {
+    codes.UNKNOWN: "see what there is with the `list` command of its kind",
+    codes.NOT_SIGNED_IN: "sign in with `tally login`",
+    codes.DENIED: "see who you are and what you may with `tally whoami`",
+    codes.UNREACHABLE: "see what works with `tally doctor`",
+}
+"""The next command, where the error does not name one itself."""
 
 
 def main() -> None:
@@ -23,7 +26,24 @@ def main() -> None:
     try:
         tally(standalone_mode=True)
     except TallyError as error:
-        click.echo(f"tally: {error.message}", err=True)
-        sys.exit(WRONG)
+        code = codes.code_of(error)
+        click.echo(f"tally: {tell(error, code)}", err=True)
+        sys.exit(code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(codes.INTERRUPTED)
+
+
+def tell(error: TallyError, code: int) -> str:
+    """Return what a person is told: what happened, its reason codes, and the next command."""
+    from tallystick.cli.terminal import tame_lines  # noqa: PLC0415 - only errors need it
+
+    lines = [tame_lines(error.message)]
+    reasons: object = getattr(error, "reasons", ())
+    record: object = getattr(error, "record", None)
+    if isinstance(reasons, tuple) and reasons:
+        lines.append(f"  reasons: {', '.join(map(str, reasons))}")
+    if isinstance(record, int):
+        lines.append(f"  record: {record}")
+    if code in _NEXT and "tally " not in error.message:
+        lines.append(f"  next: {_NEXT[code]}")
+    return "\n".join(lines)

@@ -18,3 +18,8 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 def counted(number: object, noun: str) -> str:
     """Return `1 key`, `2 keys`: a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def tame_lines(text: str) -> str:
+    """Return a text of several lines in which nothing can steer the terminal."""
+    return "\n".join(map(tame, text.splitlines()))

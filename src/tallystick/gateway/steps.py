@@ -265,7 +265,7 @@ _PASSED: Final = frozenset({"prompts/get", "resources/read", *PAGED})
 """Requests besides tool calls that are held against what was approved."""
 
 
-async def _compare(rooms: Rooms, routed: Routed) -> Refusal | None:
+async def _compare(rooms: Rooms, routed: Routed, view: View) -> Refusal | None:
     """Have the server say again what it is, where this caller's view of it was not compared lately.
 
     Returns why the call is not sent: the server did not say, or says something else than was approved.
@@ -277,7 +277,6 @@ async def _compare(rooms: Rooms, routed: Routed) -> Refusal | None:
         server, risk = target.server, "low"
     else:
         return None
-    view = _view(rooms, routed)
     if rooms.watch.is_fresh(server, view, risk):
         return None
     return await rooms.watch.confirm(server, view) or _held_back(rooms, target)
@@ -295,7 +294,8 @@ async def send(rooms: Rooms, intended: Intended) -> Answered:
         outbound = _outbound(rooms, routed, {})
         return Answered(intended, "success", await streams.follow(rooms, routed, target, outbound))
     # INVARIANT: after the intent, so that without a record a server is not even asked what it is.
-    refused = await _compare(rooms, routed)
+    view = _view(rooms, routed)
+    refused = await _compare(rooms, routed, view)
     if refused is not None:
         return Answered(intended, _status(refused), refused)
     received = routed.identified.received
@@ -304,19 +304,21 @@ async def send(rooms: Rooms, intended: Intended) -> Answered:
     if key is not None:
         rooms.under_way[key] = received.cancellation
     try:
-        reply = await _ask(rooms, routed, target)
+        reply = await _ask(rooms, routed, target, view)
     finally:
         if key is not None:
             rooms.under_way.pop(key, None)
     return Answered(intended, _status(reply), reply)
 
 
-async def _ask(rooms: Rooms, routed: Routed, target: ToolTarget | TaskTarget | ServerTarget) -> Reply | Refusal:
+async def _ask(
+    rooms: Rooms, routed: Routed, target: ToolTarget | TaskTarget | ServerTarget, view: View
+) -> Reply | Refusal:
     server = target.server if isinstance(target, ServerTarget) else target.routed.server
     upstream = rooms.upstreams().get(server.name)
     if upstream is None:
         return Refusal("upstream", (Reason.UPSTREAM_UNREACHABLE,), "The server is not running. Ask the operator.")
-    outbound = _outbound(rooms, routed, target.params)
+    outbound = _outbound(rooms, routed, target.params, view)
     outbound.timeout_s, outbound.result_bytes = server.limits.timeout_s, server.limits.result_bytes
     if isinstance(target, ToolTarget):
         outbound.mirrored = target.routed.mirrored
@@ -327,10 +329,10 @@ async def _ask(rooms: Rooms, routed: Routed, target: ToolTarget | TaskTarget | S
     return amend(rooms, routed, reply)
 
 
-def _outbound(rooms: Rooms, routed: Routed, params: dict[str, object]) -> Outbound:
+def _outbound(rooms: Rooms, routed: Routed, params: dict[str, object], view: View | None = None) -> Outbound:
     identified = routed.identified
     received, session = identified.received, identified.session
-    era, conversation, client = _view(rooms, routed)
+    era, conversation, client = view or _view(rooms, routed)
     return Outbound(
         era,
         received.message.method,

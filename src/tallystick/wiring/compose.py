@@ -17,7 +17,7 @@ from tallystick.export import Gate, SinkEntry
 from tallystick.gateway import Rooms, Streams, record_left
 from tallystick.gateway.bridge import Bridge, Park, Setting, drawn
 from tallystick.gateway.context import Recording
-from tallystick.gateway.definitions import Bounds, Rounds, Watch
+from tallystick.gateway.definitions import Bounds, Clocks, Rounds, Watch
 from tallystick.gateway.sealing import Keeper, Seal, Sessions, Store
 from tallystick.gateway.upstream import Connector, Fetcher, HttpTransport, StdioTransport
 from tallystick.gateway.upstream.stdio import supervision
@@ -313,7 +313,7 @@ def watch_for(gateway: Gateway, supervising: TaskGroup, streams: Streams) -> Wat
     """Return what watches servers' definitions for one process; of several workers, the first makes the rounds."""
     given = gateway.settings.definitions
     bounds = Bounds(given.every_s, given.fresh_s, given.fresh_high_s, given.timeout_s)
-    watch = Watch(gateway.holder, lambda: gateway.upstreams, supervising, bounds, streams.stir, clock)
+    watch = Watch(gateway.holder, lambda: gateway.upstreams, supervising, bounds, streams.stir, Clocks(clock))
     if gateway.worker.index == 0:
         watch.background.start(Rounds(watch).run)
     return watch

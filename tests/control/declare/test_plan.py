@@ -227,3 +227,10 @@ def test_a_state_other_than_approved_is_exported() -> None:
     resource = Resource("Server", "risk", RETAIL, {"title": "x"}, {}, "", "suspended", 1, 1, "", "", {})
     (document,) = declare.to_documents([resource])
     assert document["spec"] == {"title": "x", "state": "suspended"}
+
+
+def test_of_a_secret_only_its_name_is_exported_whatever_stands_in_it() -> None:
+    for spec in ({"set": True}, {"value": "s3cret"}):
+        resource = Resource("Secret", "hook", RETAIL, spec, {}, "", "approved", 1, 1, "", "", {})
+        (document,) = declare.to_documents([resource])
+        assert (document["metadata"], document["spec"]) == ({"name": "hook", "tenant": "retail"}, {})

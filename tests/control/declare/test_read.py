@@ -141,7 +141,8 @@ def test_only_the_directory_says_where_a_server_stands(owner: str, state: str | 
 def test_a_secrets_value_is_read_and_may_be_left_out() -> None:
     text = "apiVersion: tallystick.dev/v1\nkind: Secret\nmetadata: {name: hook}\nspec: SPEC\n"
     assert _puts(text.replace("SPEC", "{value: s3cret}"))[0].spec == {"value": "s3cret"}
-    assert _puts(text.replace("SPEC", "{}"))[0].spec == {}
+    for without in ("{}", "{value: null}", "{set: true}"):
+        assert _puts(text.replace("SPEC", without))[0].spec == {}
 
 
 def test_a_pin_without_a_server_in_the_directory_is_a_problem() -> None:

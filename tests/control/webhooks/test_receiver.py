@@ -359,3 +359,12 @@ def test_the_message_of_a_business_rule_of_servicenow_decides(tmp_path: Path) ->
             assert signed(made, json.dumps({**rule, **more}).encode(), f"msg_{more}") == answer
         last = made.control.reviews(RISK)[-1]
     assert (last.comment, last.actor.operator) == ("seen in the board", "servicenow:557058:bert")
+
+
+def test_what_is_approved_already_is_not_approved_again_by_a_message(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        jira(made)
+        made.approve()
+        assert from_jira(made, moved(made, "Approved")) == Reason.HOOK_TICKET_UNKNOWN
+        made.do(ADMIN, hook("http://127.0.0.1:1", ticketing={"people": PEOPLE}))
+        assert signed(made, said(made, definition=made.digest())) == Reason.HOOK_TICKET_UNKNOWN

@@ -110,9 +110,22 @@ def test_what_a_catalog_says_of_the_machine_is_never_carried() -> None:
     assert "docker.sock" not in command
     assert "169.254" not in command
     assert "privileged" not in command
-    assert {"/registry/x/volumes", "/registry/x/user", "/registry/x/privileged"} <= {
-        each.place for each in found.report
+    why = {left.place: left.why for left in found.report}
+    for field in ("volumes", "user", "privileged", "extraHosts"):
+        assert "never for a catalog" in why[f"/registry/x/{field}"]
+
+
+def test_arguments_of_the_program_that_runs_a_package_are_never_carried() -> None:
+    argument = {"type": "named", "name": "--volume", "value": "/:/host"}
+    package = {
+        "registryType": "oci",
+        "identifier": "mcp/x",
+        "transport": {"type": "stdio"},
+        "runtimeArguments": [argument],
     }
+    found = read_json({"name": "a/b", "packages": [package]}, "server.json")
+    assert found.documents[0].spec["transport"] == {"stdio": {"command": ["docker", "run", "-i", "--rm", "mcp/x"]}}
+    assert {left.place: left.why for left in found.report}["/packages/0/runtimeArguments"].endswith("machine to it")
 
 
 def test_a_key_that_is_itself_a_credential_is_not_repeated_in_the_report() -> None:

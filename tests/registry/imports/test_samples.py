@@ -133,6 +133,18 @@ def test_the_format_of_a_sample_is_guessed(sample: Path) -> None:
     ]
 
 
+def test_what_a_tools_annotations_propose_is_told_and_not_taken() -> None:
+    tool = {"name": "spot", "annotations": {"readOnlyHint": True}}
+    server = {"type": "server", "image": "mcp/fx", "tools": [tool, {"name": "odd", "annotations": "x"}]}
+    found = read_json({"registry": {"fx": server}}, "docker-catalog")
+    told = {left.place: left.what for left in found.report if left.place.endswith("/annotations")}
+    assert told == {
+        "/registry/fx/tools/0/annotations": "propose read, low, R0",
+        "/registry/fx/tools/1/annotations": "propose nothing",
+    }
+    assert found.documents[0].spec["tools"] == {"spot": {}, "odd": {}}
+
+
 def test_an_unknown_format_is_told_with_the_nearest() -> None:
     found = imports.read(b"{}", "claude-cod", BANK)
     assert not isinstance(found, imports.Imported)

@@ -149,5 +149,5 @@ SPECS: Mapping[tuple[str, str], dict[str, object]] = {
     ("Role", "full"): {"role": "auditor", "people": ["eve"], "groups": ["g"], "agents": ["robot"]},
     ("Webhook", "jira"): WEBHOOK,
     ("Webhook", "plain"): {"url": "https://hooks.example/in", "secret": "signing"},
-    ("Secret", "full"): {"value": "s3cret"},
+    ("Secret", "full"): {"value": "s3cret", "set": True},
 }

@@ -17,7 +17,7 @@ from tallystick_demo_bank import config_directory
 from tallystick_demo_bank.demo.model import DemoError, Say
 
 MARK = ".tallystick-demo"
-DEFAULT_PORTS = (8765, 8701, 8702)
+DEFAULT_PORTS = (8765, 8701, 8702, 8766)
 _NODE_SERVERS = {"filesystem": "server-filesystem", "everything": "server-everything"}
 _WELCOME = "Welcome to the shared folder of the demo bank.\n"
 
@@ -29,6 +29,7 @@ class Ports:
     gateway: int
     core_banking: int
     risk_database: int
+    console: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ def _write_urls(made: Installation) -> None:
     # The name of the log must not change with the port: `tally up` continues the record that `tally demo` began.
     with (config / "tally.yaml").open("a", encoding="utf-8") as file:
         file.write("audit:\n  origin_host: demo-bank.example\n")
+        file.write(f"console:\n  listen_port: {ports.console}\n")
     _replace(config / "issuers" / "development.yaml", "http://127.0.0.1:8765", made.gateway)
     _replace(config / "servers" / "core-banking.yaml", "127.0.0.1:8701", f"127.0.0.1:{ports.core_banking}")
     _replace(config / "servers" / "risk-database.yaml", "127.0.0.1:8702", f"127.0.0.1:{ports.risk_database}")

@@ -4,6 +4,6 @@ Must never contain HTTP parsing, or an answer without a permit.
 """
 
 from tallystick.api.routes.model import Asked, Result, Route
-from tallystick.api.routes.table import ROUTES
+from tallystick.api.routes.table import METADATA, ROUTES
 
-__all__ = ["ROUTES", "Asked", "Result", "Route"]
+__all__ = ["METADATA", "ROUTES", "Asked", "Result", "Route"]

@@ -129,6 +129,12 @@ _ABOUT: Final = (
     ),
 )  # fmt: skip
 
+METADATA: Final = Route(
+    "GET", "/.well-known/oauth-protected-resource", "", about.metadata, "Who issues tokens for the console (RFC 9728).",
+    is_open=True,
+)  # fmt: skip
+"""Stands at the listener's root, beside the API."""
+
 ROUTES: Final[tuple[Route, ...]] = (
     # `/roles/check` stands before `/roles/{name}`: no role can be called so.
     *_ABOUT,

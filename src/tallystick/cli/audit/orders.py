@@ -18,7 +18,7 @@ def give(name: str, fields: Mapping[str, object]) -> Mapping[str, object]:
     from tallystick.wiring import Places  # noqa: PLC0415 - `tally --help` must not load the whole gateway
 
     given = {field: value for field, value in fields.items() if value is not None}
-    return Places(*places()).order({"order": name, "operator": operator(), **given})
+    return Places(*places()[:2]).order({"order": name, "operator": operator(), **given})
 
 
 def operator() -> str:

@@ -121,7 +121,10 @@ def _put(kind: Kind, metadata: Section, spec: Section, owner: str) -> Put:
 
 
 def stated(kind: Kind, spec: Mapping[str, object], owner: str) -> tuple[Mapping[str, object], State | None]:
-    """Return a spec without its state, and that state where the owner's word is the approval."""
+    """Return a spec without what Tallystick says in it, and its state where the owner's word is the approval."""
+    if kind == "Secret":
+        # Without a value the one that is there stays; that there is one is told, not written.
+        return {name: part for name, part in spec.items() if name == "value" and part is not None}, None
     if kind not in REVIEWED:
         return spec, None
     known: dict[str, State] = {state: state for state in model.STATES}
@@ -135,7 +138,11 @@ def check(place: str, key: Key, tenant: TenantId, spec: Mapping[str, object], pr
     entry = kinds.KINDS[key.kind]
     if key.kind in {"Policy", "Secret"}:
         section = Section(place, spec, problems, "spec")
-        section.text(*(("cedar",) if key.kind == "Policy" else ("value", "")))
+        if key.kind == "Policy":
+            section.text("cedar")
+        else:
+            section.text("value", "")
+            section.flag("set", default=False)
         section.close()
         return
     for stray in ("name", "tenant"):

@@ -5,9 +5,9 @@ of what is held back.
 """
 
 from tallystick.gateway.definitions.ask import ask
-from tallystick.gateway.definitions.model import Bounds, Quarantines, Report
+from tallystick.gateway.definitions.model import Bounds, Clocks, Quarantines, Report
 from tallystick.gateway.definitions.observe import View
 from tallystick.gateway.definitions.rounds import Rounds
 from tallystick.gateway.definitions.watch import Watch
 
-__all__ = ["Bounds", "Quarantines", "Report", "Rounds", "View", "Watch", "ask"]
+__all__ = ["Bounds", "Clocks", "Quarantines", "Report", "Rounds", "View", "Watch", "ask"]

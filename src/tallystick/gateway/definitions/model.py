@@ -1,11 +1,12 @@
 """The words of watching: how often, within what bounds, and who is told of what differs."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from tallystick.registry import definition
 from tallystick.registry import model as registry
-from tallystick.terms import ServerId
+from tallystick.terms import Clock, ServerId
 
 
 class Bounds(NamedTuple):
@@ -18,6 +19,13 @@ class Bounds(NamedTuple):
     fresh_s: float = 60.0
     fresh_high_s: float = 10.0
     timeout_s: float = 10.0
+
+
+class Clocks(NamedTuple):
+    """`wall` dates what is reported; `steady`, which never goes back, tells how long ago a look was."""
+
+    wall: Clock
+    steady: Callable[[], float] = time.monotonic
 
 
 class Report(NamedTuple):

@@ -15,13 +15,13 @@ from anyio.abc import TaskGroup
 
 from tallystick.gateway.bridge.background import Background
 from tallystick.gateway.definitions.judge import Approved, Judged, approved, judge
-from tallystick.gateway.definitions.model import Bounds, Quarantines, Report
+from tallystick.gateway.definitions.model import Bounds, Clocks, Quarantines, Report
 from tallystick.gateway.definitions.observe import Heard, View, hear
 from tallystick.gateway.upstream import Upstream
 from tallystick.registry import Server, definition
 from tallystick.registry import model as registry
 from tallystick.snapshot import Holder
-from tallystick.terms import Clock, Reason, Refusal, ServerId, TallyError, ToolId
+from tallystick.terms import Reason, Refusal, ServerId, TallyError, ToolId
 
 VIEWS: Final = 50_000
 """Views that are remembered as compared; the oldest is compared again when it calls."""
@@ -63,7 +63,7 @@ class Watch:
         supervising: TaskGroup,
         bounds: Bounds,
         told: Callable[[], None],
-        wall: Clock,
+        clocks: Clocks,
     ) -> None:
         """Look in tasks of `supervising`; `told` is called when something was held back, so that clients list anew."""
         self.holder = holder
@@ -72,7 +72,7 @@ class Watch:
         self.background = Background(supervising)
         self.quarantines: Quarantines | None = None
         self._told = told
-        self._wall = wall
+        self._wall, self._clock = clocks
         self._fresh: dict[Key, tuple[float, View]] = {}
         self._running: dict[Key, Look] = {}
         self._epochs: dict[ServerId, int] = {}
@@ -95,7 +95,7 @@ class Watch:
         known = self._fresh.get(_key(server, view))
         if known is None:
             return False
-        return anyio.current_time() - known[0] < (self.bounds.fresh_high_s if risk in _HIGH else self.bounds.fresh_s)
+        return self._clock() - known[0] < (self.bounds.fresh_high_s if risk in _HIGH else self.bounds.fresh_s)
 
     async def confirm(self, server: Server, view: View) -> Refusal | None:
         """Look at a server as `view` does, together with whoever else wants to; refused where it cannot be asked.
@@ -192,7 +192,7 @@ class Watch:
 
     def _keep(self, key: Key, view: View) -> None:
         self._fresh.pop(key, None)
-        self._fresh[key] = (anyio.current_time(), view)
+        self._fresh[key] = (self._clock(), view)
         if len(self._fresh) > VIEWS:
             oldest = next(iter(self._fresh))
             del self._fresh[oldest]

@@ -10,7 +10,7 @@ def object_of(value: object) -> Mapping[str, object]:
 
 def list_of(value: object) -> Sequence[object]:
     """Return a JSON list; anything else is an empty one."""
-    return [part for part in value] if isinstance(value, list | tuple) else []  # noqa: C416  # pyright: ignore[reportUnknownVariableType] - JSON
+    return [*value] if isinstance(value, list | tuple) else []  # pyright: ignore[reportUnknownVariableType] - JSON
 
 
 def text_of(value: object) -> str:

@@ -101,6 +101,5 @@ def _tools(server: Part) -> dict[str, object]:
         if isinstance(name, str) and name:
             tool.carry("name", f"tools.{name}")
             tools[name] = draft.UNKNOWN
-            why = "what a server says of its tools proposes, and decides nothing"
-            tool.leave("annotations", "are not carried over", why, "classify the tool at review")
+            draft.hints(tool)
     return tools or dict(draft.EVERY_TOOL)

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from tallystick.registry.imports.model import Proposal, Reference
 from tallystick.registry.imports.part import Part, pointer
 from tallystick.registry.imports.secrecy import filled_in, named_secret, secret_queries, secret_value, token
+from tallystick.registry.propose import propose
 from tallystick.terms import TenantId
 
 UNKNOWN: Final[Mapping[str, object]] = {}
@@ -207,6 +208,15 @@ def _all_of(named: Iterable[Part]) -> Mapping[str, object]:
     for tool in named:
         tool.carry(None, "tools.*")
     return EVERY_TOOL
+
+
+def hints(tool: Part) -> None:
+    """Leave what a server says of its tool, and say what that would propose. It decides nothing."""
+    found = propose({"annotations": tool.peek("annotations")})
+    words = [word for word in (found.operation, found.risk, found.reversibility) if word]
+    what = f"propose {', '.join(words)}" if words else "propose nothing"
+    why = "what a server says of its own tools decides nothing"
+    tool.leave("annotations", what, why, "classify the tool at review")
 
 
 def server_spec(

@@ -131,5 +131,8 @@ WEBHOOK: Final = members(
 
 SECRET: Final = members(
     "A value that is written and never shown again; it is sealed at rest.",
-    {"value": text("The value. Absent: the one that is there stays.")},
+    {
+        "value": text("The value. Absent: the one that is there stays."),
+        "set": flag("Whether there is a value: told in answers, and passed over when it is sent back."),
+    },
 )

@@ -11,21 +11,30 @@ from tallystick.settings import Problem
 _WHY = "the configuration directory changed"
 
 
-def bring(control: Control, files: Mapping[str, bytes], operator: str) -> Committed | Refused | None:
-    """Make control state say what the files say; None where it does already.
+class Bringer:
+    """Brings one directory in, again and again: files that did not change are not read again."""
 
-    A conflict names what another owner holds, or what others still refer to; problems name the file.
-    """
-    read = declare.from_directory(files)
-    problems = tuple(one for one in read if isinstance(one, Problem))
-    if problems:
-        return problems
-    wanted = [one for one in read if isinstance(one, Put)]
-    plan = declare.plan(control.all(), wanted, DIRECTORY, prune=True)
-    if not plan.changes:
-        return None
-    made = control.commit(plan.changes, Actor("directory", operator), _WHY)
-    return tuple(_in_files(made, files, wanted)) if isinstance(made, tuple) else made
+    def __init__(self, control: Control, operator: str) -> None:
+        """Bring it into this control state, on behalf of an account of this machine."""
+        self._control = control
+        self._actor = Actor(DIRECTORY, operator)
+        self._directory = declare.Directory()
+
+    def bring(self, files: Mapping[str, bytes]) -> Committed | Refused | None:
+        """Make control state say what the files say; None where it does already.
+
+        A conflict names what another owner holds, or what others still refer to; problems name the file.
+        """
+        read = self._directory.read(files)
+        problems = tuple(one for one in read if isinstance(one, Problem))
+        if problems:
+            return problems
+        wanted = [one for one in read if isinstance(one, Put)]
+        plan = declare.plan(self._control.all(), wanted, DIRECTORY, prune=True)
+        if not plan.changes:
+            return None
+        made = self._control.commit(plan.changes, self._actor, _WHY)
+        return tuple(_in_files(made, files, wanted)) if isinstance(made, tuple) else made
 
 
 def _in_files(problems: Iterable[Problem], files: Mapping[str, bytes], wanted: Iterable[Put]) -> Iterable[Problem]:

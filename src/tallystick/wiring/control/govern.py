@@ -18,7 +18,7 @@ from tallystick.terms import Digest, TallyError, TenantId
 from tallystick.wiring.compose import Gateway
 from tallystick.wiring.configure import look, told
 from tallystick.wiring.control.compiling import Compiling
-from tallystick.wiring.control.directory import bring
+from tallystick.wiring.control.directory import Bringer
 from tallystick.wiring.control.place import account
 
 WATCH_S: Final = 0.25
@@ -43,6 +43,7 @@ class Governing:
         self.compiling = compiling
         self._gateway = gateway
         self._brings = brings
+        self._bringer = Bringer(control, account())
         self._sinks: tuple[SinkEntry, ...] = ()
         self._revision = -1
         self._changing = anyio.Lock()
@@ -62,7 +63,7 @@ class Governing:
         wrong = self._lay(files)
         if wrong or not self._brings:
             return told(wrong)
-        brought = await to_thread.run_sync(bring, self.control, files, account())
+        brought = await to_thread.run_sync(self._bringer.bring, files)
         if isinstance(brought, Conflict):
             return f"{brought.key}: {brought.text}"
         return told(brought) if isinstance(brought, tuple) else ""

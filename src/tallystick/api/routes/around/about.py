@@ -3,16 +3,19 @@
 from http import HTTPStatus
 from typing import Literal
 
+import msgspec
+
 from tallystick.api.admit import OPEN, question_of
-from tallystick.api.http import Answer, Trouble, message, place_of
+from tallystick.api.http import Answer, Trouble, message, place_of, trouble
 from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
 from tallystick.api.routes.state.resources import scope_of
 from tallystick.control import model
+from tallystick.identity import resource_metadata
 from tallystick.policy import console
 from tallystick.remote.messages import asked as wanted
 from tallystick.remote.messages import told
-from tallystick.terms import TallyError, TenantId
+from tallystick.terms import Reason, TallyError, TenantId
 
 
 async def health(asked: Asked) -> Result:
@@ -28,6 +31,18 @@ async def health(asked: Asked) -> Result:
     record = asked.rooms.recording()
     status: Literal["ok", "degraded"] = "ok" if database and record else "degraded"
     return OPEN, message(told.Health(status, asked.rooms.version, database, record))
+
+
+async def metadata(asked: Asked) -> Result:
+    """Say who issues tokens for the console (RFC 9728)."""
+    refused = asked.plain()
+    if refused is not None:
+        return refused
+    rooms = asked.rooms
+    if not rooms.public_url:
+        return trouble("not_found", Reason.ROUTE_UNKNOWN, "On the machine's socket no token is needed.")
+    described = resource_metadata(rooms.public_url, rooms.issuers())
+    return OPEN, Answer(HTTPStatus.OK, msgspec.json.encode(described), {"content-type": "application/json"})
 
 
 async def openapi(asked: Asked) -> Result:

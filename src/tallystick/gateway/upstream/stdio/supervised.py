@@ -54,7 +54,7 @@ class Supervised:
         spare: Callable[[], Spare] | None = None,
         opened: Callable[[str | None], None] | None = None,
     ) -> None:
-        """Run the command in the task group `supervising`; `opened` is called, with None, for each process that is up."""
+        """Run the command in the task group `supervising`; `opened` is called (with None) for each that is up."""
         self._opened = opened
         self._capped = capped
         self._supervising = supervising

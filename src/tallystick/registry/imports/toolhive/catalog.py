@@ -117,6 +117,8 @@ def _environment(server: Part, name: str, *, is_used: bool = True) -> dict[str, 
 
 def _add(server: Part, name: str, transport: dict[str, object], drafts: draft.Drafts) -> None:
     tools = draft.only_tools(server, "tools")
+    for tool in server.part("tool_definitions").parts():
+        draft.hints(tool)
     title = server.text("title", _GROUP_TITLE) or server.text("name", _GROUP_TITLE)
     purpose = server.text("description", "purpose")
     drafts.add("Server", name, draft.server_spec(transport, title, purpose, tools))

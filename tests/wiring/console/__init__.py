@@ -1,0 +1,1 @@
+"""The console, with everything behind it real."""

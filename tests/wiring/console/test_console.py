@@ -1,0 +1,153 @@
+"""What is changed at the console is in force at the gateway, also after a restart, and never before it is on record."""
+
+import json
+import os
+import signal
+import stat
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from tallystick.remote import RemoteError
+from tallystick.wiring.worker import console_socket
+from tests.interaction.configuration import copy_configuration
+from tests.interaction.processes import children
+from tests.interaction.stage import Stage, open_stage, reasons_of, text_of
+from tests.interaction.waiting import until
+from tests.interaction.world import World, running_world
+from tests.wiring.console.desk import ask, document, may, operator, person, step, take
+
+pytestmark = pytest.mark.anyio
+CALL = ("echo", {"text": "console"})
+STOP = document(
+    "Policy", "stop", {"cedar": '@id("stop") forbid (principal, action == Action::"desk/echo", resource);'}, ""
+)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One loop for the module, because its world lives in it."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+    """Servers, issuer and configuration."""
+    async with running_world(tmp_path_factory.mktemp("world")) as running:
+        yield running
+
+
+@pytest.fixture
+async def stage(world: World, tmp_path: Path) -> AsyncGenerator[Stage]:
+    """A gateway of the test's own, with its console."""
+    async with open_stage(world, copy_configuration(world.config, tmp_path / "config"), tmp_path / "state") as running:
+        yield running
+
+
+async def test_a_policy_that_is_put_decides_the_next_call_and_those_after_a_restart(
+    world: World, tmp_path: Path
+) -> None:
+    config, state = copy_configuration(world.config, tmp_path / "config"), tmp_path / "state"
+    async with open_stage(world, config, state) as first:
+        assert text_of(await first.call("servers/desk", *CALL)) == "console"
+        await ask(operator(first).put, STOP)
+        await until(lambda: _in_force(first, "stop"))
+        assert reasons_of(await first.call("servers/desk", *CALL)) == ["policy_forbids"]
+    async with open_stage(world, config, state) as second:
+        assert reasons_of(await second.call("servers/desk", *CALL)) == ["policy_forbids"]
+
+
+def _in_force(stage: Stage, policy: str) -> bool:
+    snapshot = stage.gateway.holder.current
+    route = None if snapshot is None else snapshot.routes.get("servers/desk")
+    return route is not None and policy in route.tools["echo"].part.policy_ids
+
+
+async def test_a_suspended_server_is_gone_from_lists_and_calls(stage: Stage) -> None:
+    await ask(operator(stage).step, "Server", "desk", step("suspended", comment="it looks odd"))
+    await until(lambda: "servers/desk" not in stage.gateway.routes)
+    assert reasons_of(await stage.call("servers/desk", *CALL)) == ["route_unknown"]
+    listed = await stage.post("toolsets/desks", "tools/list")
+    assert not [tool for tool in json.loads(listed.text)["result"]["tools"] if tool["name"].startswith("desk__")]
+
+
+async def test_what_the_directory_owns_is_not_changed_over_the_console(stage: Stage) -> None:
+    found = await ask(operator(stage).get, "Tenant", "bank")
+    assert found.resource.metadata.owner == "directory"
+    with pytest.raises(RemoteError) as refused:
+        await ask(operator(stage).put, document("Tenant", "bank", {"title": "Ours"}, "bank"), found.etag)
+    assert refused.value.reasons == ("owned_elsewhere",)
+
+
+async def test_the_socket_is_for_this_user_alone(stage: Stage) -> None:
+    socket = console_socket(stage.places.state)
+    assert stat.S_IMODE(socket.stat().st_mode) & 0o077 == 0 or stat.S_IMODE(socket.parent.stat().st_mode) & 0o077 == 0
+    assert (await ask(operator(stage).whoami)).kind == "operator"
+
+
+async def test_a_token_is_good_on_one_side_only(stage: Stage) -> None:
+    await ask(operator(stage).put, may("owner", "olga"))
+    await until(lambda: _roles(stage) == {"owners"})
+    assert (await ask(person(stage, "olga").whoami)).name == "olga"
+    gateways = stage.token("olga")
+    assert (
+        await stage.http.get(f"{stage.console}/api/v1/whoami", headers={"authorization": f"Bearer {gateways}"})
+    ).status_code == 401
+    console = stage.token("olga", aud=stage.console)
+    assert reasons_of(await stage.call("servers/desk", *CALL, token=console)) == ["audience_wrong"]
+
+
+def _roles(stage: Stage) -> set[str]:
+    snapshot = stage.gateway.holder.current
+    return set() if snapshot is None else set(snapshot.registry.roles)
+
+
+async def test_a_new_server_is_served_after_its_review_by_somebody_else(stage: Stage) -> None:
+    await ask(operator(stage).put, may("developer", "dora"))
+    await ask(operator(stage).put, may("reviewer", "rita", "dora"))
+    await until(lambda: _roles(stage) == {"developers", "reviewers"})
+    dora, rita = person(stage, "dora"), person(stage, "rita")
+    await ask(dora.put, document("Server", "fresh", _server(f"{stage.world.origin}/desk/mcp")))
+    await until(lambda: "fresh" in stage.gateway.upstreams)
+    seen = await ask(dora.scan, "fresh")
+    await ask(take, dora, "fresh", step("in_review"))
+    digest = seen.observed_digest
+    assert digest is not None
+    with pytest.raises(RemoteError) as refused:
+        await ask(take, dora, "fresh", step("approved", comment="mine", definition=digest))
+    assert refused.value.reasons == ("gate_unmet",)
+    assert "servers/fresh" not in stage.gateway.routes
+    await ask(take, rita, "fresh", step("approved", comment="looked at", definition=digest))
+    await until(lambda: "servers/fresh" in stage.gateway.routes)
+    assert text_of(await stage.call("servers/fresh", *CALL)) == "console"
+
+
+def _server(url: str) -> dict[str, object]:
+    tool = {"operation": "read", "risk": "low", "data_scope": "public", "reversibility": "R0"}
+    return {
+        "title": "Fresh",
+        "owner": {"person": "dora", "team": "rates"},
+        "purpose": "an echo",
+        "classification": "internal",
+        "jurisdictions": ["UK"],
+        "security_review": {"date": "2020-01-01", "next": "2099-01-01"},
+        "transport": {"http": {"url": url, "allow_special_addresses": True}},
+        "tools": {"*": tool},
+    }
+
+
+async def test_nothing_changes_while_the_record_cannot_be_written(stage: Stage) -> None:
+    writer = next(pid for pid in children(os.getpid()) if _is_writer(pid, stage.places.state))
+    os.kill(writer, signal.SIGKILL)
+    await until(lambda: not stage.gateway.recording)
+    with pytest.raises(RemoteError) as refused:
+        await ask(operator(stage).put, STOP)
+    assert refused.value.reasons == ("record_unwritable",)
+    with pytest.raises(RemoteError, match="policy/stop"):
+        await ask(operator(stage).get, "Policy", "stop")
+
+
+def _is_writer(pid: int, state: Path) -> bool:
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"tallystick.audit.writer" in command and str(state).encode() in command
