@@ -6,8 +6,7 @@ from typing import Final, NamedTuple
 
 from tallystick.control import model
 from tallystick.registry import definition
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import told
+from tallystick.remote import messages
 
 object_of, list_of = definition.plain.object_of, definition.plain.list_of
 
@@ -18,7 +17,7 @@ _UNKNOWN: Final = {"operation": "execute", "risk": "critical", "classification":
 class Entry(NamedTuple):
     """A server or a tool, the text that words are looked for in, and the server's resource."""
 
-    found: told.Found
+    found: messages.told.Found
     text: str
     place: str
     server: model.Resource
@@ -58,7 +57,7 @@ class Catalogue:
         return entries
 
 
-def fits(entry: Entry, query: wanted.Search) -> bool:
+def fits(entry: Entry, query: messages.asked.Search) -> bool:
     """Tell whether an entry has what every filter of a search asks for; its words are looked for elsewhere."""
     found = entry.found
     return (
@@ -77,7 +76,7 @@ def _entries(server: model.Resource, pin: model.Resource | None) -> Iterator[Ent
     owner, classification = _owner(spec.get("owner")), _said(spec, "classification")
     quarantined = object_of(None if pin is None else pin.status.get("quarantined"))
     labels = sorted(f"{name}={value}" for name, value in server.labels.items())
-    found = told.Found(
+    found = messages.told.Found(
         of="server",
         server=server.name,
         tool="",
@@ -97,7 +96,7 @@ def _entries(server: model.Resource, pin: model.Resource | None) -> Iterator[Ent
     classified = object_of(spec.get("tools"))
     for name in sorted({*classified, *definitions}):
         about, said = object_of(classified.get(name)), definitions.get(name, {})
-        own = told.Found(
+        own = messages.told.Found(
             of="tool",
             server=server.name,
             tool=name,
@@ -115,7 +114,7 @@ def _entries(server: model.Resource, pin: model.Resource | None) -> Iterator[Ent
         yield _entry(own, server)
 
 
-def _entry(found: told.Found, server: model.Resource) -> Entry:
+def _entry(found: messages.told.Found, server: model.Resource) -> Entry:
     words = (found.server, found.tool, found.title, found.description, found.owner, *found.labels)
     return Entry(found, " ".join(words).casefold(), f"{found.server} {found.tool}", server)
 

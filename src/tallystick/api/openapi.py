@@ -10,7 +10,6 @@ from tallystick.api.routes.model import Route
 from tallystick.policy import console
 from tallystick.registry import kinds
 from tallystick.remote import messages
-from tallystick.remote.messages import resources
 from tallystick.terms import TenantId
 
 API: Final = "/api/v1"
@@ -123,24 +122,24 @@ def _body(route: Route) -> dict[str, object] | None:
         return {_JSON: {"schema": _HOOK}}
     if route.takes is None:
         return None
-    name = f"{route.kind}Wanted" if route.takes is resources.Resource else route.takes.__name__
+    name = f"{route.kind}Wanted" if route.takes is messages.resources.Resource else route.takes.__name__
     return {_JSON: {"schema": _ref(name)}}
 
 
 def _responses(route: Route) -> Iterator[tuple[str, object]]:
     success: dict[str, object] = {"description": "Done."}
     if route.gives is not None:
-        name = route.kind if route.gives is resources.Resource else route.gives.__name__
+        name = route.kind if route.gives is messages.resources.Resource else route.gives.__name__
         content: dict[str, object] = {_JSON: {"schema": _ref(name)}}
         if route.is_stream:
             content["text/event-stream"] = {"schema": _TEXT}
         success["content"] = content
-        if route.gives is resources.Resource:
+        if route.gives is messages.resources.Resource:
             success["headers"] = {"ETag": {"schema": _ETAG, "required": True}}
     yield str(route.status), success
     if route.method == "PUT":
         yield "201", {**success, "description": "Created."}
-    if route.method == "GET" and route.gives is resources.Resource:
+    if route.method == "GET" and route.gives is messages.resources.Resource:
         yield "304", {"description": "It is still the version of If-None-Match."}
     for status in sorted(_refusals(route)):
         yield str(int(status)), {"$ref": "#/components/responses/Refused"}
@@ -173,7 +172,7 @@ def _schemas(routes: Sequence[Route]) -> dict[str, object]:
     for name in _TOLD:
         fields[name] = {**_object(fields[name]), "readOnly": True}
     schemas["Metadata"] = {**metadata, "properties": fields}
-    for kind in resources.PLURALS.values():
+    for kind in messages.resources.PLURALS.values():
         schemas[f"{kind}Spec"], rules = _spec(kind)
         schemas["ArgumentRule"] = rules
         schemas[f"{kind}Wanted"] = _of_kind(_object(schemas["Resource"]), kind, wanted=True)

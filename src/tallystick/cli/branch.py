@@ -1,6 +1,7 @@
 """A group of commands that are loaded when they are called, so that help and completion cost next to nothing."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import NamedTuple
 
 import click
@@ -16,6 +17,19 @@ class Branch(NamedTuple):
     says: str
     load: Callable[[], click.Command]
     hidden: bool = False
+
+
+def branch(says: str, module: str, name: str) -> Branch:
+    """Return a branch that is `name` of a module below `tallystick.cli`."""
+
+    def load() -> click.Command:
+        found: object = getattr(import_module(f"tallystick.cli.{module}"), name)
+        if not isinstance(found, click.Command):
+            message = f"{module}.{name} is no command"
+            raise TypeError(message)
+        return found
+
+    return Branch(says, load)
 
 
 class Tree(click.Group):

@@ -24,12 +24,17 @@ _NEXT: Final = {
 def main() -> None:
     """Run the command."""
     try:
-        tally(standalone_mode=True)
+        # Not click's own ending: that makes Ctrl-C a failure like any other.
+        ended: object = tally.main(standalone_mode=False)
+        sys.exit(ended if isinstance(ended, int) else codes.DONE)
     except TallyError as error:
         code = codes.code_of(error)
         click.echo(f"tally: {tell(error, code)}", err=True)
         sys.exit(code)
-    except KeyboardInterrupt:
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(codes.INTERRUPTED)
 
 

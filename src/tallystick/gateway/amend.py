@@ -12,7 +12,7 @@ from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing.held import HeldKind
 from tallystick.gateway.target import PAGED, subject_of
 from tallystick.gateway.tickets import Routed, ServerTarget, TaskTarget, ToolTarget
-from tallystick.registry.toolset import Trim
+from tallystick.registry import toolset as nouns
 from tallystick.terms import Refusal
 from tallystick.toolsets import trim_result, trim_task
 from tallystick.wire import Reply, encode
@@ -38,7 +38,7 @@ def amend(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
     return _server(rooms, routed, reply) if isinstance(target, ServerTarget) else reply
 
 
-def _trimmed(reply: Reply, trim: Trim) -> Reply:
+def _trimmed(reply: Reply, trim: nouns.Trim) -> Reply:
     # Before the outcome is recorded: the record commits to what its caller was given, with the marker in it.
     return reply._replace(payload=trim_result(reply.payload, trim, failed=reply.kind == "tool_error"))
 

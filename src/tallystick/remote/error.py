@@ -4,9 +4,8 @@ from typing import Final
 
 import msgspec
 
-from tallystick.remote.messages.told import Problem
+from tallystick.remote.messages.told import Code, Problem
 from tallystick.terms import TallyError
-from tallystick.terms.refusal import Code
 
 _FAILURE: Final = 1
 _BY_CODE: Final[dict[str, int]] = {
@@ -44,8 +43,7 @@ def read_problem(status: int, body: bytes) -> RemoteError:
     """Return what an answer of a status of 400 or more says; whatever stands in between may have written it."""
     try:
         problem = msgspec.json.decode(body, type=Problem)
-        code = msgspec.convert(problem.code, Code)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return RemoteError("upstream", f"The answer has status {status} and is not the console's.")
     places = [f"{place.where}: {place.field}: {place.what} ({place.remedy})" for place in problem.errors if place.where]
-    return RemoteError(code, "\n".join([problem.detail, *places, *problem.unmet]), problem)
+    return RemoteError(problem.code, "\n".join([problem.detail, *places, *problem.unmet]), problem)

@@ -66,7 +66,7 @@ class Gateway:
     def ask(self, route: str, method: str, params: Mapping[str, object] | None = None) -> Json:
         """Return the result of one request to `servers/<name>` or `toolsets/<name>`; raises GatewayError."""
         given = dict(params or {})
-        meta = {f"{_META}protocolVersion": MODERN, f"{_META}clientCapabilities": {}}
+        meta: Json = {f"{_META}protocolVersion": MODERN, f"{_META}clientCapabilities": {}}
         headers = {"mcp-protocol-version": MODERN, "mcp-method": method}
         named = given.get("name", given.get("uri"))
         headers |= {"mcp-name": named} if isinstance(named, str) else {}

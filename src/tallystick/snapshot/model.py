@@ -8,7 +8,7 @@ from typing import Final, Literal
 from tallystick.guard import Validator
 from tallystick.policy import PolicyBundle, Slice
 from tallystick.registry import Registry, Server, Tool
-from tallystick.registry.toolset import Trim
+from tallystick.registry import toolset as nouns
 from tallystick.settings import Problem
 from tallystick.terms import Caller, Digest, Reason, Refusal, ServerId, TenantId
 from tallystick.toolsets import Admitted, Entrance, Publication, PublishedPrompt, Resources
@@ -34,7 +34,7 @@ class RoutedTool:
     reason: str | None = None
     compared: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fixed: Mapping[str, object] = field(default_factory=dict[str, object])
-    trim: Trim | None = None
+    trim: nouns.Trim | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from tallystick import guard
 from tallystick.registry import rules
-from tallystick.registry.toolset import ToolOverride
+from tallystick.registry import toolset as nouns
 
 _COMBINING: Final = ("allOf", "anyOf", "oneOf", "if", "then", "else", "not", "dependentSchemas", "dependentRequired")
 """Keywords in which a schema may speak of an argument once more, besides `properties` and `required`."""
@@ -24,7 +24,7 @@ class Arguments(NamedTuple):
     judged: Mapping[str, object]
 
 
-def change_arguments(schema: Mapping[str, object], override: ToolOverride) -> Arguments | str:
+def change_arguments(schema: Mapping[str, object], override: nouns.ToolOverride) -> Arguments | str:
     """Return the schemas that an override makes of a tool's own, or what is wrong with the override."""
     judged = rules.tighten(schema, override.arguments) if override.arguments else schema
     if isinstance(judged, str):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tallystick.registry.model import Audience, Grant, Toolset
+from tallystick.registry import Toolset, model
 from tallystick.terms import Caller
 
 
@@ -23,8 +23,8 @@ class Admitted(NamedTuple):
 class Entrance:
     """The door of one toolset. The grants are the approved ones for it, whether they have ended or not."""
 
-    audience: Audience
-    grants: tuple[Grant, ...]
+    audience: model.Audience
+    grants: tuple[model.Grant, ...]
 
     def admit(self, caller: Caller, now: float) -> Admitted | None:
         """Return how `caller` is let in at `now`, None if not at all. Nothing may keep the answer beyond `until`."""
@@ -39,7 +39,7 @@ class Entrance:
         return Admitted(min(_end(grant) for grant in given), tools)
 
 
-def entrance_of(toolset: Toolset, grants: Mapping[str, Grant]) -> Entrance | None:
+def entrance_of(toolset: Toolset, grants: Mapping[str, model.Grant]) -> Entrance | None:
     """Return the door of a toolset; None where it has no audience, and so is open to its tenant."""
     if toolset.audience is None:
         return None
@@ -52,11 +52,11 @@ def entrance_of(toolset: Toolset, grants: Mapping[str, Grant]) -> Entrance | Non
     return Entrance(toolset.audience, tuple(approved))
 
 
-def _end(grant: Grant) -> float:
+def _end(grant: model.Grant) -> float:
     return math.inf if grant.expires_at is None else grant.expires_at
 
 
-def _is_of(audience: Audience, caller: Caller) -> bool:
+def _is_of(audience: model.Audience, caller: Caller) -> bool:
     return (
         caller.subject in (audience.people if caller.kind == "person" else audience.agents)
         or caller.client in audience.clients

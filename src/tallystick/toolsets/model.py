@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tallystick.registry.toolset import Trim
+from tallystick.registry import toolset as nouns
 from tallystick.settings import Problem
 from tallystick.terms import ServerId, TenantId, ToolId
 from tallystick.toolsets.entrance import Entrance
@@ -25,7 +25,7 @@ class PublishedTool:
     definition: Mapping[str, object]
     schema: Mapping[str, object] | None = None
     fixed: Mapping[str, object] = field(default_factory=dict[str, object])
-    trim: Trim | None = None
+    trim: nouns.Trim | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tallystick.registry.definition.signs import skeleton
-from tallystick.registry.toolset import Conflicts
+from tallystick.registry import definition
+from tallystick.registry import toolset as nouns
 from tallystick.terms import ServerId
 
 SEPARATOR = "__"
@@ -27,7 +27,7 @@ class Settled(NamedTuple):
     collisions: tuple[tuple[str, tuple[Wish, ...]], ...]
 
 
-def settle(wishes: Sequence[Wish], rule: Conflicts, priority: Sequence[ServerId]) -> Settled:
+def settle(wishes: Sequence[Wish], rule: nouns.Conflicts, priority: Sequence[ServerId]) -> Settled:
     """Give every wish its name, by the rule for conflicts."""
     wanted: dict[str, list[Wish]] = {}
     for wish in wishes:
@@ -59,11 +59,11 @@ def look_alikes(names: Iterable[str]) -> Iterable[tuple[str, ...]]:
     """Return the sets of names that a reader could take for one another."""
     seen: dict[str, list[str]] = {}
     for name in names:
-        seen.setdefault(skeleton(name), []).append(name)
+        seen.setdefault(definition.signs.skeleton(name), []).append(name)
     return [tuple(group) for group in seen.values() if len(group) > 1]
 
 
-def _name(wish: Wish, rule: Conflicts) -> str:
+def _name(wish: Wish, rule: nouns.Conflicts) -> str:
     if wish.chosen is not None:
         return wish.chosen
     return f"{wish.server}{SEPARATOR}{wish.own}" if rule == "prefix" else wish.own

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tallystick.registry import Registry, Server, Toolset
-from tallystick.registry.toolset import PromptOverride, ResourceOverride
+from tallystick.registry import toolset as nouns
 from tallystick.terms import ServerId
 from tallystick.toolsets.model import PublishedPrompt
 from tallystick.toolsets.names import Settled, Wish, settle
@@ -48,7 +48,7 @@ def _prompts(
             if matches_any(part.prompts, name) and not excludes_prompt(toolset, server, name):
                 known[server, name] = definition
     overrides = toolset.overrides.prompts
-    wishes = [Wish(server, name, overrides.get((server, name), PromptOverride()).name) for server, name in known]
+    wishes = [Wish(server, name, overrides.get((server, name), nouns.PromptOverride()).name) for server, name in known]
     settled = settle(wishes, toolset.conflicts, toolset.priority)
     prompts = tuple(
         PublishedPrompt(name, server, own, _described(known[server, own], name, overrides.get((server, own))))
@@ -128,7 +128,7 @@ def _pinned_templates(registry: Registry, server: ServerId) -> Mapping[str, Mapp
 
 
 def _described(
-    definition: Mapping[str, object], name: str | None, override: PromptOverride | ResourceOverride | None
+    definition: Mapping[str, object], name: str | None, override: nouns.PromptOverride | nouns.ResourceOverride | None
 ) -> dict[str, object]:
     changed = {**definition} if name is None else {**definition, "name": name}
     said = {} if override is None else {"title": override.title, "description": override.description}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tallystick.registry import Registry, Server, Tool, Toolset
-from tallystick.registry.toolset import ToolOverride
+from tallystick.registry import toolset as nouns
 from tallystick.settings import Problem
 from tallystick.terms import ServerId, ToolId
 from tallystick.toolsets.arguments import change_arguments, members
@@ -106,7 +106,7 @@ def _of(selected: Selected, key: tuple[ServerId, str]) -> tuple[Server, Tool]:
 def _named(toolset: Toolset, selected: Selected) -> Settled:
     overrides = toolset.overrides.tools
     wishes = [
-        Wish(server, tool, overrides.get((server, tool), ToolOverride()).name)
+        Wish(server, tool, overrides.get((server, tool), nouns.ToolOverride()).name)
         for server, chosen in selected.chosen.items()
         for tool in chosen.tools
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tallystick.registry.toolset import ResourceOverride
+from tallystick.registry import toolset as nouns
 from tallystick.terms import ServerId
 from tallystick.toolsets.names import Wish, first
 from tallystick.toolsets.patterns import fits_template, matches_any
@@ -56,7 +56,7 @@ class Resources:
     templates: tuple[PublishedResource, ...] = ()
     readers: tuple[Reader, ...] = ()
     priority: tuple[ServerId, ...] = ()
-    overrides: Mapping[str, ResourceOverride] = field(default_factory=dict[str, ResourceOverride])
+    overrides: Mapping[str, nouns.ResourceOverride] = field(default_factory=dict[str, nouns.ResourceOverride])
 
     def find(self, uri: str) -> ServerId | None:
         """Return whose a URI is; None where it is nobody's, or where nothing says which of several it is."""

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tallystick.registry import Registry, Server, Tool, Toolset
-from tallystick.registry.model import Member
-from tallystick.registry.toolset import Selection
+from tallystick.registry import Registry, Server, Tool, Toolset, model
+from tallystick.registry import toolset as nouns
 from tallystick.settings import Problem
 from tallystick.terms import ServerId, ToolId
 from tallystick.toolsets.patterns import matches_any
@@ -62,7 +61,11 @@ def excludes_prompt(toolset: Toolset, server: ServerId, prompt: str) -> bool:
 
 
 def _add_member(
-    selected: Selected, toolset: Toolset, member: Member, servers: Mapping[ServerId, Server], place: tuple[str, str]
+    selected: Selected,
+    toolset: Toolset,
+    member: model.Member,
+    servers: Mapping[ServerId, Server],
+    place: tuple[str, str],
 ) -> None:
     file, at = place
     server = servers.get(member.server)
@@ -88,7 +91,7 @@ def _add_member(
     chosen.resources += member.resources
 
 
-def _add_included(selected: Selected, rule: Selection, servers: list[Server]) -> bool:
+def _add_included(selected: Selected, rule: nouns.Selection, servers: list[Server]) -> bool:
     found = False
     for server in servers:
         if not matches_any(rule.servers, server.name):
@@ -104,7 +107,7 @@ def _add_included(selected: Selected, rule: Selection, servers: list[Server]) ->
     return found
 
 
-def _is_meant(rule: Selection, tool: Tool) -> bool:
+def _is_meant(rule: nouns.Selection, tool: Tool) -> bool:
     return (
         matches_any(rule.tools, tool.id)
         and (rule.labels is None or not frozenset(rule.labels).isdisjoint(tool.labels))
@@ -113,13 +116,13 @@ def _is_meant(rule: Selection, tool: Tool) -> bool:
     )
 
 
-def _excludes_tool(rule: Selection, server: ServerId, tool: Tool) -> bool:
+def _excludes_tool(rule: nouns.Selection, server: ServerId, tool: Tool) -> bool:
     asks = any(part is not None for part in (rule.tools, rule.labels, rule.operations, rule.risks))
     if not asks and not rule.is_about_all:
         return False
     return matches_any(rule.servers, server) and _is_meant(rule, tool)
 
 
-def _excludes(rule: Selection, server: ServerId, patterns: tuple[str, ...] | None, name: str) -> bool:
+def _excludes(rule: nouns.Selection, server: ServerId, patterns: tuple[str, ...] | None, name: str) -> bool:
     wanted = patterns if patterns is not None else _ALL if rule.is_about_all else ()
     return matches_any(rule.servers, server) and matches_any(wanted, name)

@@ -159,3 +159,11 @@ def test_a_change_of_one_file_is_one_change(control: Control) -> None:
     changed = [item for item in plan.items if item.action == "change"]
     assert changed[0].differences == (declare.Difference("/spec/title", "Retail", "Retail banking"),)
     assert isinstance(control.commit(plan.changes, ACTOR), Committed)
+
+
+def test_a_pin_whose_file_is_gone_is_gone_too(control: Control) -> None:
+    _apply(control, FILES)
+    rest = {name: raw for name, raw in FILES.items() if name != "pins/bank.json"}
+    plan = _apply(control, rest)
+    assert {str(item.key) for item in plan.items if item.action == "remove"} == {"pin/bank"}
+    assert _snapshot(control).digest == _snapshot_of(rest).digest

@@ -25,7 +25,7 @@ def send(url: str, post: Post = POST, *, allow_special: bool = True) -> Answer:
 
 
 @contextmanager
-def encrypted(authority: Authority) -> Generator[int]:
+def encrypted(authority: Authority, host: str = "127.0.0.1") -> Generator[int]:
     """A receiver on loopback with a certificate of this authority; its port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ def encrypted(authority: Authority) -> Generator[int]:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.issue("receiver"))
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = HTTPServer((host, 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -63,6 +63,14 @@ def test_the_name_is_what_the_certificate_has_to_be_for(tmp_path: Path) -> None:
             send(f"https://localhost:{port}/", POST)
         with pytest.raises(Unreachable, match="certificate"):
             send(f"https://localhost:{port}/", Post(admits, str(stranger.file)))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ours")
+    trusting = Post(admits, str(authority.file))
+    with encrypted(authority, "127.0.0.2") as port, pytest.raises(Unreachable, match=r"certificate|match"):
+        send(f"https://127.0.0.2:{port}/", trusting)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254", "10.0.0.1", "[::1]", "[fe80::1]"])

@@ -34,7 +34,7 @@ REFUSED = {
     "nothing": (b"", None, "format"),
     "an open comment": (b'{"mcpServers": {} /* }', "claude-code", "comment"),
     "an open text": (b'{"mcpServers', "claude-code", "closed"),
-    "too large": (b" " * (8 * 1024 * 1024 + 1), None, "larger"),
+    "too large": (b" " * (4 * 1024 * 1024 + 1), None, "larger"),
     "too large for YAML": (b"registry: {}\n" + b"# \n" * 1_000_000, "docker-catalog", "larger"),
     "NaN": (b'{"mcpServers": {"a": {"url": "https://x", "timeout": NaN}}}', "claude-code", "NaN"),
 }

@@ -145,6 +145,18 @@ def test_what_a_tools_annotations_propose_is_told_and_not_taken() -> None:
     assert found.documents[0].spec["tools"] == {"spot": {}, "odd": {}}
 
 
+def test_an_order_of_servers_that_are_no_members_is_not_taken() -> None:
+    aggregation = {
+        "conflictResolution": "priority",
+        "conflictResolutionConfig": {"priorityOrder": ["b", "gone", "a", "b"]},
+        "tools": [{"workload": "a"}, {"workload": "b"}],
+    }
+    found = read_json({"name": "x", "aggregation": aggregation}, "toolhive-vmcp")
+    assert found.documents[0].spec["priority"] == ["b", "a"]
+    order = "/aggregation/conflictResolutionConfig/priorityOrder"
+    assert [left.place for left in found.report if left.place.startswith(order)] == [f"{order}/1", f"{order}/3"]
+
+
 def test_an_unknown_format_is_told_with_the_nearest() -> None:
     found = imports.read(b"{}", "claude-cod", BANK)
     assert not isinstance(found, imports.Imported)

@@ -10,7 +10,6 @@ import msgspec
 from tallystick.remote import messages
 from tallystick.settings import Problem
 from tallystick.terms import Decision, Reason, Refusal, TenantId
-from tallystick.terms.refusal import Code
 
 MEDIA_TYPE: Final = b"application/problem+json"
 TYPE: Final = "https://tallystick.dev/reasons#"
@@ -26,7 +25,7 @@ _BY_REASON: Final[Mapping[Reason, HTTPStatus]] = {
     Reason.STATE_INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Reason.IDEMPOTENCY_MISMATCH: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-_BY_CODE: Final[Mapping[Code, HTTPStatus]] = {
+_BY_CODE: Final[Mapping[messages.told.Code, HTTPStatus]] = {
     "invalid": HTTPStatus.BAD_REQUEST,
     "unauthenticated": HTTPStatus.UNAUTHORIZED,
     "denied": HTTPStatus.FORBIDDEN,
@@ -81,7 +80,7 @@ class Trouble:
         )
 
 
-def trouble(code: Code, reason: Reason, text: str, detail: str = "") -> Trouble:
+def trouble(code: messages.told.Code, reason: Reason, text: str, detail: str = "") -> Trouble:
     """Return a refusal with one reason."""
     return Trouble(Refusal(code, (reason,), text, detail))
 

@@ -7,7 +7,7 @@ import msgspec
 
 from tallystick.api.http import Trouble, place_of, trouble
 from tallystick.control import declare, entries, model
-from tallystick.remote.messages import resources
+from tallystick.remote import messages
 from tallystick.settings import Problem
 from tallystick.snapshot import Snapshot
 from tallystick.terms import Reason, Refusal, TenantId
@@ -15,13 +15,13 @@ from tallystick.terms import Reason, Refusal, TenantId
 _NO_NOTICES: Final[tuple[str, ...]] = ()
 
 
-def told(resource: model.Resource, notices: tuple[str, ...] = _NO_NOTICES) -> resources.Resource:
+def told(resource: model.Resource, notices: tuple[str, ...] = _NO_NOTICES) -> messages.resources.Resource:
     """Return a resource as the API tells it."""
     # INVARIANT: a secret's value is never told, whatever the store hands out.
     spec: dict[str, object] = {"set": True} if resource.kind == "Secret" else dict(resource.spec)
-    return resources.Resource(
+    return messages.resources.Resource(
         kind=resource.kind,
-        metadata=resources.Metadata(
+        metadata=messages.resources.Metadata(
             name=resource.name,
             tenant=resource.tenant,
             labels=dict(resource.labels),
@@ -32,14 +32,14 @@ def told(resource: model.Resource, notices: tuple[str, ...] = _NO_NOTICES) -> re
             changed=resource.changed,
         ),
         spec=spec,
-        status=resources.Status(resource.state, dict(resource.status), list(notices)),
+        status=messages.resources.Status(resource.state, dict(resource.status), list(notices)),
     )
 
 
-def change(entry: entries.Entry) -> resources.Change:
+def change(entry: entries.Entry) -> messages.resources.Change:
     """Return one entry of the history as the API tells it."""
     tenant = next((found.tenant for found in (entry.after, entry.before) if found is not None), TenantId(""))
-    return resources.Change(
+    return messages.resources.Change(
         revision=entry.revision,
         at=entry.at,
         actor=entry.actor.name,
@@ -52,9 +52,9 @@ def change(entry: entries.Entry) -> resources.Change:
     )
 
 
-def review(found: entries.Review, tenant: TenantId) -> resources.Review:
+def review(found: entries.Review, tenant: TenantId) -> messages.resources.Review:
     """Return one step as the API tells it."""
-    return resources.Review(
+    return messages.resources.Review(
         kind=found.key.kind,
         name=found.key.name,
         tenant=tenant,
@@ -71,7 +71,7 @@ def review(found: entries.Review, tenant: TenantId) -> resources.Review:
     )
 
 
-def wanted(message: resources.Resource, key: model.Key, tenant: TenantId) -> model.Put | Trouble:
+def wanted(message: messages.resources.Resource, key: model.Key, tenant: TenantId) -> model.Put | Trouble:
     """Return the change that a message asks for; what Tallystick says itself (owner, status ...) is not looked at."""
     if (message.kind, message.metadata.name) != key:
         text = f"The body is of {message.kind} {message.metadata.name}, and the path of {key.kind} {key.name}."
@@ -102,7 +102,7 @@ def notices(snapshot: Snapshot | None, key: model.Key) -> tuple[str, ...]:
 def key_of(problem: Problem) -> model.Key | None:
     """Return the resource whose document a notice is about."""
     folder, _, rest = problem.file.partition("/")
-    kind = resources.PLURALS.get(folder)
+    kind = messages.resources.PLURALS.get(folder)
     name = rest.rpartition("/")[2].rpartition(".")[0]
     return model.Key(kind, name) if kind is not None and name else None
 
@@ -113,7 +113,7 @@ def _sentence(problem: Problem) -> str:
     )
 
 
-def merged(resource: resources.Resource, patch: Mapping[str, object]) -> object:
+def merged(resource: messages.resources.Resource, patch: Mapping[str, object]) -> object:
     """Return a resource after a JSON Merge Patch (RFC 7396)."""
     return _merge(msgspec.to_builtins(resource), patch)
 

@@ -53,7 +53,6 @@ class Rounds:
             pause = self._watch.bounds.every_s / max(1, len(servers))
             for name in servers or (None,):
                 await self._sleep(pause)
-                await self._watch.report_again()
                 if name is not None:
                     self.visit(name)
 

@@ -29,6 +29,9 @@ VIEWS: Final = 50_000
 INLINE: Final = 64 << 10
 """Bytes that are read and compared where they came; more goes to a thread, so that nobody else waits for it."""
 
+RETRY_S: Final = 5.0
+"""Seconds after which a report is made again that could not be kept."""
+
 _HIGH: Final = frozenset({"high", "critical"})
 _log: Final = logging.getLogger(__name__)
 _UNFINISHED: Final = Refusal(
@@ -154,9 +157,10 @@ class Watch:
 
     async def report_again(self) -> None:
         """Report what could not be reported before."""
-        for server, report in tuple(self._unreported.items()):
-            del self._unreported[server]
-            await self._report(report)
+        for server in tuple(self._unreported):
+            report = self._unreported.pop(server, None)
+            if report is not None:
+                await self._report(report)
 
     async def _run(self, key: Key, server: Server, view: View, look: Look) -> None:
         try:
@@ -240,6 +244,11 @@ class Watch:
             later = self._unreported.get(report.server)
             kept = {**report.quarantined, **(later.quarantined if later is not None else {})}
             self._unreported[report.server] = (later or report)._replace(quarantined=kept)
+            self.background.start(self._retry)
+
+    async def _retry(self) -> None:
+        await anyio.sleep(RETRY_S)
+        await self.report_again()
 
     def _others(self, server: ServerId) -> dict[ServerId, tuple[str, ...]]:
         """Return the tools of the other servers of a server's tenant."""

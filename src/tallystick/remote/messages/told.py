@@ -4,6 +4,20 @@ from typing import Literal
 
 import msgspec
 
+Code = Literal[
+    "invalid",
+    "unauthenticated",
+    "denied",
+    "not_found",
+    "conflict",
+    "approval_required",
+    "limited",
+    "unavailable",
+    "upstream",
+    "internal",
+]
+"""Kind of a refusal, as everywhere in Tallystick."""
+
 
 class Place(msgspec.Struct, frozen=True):
     """One place that is wrong: where (a document, and the field in it), what, and what to do about it."""
@@ -24,7 +38,7 @@ class Problem(msgspec.Struct, frozen=True):
     status: int
     detail: str
     instance: str
-    code: str
+    code: Code
     reasons: list[str]
     policies: list[str] = msgspec.field(default_factory=list[str])
     errors: list[Place] = msgspec.field(default_factory=list[Place])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tallystick.registry.toolset import Path
+from tallystick.registry import toolset as nouns
 
 
 @dataclass(slots=True)
@@ -14,7 +14,7 @@ class Count:
     kept: int = 0
 
 
-def keep(value: object, paths: Sequence[Path], count: Count) -> object:
+def keep(value: object, paths: Sequence[nouns.Path], count: Count) -> object:
     """Return the parts of `value` that some path leads to, with all that is below them. Nothing else is kept."""
     if () in paths:
         return value
@@ -38,7 +38,7 @@ def keep(value: object, paths: Sequence[Path], count: Count) -> object:
     return [keep(part, below, count) for part in led]
 
 
-def drop(value: object, paths: Sequence[Path], count: Count) -> object:
+def drop(value: object, paths: Sequence[nouns.Path], count: Count) -> object:
     """Return `value` without the fields that some path leads to."""
     named = members(value)
     if named is not None:
@@ -59,7 +59,7 @@ def drop(value: object, paths: Sequence[Path], count: Count) -> object:
     return [drop(part, below, count) for part in listed]
 
 
-def first_rows(value: object, path: Path, first: int, count: Count) -> object:
+def first_rows(value: object, path: nouns.Path, first: int, count: Count) -> object:
     """Return `value` with no more than the `first` elements of each array that the path leads to."""
     listed, named = elements(value), members(value)
     if not path:
@@ -88,11 +88,11 @@ def elements(value: object) -> list[object] | None:
     return [*value] if isinstance(value, list) else None
 
 
-def _below(paths: Sequence[Path], step: str | None) -> list[Path]:
+def _below(paths: Sequence[nouns.Path], step: str | None) -> list[nouns.Path]:
     return [path[1:] for path in paths if path and path[0] == step]
 
 
-def _leads(value: object, paths: Sequence[Path]) -> bool:
+def _leads(value: object, paths: Sequence[nouns.Path]) -> bool:
     """Tell whether some path can be followed into `value`: one that ends here, or one for its kind of value."""
     if () in paths:
         return True

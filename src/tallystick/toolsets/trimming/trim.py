@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from tallystick.registry.toolset import Path, Trim
+from tallystick.registry import toolset as nouns
 from tallystick.toolsets.trimming.prune import Count, drop, elements, first_rows, keep, members
 
 TRIMMED: Final = "tallystick.dev/trimmed"
@@ -34,7 +34,7 @@ class _Mark(NamedTuple):
         return f"{self.kept} of {self.of} {unit}" + (f" of {self.path}" if self.path else "")
 
 
-def trim_result(payload: bytes, trim: Trim, *, failed: bool) -> bytes:
+def trim_result(payload: bytes, trim: nouns.Trim, *, failed: bool) -> bytes:
     """Return a CallToolResult (JSON) as `trim` leaves it: the same bytes where nothing is cut."""
     try:
         result = _object(_read(payload.decode()))
@@ -53,7 +53,7 @@ def trim_result(payload: bytes, trim: Trim, *, failed: bool) -> bytes:
     return _write({**trimmed, "content": content, "_meta": meta})
 
 
-def trim_task(payload: bytes, trim: Trim) -> bytes:
+def trim_task(payload: bytes, trim: nouns.Trim) -> bytes:
     """Return the state of a task (JSON) with its `result`, where it has come to one, as `trim` leaves it."""
     try:
         task = _object(_read(payload.decode()))
@@ -66,7 +66,7 @@ def trim_task(payload: bytes, trim: Trim) -> bytes:
     return _write({**task, "result": _read(cut.decode())})
 
 
-def _shape(result: dict[str, object], trim: Trim, marks: dict[_Mark, None]) -> dict[str, object]:
+def _shape(result: dict[str, object], trim: nouns.Trim, marks: dict[_Mark, None]) -> dict[str, object]:
     """Return a result with the fields and rows that are kept."""
     if trim.keep is None and not trim.drop and not trim.rows:
         return result
@@ -89,7 +89,7 @@ def _repeats(part: dict[str, object], structured: object) -> bool:
     return part.get("type") == "text" and isinstance(text, str) and _json(text) == structured
 
 
-def _part(part: dict[str, object], trim: Trim, marks: dict[_Mark, None]) -> Iterator[dict[str, object]]:
+def _part(part: dict[str, object], trim: nouns.Trim, marks: dict[_Mark, None]) -> Iterator[dict[str, object]]:
     """Yield what is left of one part of the content: JSON is trimmed, and what no rule can name is kept or not."""
     holder = _object(part.get("resource")) if part.get("type") == "resource" else part
     text = holder.get("text")
@@ -109,7 +109,7 @@ def _part(part: dict[str, object], trim: Trim, marks: dict[_Mark, None]) -> Iter
     yield changed if holder is part else {**part, "resource": changed}
 
 
-def _value(value: object, trim: Trim, marks: dict[_Mark, None]) -> object:
+def _value(value: object, trim: nouns.Trim, marks: dict[_Mark, None]) -> object:
     for rows in trim.rows:
         value = _noted(
             marks, ("rows", _shown(rows.path)), lambda v, c, r=rows: first_rows(v, r.path, r.first, c), value
@@ -162,7 +162,7 @@ def _cut(result: dict[str, object], at_most: int, marks: dict[_Mark, None]) -> d
     return changed
 
 
-def _shown(path: Path) -> str:
+def _shown(path: nouns.Path) -> str:
     return "$" + "".join("[*]" if step is None else f".{step}" for step in path)
 
 

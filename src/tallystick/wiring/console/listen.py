@@ -86,6 +86,9 @@ def rooms_of(governing: Governing, gateway: Gateway, state: Path, url: str) -> C
         definitions=Seen(gateway, governing.control),
         archive=SearchedRecord(state),
         hooks=Receiver(governing.control, clock),
+        gateway_url=gateway.public_url,
+        catalog_without_token=gateway.settings.console.catalog_without_token,
+        held=lambda server, tool: gateway.holder.quarantined(server, tool) is not None,
         issuers=lambda: gateway.trusted,
     )
 

@@ -44,9 +44,16 @@ class Governing:
         self._gateway = gateway
         self._brings = brings
         self._bringer = Bringer(control, account())
+        self.failures: Mapping[str, Callable[[], str | None]] = {}
+        self._refused = ""
         self._sinks: tuple[SinkEntry, ...] = ()
         self._revision = -1
         self._changing = anyio.Lock()
+
+    def troubles(self) -> Mapping[str, str]:
+        """Return what does not work at the moment, by name, each in a sentence."""
+        found = {name: failure() for name, failure in self.failures.items()}
+        return {name: why for name, why in {**found, "directory": self._refused}.items() if why}
 
     async def begin(self, files: Mapping[str, bytes]) -> None:
         """Put the first revision in force. Raises `TallyError` where files or control state cannot be served."""
@@ -93,6 +100,7 @@ class Governing:
             seen = now
             files, before = look(config), self.control.head()
             refused = told(files) if isinstance(files, tuple) else await self.bring(files)
+            self._refused = refused
             if refused:
                 say(f"the changed configuration is refused, the old one stays in force:\n{refused}")
             elif not await self.renew(say, None) and self.control.head() == before and self._brings:

@@ -34,11 +34,15 @@ async def governed(gateway: Gateway, settings: Settings, state: Path, say: Say) 
     try:
         gateway.rooms.watch.quarantines = Seen(gateway, control)
         async with anyio.create_task_group() as running:
+            relay = Relay(control, gateway.rooms.recorder.append, found_by(gateway.order))
+            sender = Sender(control, Post(admits), clock)
+            governing = Governing(gateway, control, compiling, brings=leads and settings.control.directory)
             if leads:
-                running.start_soon(Relay(control, gateway.rooms.recorder.append, found_by(gateway.order)).run)
-                running.start_soon(Sender(control, Post(admits), clock).run)
+                governing.failures = {"relay": lambda: relay.failure, "webhooks": lambda: sender.failure}
+                running.start_soon(relay.run)
+                running.start_soon(sender.run)
                 running.start_soon(_tick, control, say)
-            yield Governing(gateway, control, compiling, brings=leads and settings.control.directory)
+            yield governing
             running.cancel_scope.cancel()
     finally:
         opening.__exit__(None, None, None)

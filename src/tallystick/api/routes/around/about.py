@@ -13,8 +13,7 @@ from tallystick.api.routes.state.resources import scope_of
 from tallystick.control import model
 from tallystick.identity import resource_metadata
 from tallystick.policy import console
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import told
+from tallystick.remote import messages
 from tallystick.terms import Reason, TallyError, TenantId
 
 
@@ -30,7 +29,7 @@ async def health(asked: Asked) -> Result:
         database = False
     record = asked.rooms.recording()
     status: Literal["ok", "degraded"] = "ok" if database and record else "degraded"
-    return OPEN, message(told.Health(status, asked.rooms.version, database, record))
+    return OPEN, message(messages.told.Health(status, asked.rooms.version, database, record))
 
 
 async def metadata(asked: Asked) -> Result:
@@ -61,7 +60,7 @@ async def whoami(asked: Asked) -> Result:
     visitor = asked.visitor
     caller = visitor.caller
     return OPEN, message(
-        told.Whoami(
+        messages.told.Whoami(
             name=caller.subject,
             kind="operator" if visitor.operator else caller.kind,
             tenant="" if visitor.operator else caller.tenant,
@@ -69,14 +68,14 @@ async def whoami(asked: Asked) -> Result:
             client=caller.client,
             groups=list(caller.groups),
             actors=list(caller.actors),
-            roles=[told.Held(held.role, held.tenant) for held in sorted(visitor.roles)],
+            roles=[messages.told.Held(held.role, held.tenant) for held in sorted(visitor.roles)],
         )
     )
 
 
 async def check(asked: Asked) -> Result:
     """Say whether the caller may do something. Speaks of the caller alone, so it needs no role."""
-    ability = asked.query(wanted.Ability)
+    ability = asked.query(messages.asked.Ability)
     if isinstance(ability, Trouble):
         return ability
     about = None
@@ -89,7 +88,7 @@ async def check(asked: Asked) -> Result:
         tenant = found.tenant if found is not None and is_known else tenant
     decision = asked.visitor.decide(question_of(ability.action, tenant, about))
     known = ability.action in console.ACTIONS and decision.effect == "allow"
-    verdict = told.Verdict(
+    verdict = messages.told.Verdict(
         known, ability.action, [str(reason) for reason in decision.reasons], list(decision.policy_ids)
     )
     return OPEN, message(verdict)
@@ -103,7 +102,7 @@ async def revision(asked: Asked) -> Result:
         return scope
     head = await asked.live.run(asked.rooms.control.head)
     published = await asked.live.run(asked.rooms.control.published)
-    return scope[0], message(told.Revision(head, published))
+    return scope[0], message(messages.told.Revision(head, published))
 
 
 async def snapshot(asked: Asked) -> Result:
@@ -115,10 +114,10 @@ async def snapshot(asked: Asked) -> Result:
     permit, tenants = scope
     current = asked.rooms.snapshot()
     if current is None:
-        return permit, message(told.SnapshotView("", [], []))
+        return permit, message(messages.told.SnapshotView("", [], []))
     everything = await asked.live.run(asked.rooms.control.all)
     routes = [
-        told.RouteView(key, offered.tenant, offered.title, sorted(tool.name for tool in offered.tools))
+        messages.told.RouteView(key, offered.tenant, offered.title, sorted(tool.name for tool in offered.tools))
         for key, offered in sorted(current.publications.items())
         if offered.tenant in tenants
     ]
@@ -129,4 +128,4 @@ async def snapshot(asked: Asked) -> Result:
         and (resource := everything.get(key)) is not None
         and asked.visitor.sees(resource)
     ]
-    return permit, message(told.SnapshotView(current.digest, routes, notices))
+    return permit, message(messages.told.SnapshotView(current.digest, routes, notices))

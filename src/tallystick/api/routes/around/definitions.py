@@ -7,7 +7,7 @@ from tallystick.api.routes.model import Asked, Result
 from tallystick.api.routes.state.resources import Kind
 from tallystick.control import model
 from tallystick.registry import definition
-from tallystick.remote.messages import told
+from tallystick.remote import messages
 from tallystick.terms import Reason, Refusal, ServerId
 
 plain = definition.plain
@@ -37,7 +37,7 @@ async def scan(asked: Asked) -> Result:
     return found[0], message(await _view(asked, found[1].name))
 
 
-async def _view(asked: Asked, server: str) -> told.Definition:
+async def _view(asked: Asked, server: str) -> messages.told.Definition:
     everything = await asked.live.run(asked.rooms.control.all)
     pin = everything.get(model.Key("Pin", server))
     others = {
@@ -48,7 +48,9 @@ async def _view(asked: Asked, server: str) -> told.Definition:
     return await asked.live.run(_told, server, pin, others)
 
 
-def _told(server: str, pin: model.Resource | None, others: Mapping[ServerId, tuple[str, ...]]) -> told.Definition:
+def _told(
+    server: str, pin: model.Resource | None, others: Mapping[ServerId, tuple[str, ...]]
+) -> messages.told.Definition:
     spec = dict(pin.spec) if pin is not None and pin.spec else None
     status: Mapping[str, object] = {} if pin is None else pin.status
     seen = plain.object_of(status.get("observed"))
@@ -58,7 +60,7 @@ def _told(server: str, pin: model.Resource | None, others: Mapping[ServerId, tup
     findings: tuple[definition.Finding, ...] = ()
     if after is not None:
         findings = definition.inspect(after, others) if before is None else definition.diff(before, after, others)
-    return told.Definition(
+    return messages.told.Definition(
         server=server,
         pinned=spec,
         pinned_digest=None if before is None else before.digest,

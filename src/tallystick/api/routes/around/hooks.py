@@ -5,7 +5,7 @@ from tallystick.api.http import Trouble, message, trouble
 from tallystick.api.live import refusal_of
 from tallystick.api.routes.model import Asked, Result
 from tallystick.control import webhooks
-from tallystick.remote.messages import told
+from tallystick.remote import messages
 from tallystick.terms import Reason, Refusal
 
 
@@ -25,9 +25,9 @@ async def receive(asked: Asked) -> Result:
         return refusal_of(heard)
     committed = heard.committed
     if committed is None or not committed.changes:
-        return OPEN, message(told.Heard())
+        return OPEN, message(messages.told.Heard())
     late = await asked.live.settle(committed)
     if late is not None:
         return late
     after = committed.changes[0].after
-    return OPEN, message(told.Heard(None if after is None else after.state, committed.revision))
+    return OPEN, message(messages.told.Heard(None if after is None else after.state, committed.revision))

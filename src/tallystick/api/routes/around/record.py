@@ -3,27 +3,26 @@
 from tallystick import audit
 from tallystick.api.http import Trouble, message, trouble
 from tallystick.api.routes.model import Asked, Result
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import told
+from tallystick.remote import messages
 from tallystick.terms import Reason, TenantId
 
 
 async def records(asked: Asked) -> Result:
     """Search the record of a tenant."""
-    query = asked.query(wanted.Record)
+    query = asked.query(messages.asked.Record)
     return query if isinstance(query, Trouble) else await _search(asked, "record:search", query)
 
 
 async def denials(asked: Asked) -> Result:
     """List what was refused in a tenant."""
-    query = asked.query(wanted.Denied)
+    query = asked.query(messages.asked.Denied)
     if isinstance(query, Trouble):
         return query
-    whole = wanted.Record(query.tenant, "denial", query.since, query.until, query.person, limit=query.limit)
+    whole = messages.asked.Record(query.tenant, "denial", query.since, query.until, query.person, limit=query.limit)
     return await _search(asked, "denial:search", whole)
 
 
-async def _search(asked: Asked, action: str, query: wanted.Record) -> Result:
+async def _search(asked: Asked, action: str, query: messages.asked.Record) -> Result:
     permit = asked.visitor.may(action, TenantId(query.tenant))
     if isinstance(permit, Trouble):
         return permit
@@ -40,4 +39,4 @@ async def _search(asked: Asked, action: str, query: wanted.Record) -> Result:
         limit=query.limit,
     )
     rows = await asked.rooms.archive.search(question)
-    return permit, message(told.Records([dict(row) for row in rows]))
+    return permit, message(messages.told.Records([dict(row) for row in rows]))

@@ -11,8 +11,7 @@ from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
 from tallystick.api.routes.state.resources import scope_of
 from tallystick.control import entries, model
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import resources
+from tallystick.remote import messages
 
 BATCH: Final = 500
 """Entries that are read at once."""
@@ -24,7 +23,7 @@ _EVENT_STREAM: Final = "text/event-stream"
 
 async def changes(asked: Asked) -> Result:
     """Read what was changed, oldest first; with Accept: text/event-stream, also what will be."""
-    query = asked.query(wanted.Following)
+    query = asked.query(messages.asked.Following)
     scope = query if isinstance(query, Trouble) else scope_of(asked, "state:changes", None)
     if isinstance(query, Trouble) or isinstance(scope, Trouble):
         return query if isinstance(query, Trouble) else scope if isinstance(scope, Trouble) else _unreachable()
@@ -37,10 +36,10 @@ async def changes(asked: Asked) -> Result:
     start = query.after if after is None else int(after)
     found, last = await _read(asked, query, start, query.limit)
     then = None if last is None else write_cursor(query, str(last))
-    return scope[0], message(resources.Changes([shape.change(entry) for entry in found], then))
+    return scope[0], message(messages.resources.Changes([shape.change(entry) for entry in found], then))
 
 
-async def follow(asked: Asked, query: wanted.Following, start: int) -> AsyncIterator[bytes]:
+async def follow(asked: Asked, query: messages.asked.Following, start: int) -> AsyncIterator[bytes]:
     """Yield an event for each change that is in force, from after a revision on, in order and none twice.
 
     The id of an event is its revision, and is told with the last change of it only: whoever goes on after an id has
@@ -69,7 +68,7 @@ async def follow(asked: Asked, query: wanted.Following, start: int) -> AsyncIter
 
 
 async def _read(
-    asked: Asked, query: wanted.Following, after: int, limit: int
+    asked: Asked, query: messages.asked.Following, after: int, limit: int
 ) -> tuple[list[entries.Entry], int | None]:
     """Return whole revisions in force after one, as far as the visitor sees them; and where to go on, if anywhere."""
     control = asked.rooms.control
@@ -84,7 +83,7 @@ async def _read(
     )
 
 
-def _fits(entry: entries.Entry, query: wanted.Following) -> bool:
+def _fits(entry: entries.Entry, query: messages.asked.Following) -> bool:
     return query.kind in {None, entry.key.kind} and query.name in {None, entry.key.name}
 
 
@@ -100,7 +99,7 @@ def _event(entry: entries.Entry, *, is_last: bool) -> bytes:
     return b"\n".join(lines) + b"\n\n"
 
 
-def _start(asked: Asked, query: wanted.Following) -> int | Trouble:
+def _start(asked: Asked, query: messages.asked.Following) -> int | Trouble:
     last = asked.headers.get("last-event-id", "").strip()
     if not last:
         return query.after

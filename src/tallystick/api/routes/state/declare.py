@@ -10,8 +10,6 @@ from tallystick.api.routes.state.resources import scope_of
 from tallystick.control import declare, model
 from tallystick.policy import console
 from tallystick.remote import messages
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import declared
 from tallystick.terms import Reason, Refusal, TenantId
 
 
@@ -27,7 +25,7 @@ async def apply(asked: Asked) -> Result:
 
 async def export(asked: Asked) -> Result:
     """Return documents of everything that the visitor may read."""
-    query = asked.query(wanted.Export)
+    query = asked.query(messages.asked.Export)
     if isinstance(query, Trouble):
         return query
     scope = scope_of(asked, "state:export", query.tenant)
@@ -45,11 +43,11 @@ async def export(asked: Asked) -> Result:
     ]
     documents = [dict(document) for document in declare.to_documents(chosen)]
     head = await asked.live.run(asked.rooms.control.head)
-    return permit, message(declared.Exported(head, documents))
+    return permit, message(messages.declared.Exported(head, documents))
 
 
 async def _apply(asked: Asked, *, is_plan: bool) -> Result:
-    refused, sent = asked.no_query(), asked.message(wanted.Documents)
+    refused, sent = asked.no_query(), asked.message(messages.asked.Documents)
     if isinstance(sent, Trouble):
         return refused or sent
     scope = refused or scope_of(asked, "state:plan", None)
@@ -74,7 +72,7 @@ async def _apply(asked: Asked, *, is_plan: bool) -> Result:
 
 
 def _plan(
-    visitor: Visitor, everything: Mapping[model.Key, model.Resource], sent: wanted.Documents
+    visitor: Visitor, everything: Mapping[model.Key, model.Resource], sent: messages.asked.Documents
 ) -> declare.Plan | Trouble:
     sources = [(f"document {number}", document) for number, document in enumerate(sent.documents, start=1)]
     puts = declare.read_mappings(sources, sent.owner)
@@ -123,16 +121,16 @@ def _conflicts(found: declare.Plan) -> Trouble:
     return Trouble(Refusal("conflict", (Reason.OWNED_ELSEWHERE,), text), places)
 
 
-def _told(found: declare.Plan, revision: int | None, *, dry: bool) -> declared.Plan:
+def _told(found: declare.Plan, revision: int | None, *, dry: bool) -> messages.declared.Plan:
     items = [
-        declared.Planned(
+        messages.declared.Planned(
             action=item.action,
             kind=item.key.kind,
             name=item.key.name,
             tenant=item.tenant,
-            fields=[declared.FieldChange(field.path, field.before, field.after) for field in item.differences],
+            fields=[messages.declared.FieldChange(field.path, field.before, field.after) for field in item.differences],
             note=item.note,
         )
         for item in found.items
     ]
-    return declared.Plan(items, declare.tell(found), revision, dry)
+    return messages.declared.Plan(items, declare.tell(found), revision, dry)

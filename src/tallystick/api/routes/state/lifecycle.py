@@ -9,8 +9,7 @@ from tallystick.api.routes.model import Asked, Result
 from tallystick.api.routes.state.resources import Kind, check_version, scope_of
 from tallystick.control import entries, lifecycle, model
 from tallystick.policy import console
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import resources
+from tallystick.remote import messages
 from tallystick.terms import Reason
 
 
@@ -22,7 +21,7 @@ class Reviewed:
 
     async def step(self, asked: Asked) -> Result:
         """Take a step, if its gates are met."""
-        how, sent = asked.query(wanted.Dry), asked.message(wanted.Step)
+        how, sent = asked.query(messages.asked.Dry), asked.message(messages.asked.Step)
         if isinstance(how, Trouble):
             return how
         if isinstance(sent, Trouble):
@@ -63,7 +62,7 @@ class Reviewed:
             return found
         permit, resource = found
         steps = await asked.live.run(asked.rooms.control.reviews, resource.key)
-        return permit, message(resources.Reviews([shape.review(step, resource.tenant) for step in steps]))
+        return permit, message(messages.resources.Reviews([shape.review(step, resource.tenant) for step in steps]))
 
     def _may(self, visitor: Visitor, resource: model.Resource, to: model.State) -> Permit | Trouble:
         verb = lifecycle.verb(resource.state, to)
@@ -77,7 +76,7 @@ class Reviewed:
 
 async def every_review(asked: Asked) -> Result:
     """Read the steps of everything, for oversight: newest resources by name, each with its steps."""
-    query = asked.query(wanted.Listing)
+    query = asked.query(messages.asked.Listing)
     if isinstance(query, Trouble):
         return query
     scope = scope_of(asked, "review:list", query.tenant)
@@ -94,10 +93,10 @@ async def every_review(asked: Asked) -> Result:
         if key.kind in model.REVIEWED and resource.tenant in tenants and (after is None or str(key) > after)
     )
     keys = sorted(found, key=lambda resource: str(resource.key))
-    items: list[resources.Review] = []
+    items: list[messages.resources.Review] = []
     for position, resource in enumerate(keys, start=1):
         steps: tuple[entries.Review, ...] = await asked.live.run(asked.rooms.control.reviews, resource.key)
         items += [shape.review(step, resource.tenant) for step in steps]
         if len(items) >= query.limit and position < len(keys):
-            return permit, message(resources.Reviews(items, write_cursor(query, str(resource.key))))
-    return permit, message(resources.Reviews(items))
+            return permit, message(messages.resources.Reviews(items, write_cursor(query, str(resource.key))))
+    return permit, message(messages.resources.Reviews(items))

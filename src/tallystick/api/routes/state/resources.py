@@ -25,8 +25,7 @@ from tallystick.api.routes.model import Asked, Result
 from tallystick.control import entries, model
 from tallystick.policy import console
 from tallystick.registry import kinds
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import resources
+from tallystick.remote import messages
 from tallystick.terms import Reason, TenantId
 
 
@@ -42,7 +41,7 @@ class Kind:
 
     async def list(self, asked: Asked) -> Result:
         """List what the visitor may read."""
-        listing = asked.query(wanted.Listing)
+        listing = asked.query(messages.asked.Listing)
         if isinstance(listing, Trouble):
             return listing
         after = read_cursor(listing, listing.cursor)
@@ -55,7 +54,7 @@ class Kind:
         page = await asked.live.run(asked.rooms.control.page, self.kind, where(listing, tenants), after, listing.limit)
         items = [self._told(asked, found) for found in page.resources if asked.visitor.sees(found)]
         then = write_cursor(listing, page.after) if page.after is not None else None
-        return permit, message(resources.Resources(items, then))
+        return permit, message(messages.resources.Resources(items, then))
 
     async def get(self, asked: Asked) -> Result:
         """Read one resource."""
@@ -71,14 +70,14 @@ class Kind:
 
     async def put(self, asked: Asked) -> Result:
         """Create a resource or replace its spec."""
-        how, sent = asked.query(wanted.Dry), asked.message(resources.Resource)
+        how, sent = asked.query(messages.asked.Dry), asked.message(messages.resources.Resource)
         if isinstance(how, Trouble) or isinstance(sent, Trouble):
             return how if isinstance(how, Trouble) else sent if isinstance(sent, Trouble) else _never()
         return await self._write(asked, sent, how)
 
     async def patch(self, asked: Asked) -> Result:
         """Change parts of a resource by a JSON Merge Patch (RFC 7396)."""
-        how, patch = asked.query(wanted.Dry), read_json(asked.body)
+        how, patch = asked.query(messages.asked.Dry), read_json(asked.body)
         if isinstance(how, Trouble):
             return how
         if not isinstance(patch, dict):
@@ -89,14 +88,14 @@ class Kind:
         if self.kind == "Secret":
             return body_trouble("", "a secret cannot be read, so it cannot be changed in part: put it", "body")
         try:
-            sent = msgspec.convert(shape.merged(self._told(asked, found[1]), patch), resources.Resource)  # pyright: ignore[reportUnknownArgumentType] - JSON
+            sent = msgspec.convert(shape.merged(self._told(asked, found[1]), patch), messages.resources.Resource)  # pyright: ignore[reportUnknownArgumentType] - JSON
         except msgspec.ValidationError as error:
             return body_trouble("", str(error), "body")
         return await self._write(asked, sent, how)
 
     async def delete(self, asked: Asked) -> Result:
         """Remove a resource."""
-        how = asked.query(wanted.Dry)
+        how = asked.query(messages.asked.Dry)
         found = how if isinstance(how, Trouble) else await self.find(asked, "delete")
         if isinstance(how, Trouble) or isinstance(found, Trouble):
             return found if isinstance(found, Trouble) else _never()
@@ -112,7 +111,7 @@ class Kind:
 
     async def history(self, asked: Asked) -> Result:
         """Read every change of a resource, oldest first; also of one that is gone."""
-        query = asked.query(wanted.Page)
+        query = asked.query(messages.asked.Page)
         if isinstance(query, Trouble):
             return query
         after = read_cursor(query, query.cursor)
@@ -130,7 +129,7 @@ class Kind:
         if isinstance(permit, Trouble):
             return permit
         then = write_cursor(query, str(found[-1].revision)) if len(found) == query.limit else None
-        return permit, message(resources.Changes([shape.change(entry) for entry in found], then))
+        return permit, message(messages.resources.Changes([shape.change(entry) for entry in found], then))
 
     async def find(self, asked: Asked, verb: str) -> tuple[Permit, model.Resource] | Trouble:
         """Return the resource of the path, if the visitor may do this with it."""
@@ -148,7 +147,7 @@ class Kind:
         name = asked.path["name"]
         return model.Key(self.kind, name) if _names[self.kind](name) else None
 
-    async def _write(self, asked: Asked, sent: resources.Resource, how: wanted.Dry) -> Result:
+    async def _write(self, asked: Asked, sent: messages.resources.Resource, how: messages.asked.Dry) -> Result:
         key = self.key(asked)
         if key is None:
             return body_trouble("name", "a name has a to z, 0 to 9 and -, at most 63", "path")
@@ -187,11 +186,13 @@ class Kind:
         # Moving a resource to another tenant takes the right in both.
         return asked.visitor.may(self.action("put"), tenant, key)
 
-    def _told(self, asked: Asked, resource: model.Resource) -> resources.Resource:
+    def _told(self, asked: Asked, resource: model.Resource) -> messages.resources.Resource:
         return shape.told(resource, shape.notices(asked.rooms.snapshot(), resource.key))
 
 
-def _tenant(sent: resources.Resource, key: model.Key, everything: Mapping[model.Key, model.Resource]) -> TenantId:
+def _tenant(
+    sent: messages.resources.Resource, key: model.Key, everything: Mapping[model.Key, model.Resource]
+) -> TenantId:
     """Return whose a resource is to be: a tenant is its own, and a pin without one is its server's."""
     if key.kind == "Tenant":
         return TenantId(key.name)
@@ -202,8 +203,8 @@ def _tenant(sent: resources.Resource, key: model.Key, everything: Mapping[model.
 
 
 _names: Final = {
-    kind: re.compile(kinds.POLICY_NAME if kind == "Policy" else resources.NAME).fullmatch
-    for kind in resources.PLURALS.values()
+    kind: re.compile(kinds.POLICY_NAME if kind == "Policy" else messages.resources.NAME).fullmatch
+    for kind in messages.resources.PLURALS.values()
 }
 """What a name of each kind looks like; `fullmatch`, because `$` would let a line end pass."""
 
@@ -226,7 +227,7 @@ def nowhere(asked: Asked, action: str) -> Trouble:
     return refused if isinstance(refused, Trouble) else _never()
 
 
-def where(listing: wanted.Listing, tenants: frozenset[TenantId]) -> entries.Where:
+def where(listing: messages.asked.Listing, tenants: frozenset[TenantId]) -> entries.Where:
     """Return the filters of a list."""
     labels: dict[str, str] = {}
     if listing.label is not None:

@@ -7,14 +7,13 @@ from tallystick.api.http import Trouble, message, read_cursor, write_cursor
 from tallystick.api.routes.model import Asked, Result
 from tallystick.api.routes.state.resources import Kind, scope_of
 from tallystick.control import model
-from tallystick.remote.messages import asked as wanted
-from tallystick.remote.messages import told
+from tallystick.remote import messages
 from tallystick.terms import TenantId
 
 
 async def search(asked: Asked) -> Result:
     """Find servers and tools: all words, and every filter."""
-    query = asked.query(wanted.Search)
+    query = asked.query(messages.asked.Search)
     if isinstance(query, Trouble):
         return query
     return await _search(asked, query, "state:search")
@@ -22,11 +21,11 @@ async def search(asked: Asked) -> Result:
 
 async def tools(asked: Asked) -> Result:
     """List tools."""
-    query = asked.query(wanted.ToolSearch)
+    query = asked.query(messages.asked.ToolSearch)
     if isinstance(query, Trouble):
         return query
     members = {name: getattr(query, name) for name in query.__struct_fields__}
-    return await _search(asked, wanted.Search(**members, of="tools"), "state:search")
+    return await _search(asked, messages.asked.Search(**members, of="tools"), "state:search")
 
 
 async def tools_of(asked: Asked) -> Result:
@@ -39,10 +38,10 @@ async def tools_of(asked: Asked) -> Result:
     everything = await asked.live.run(asked.rooms.control.all)
     entries = asked.live.catalogue.entries(everything)
     items = [entry.found for entry in entries if entry.found.server == server.name and entry.found.of == "tool"]
-    return permit, message(told.Findings(items, len(items)))
+    return permit, message(messages.told.Findings(items, len(items)))
 
 
-async def _search(asked: Asked, query: wanted.Search, action: str) -> Result:
+async def _search(asked: Asked, query: messages.asked.Search, action: str) -> Result:
     scope = scope_of(asked, action, query.tenant)
     if isinstance(scope, Trouble):
         return scope
@@ -55,13 +54,13 @@ async def _search(asked: Asked, query: wanted.Search, action: str) -> Result:
     start = next((at for at, entry in enumerate(found) if after is None or entry.place > after), len(found))
     page = found[start : start + query.limit]
     then = write_cursor(query, page[-1].place) if start + query.limit < len(found) and page else None
-    return permit, message(told.Findings([entry.found for entry in page], len(found), then))
+    return permit, message(messages.told.Findings([entry.found for entry in page], len(found), then))
 
 
 def _find(
     asked: Asked,
     everything: Mapping[model.Key, model.Resource],
-    query: wanted.Search,
+    query: messages.asked.Search,
     tenants: frozenset[TenantId],
 ) -> list[Entry]:
     words = query.q.casefold().split()

@@ -1,0 +1,1 @@
+"""Control state over a gateway and over several."""
