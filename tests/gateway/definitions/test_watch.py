@@ -10,7 +10,7 @@ import pytest
 from tallystick.gateway.definitions import Bounds, Clocks, View, Watch
 from tallystick.gateway.upstream import Client, Outbound, Upstream, Wanted
 from tallystick.gateway.upstream.stdio import supervision
-from tallystick.registry import Server
+from tallystick.registry import Server, model
 from tallystick.snapshot import Holder, Snapshot, compile_snapshot
 from tallystick.terms import Reason, Refusal, ServerId
 from tallystick.wire import ERAS, MODERN, Reply, encode
@@ -186,3 +186,13 @@ async def test_a_session_that_is_opened_anew_is_looked_at_as_its_caller() -> Non
         assert not at.watch.is_fresh(at.server, view(), "low")
         await at.watch.look(at.server, view()).done.wait()
         assert at.said.lists == 2
+
+
+async def test_a_process_is_looked_at_once_for_all_and_again_when_it_was_started_anew() -> None:
+    async with scene() as at:
+        at.server = replace(at.server, transport=model.StdioTransport(("server",), {}, None))
+        assert [await at.looks(view(who)) for who in ("ada", "bob")] == [1, 1]
+        at.watch.opened(at.server, None)
+        assert not at.watch.is_fresh(at.server, view("bob"), "low")
+        await at.watch.look(at.server, view("bob")).done.wait()
+        assert (at.said.lists, at.watch.is_fresh(at.server, view("ada"), "low")) == (2, True)

@@ -1,6 +1,5 @@
 """`tally server list` and `diff`: as things are, and what the record of this machine says they were."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -12,11 +11,13 @@ from tallystick.cli.control.kinds import SERVER, STATES, listing
 from tallystick.cli.control.server import tell_definition
 from tallystick.cli.output import Shape, shaped
 
-_THEN: Final = {"NAME": "name", "STATE": "state", "DIGEST": "digest", "SINCE": "at", "REVISION": "revision"}
+_THEN: Final = {"NAME": "name", "STATE": "state", "DIGEST": "digest", "SINCE": "since", "REVISION": "revision"}
 _SINCE: Final = {
     "AT": "at",
     "OBJECT": "name",
     "REVISION": "revision",
+    "ACTION": "action",
+    "BY": "by",
     "BEFORE": "before",
     "AFTER": "after",
     "TOOLS": "tools",
@@ -41,14 +42,20 @@ def list_servers(
         return
     if words or any(filters.values()):
         raise CommandError(WRONG, "--on lists everything of that day: leave the filters out")
-    from tallystick.registry.definition import deployed  # noqa: PLC0415 - loaded when it is asked
+    from tallystick.registry import definition  # noqa: PLC0415 - loaded when it is asked
 
     try:
-        found = deployed.deployed(leaves(console), day)
+        found = definition.deployed.deployed(leaves(console), day)
     except ValueError as error:
         raise CommandError(WRONG, f"--on {day}: {error}") from error
     rows = [
-        {"name": name.removeprefix("server/"), "state": one.state, "digest": one.digest, "at": one.at, "revision": one.revision}
+        {
+            "name": name.removeprefix("server/"),
+            "state": one.state,
+            "digest": one.digest,
+            "since": one.since,
+            "revision": one.revision,
+        }
         for name, one in found.items()
         if name.startswith("server/")
     ]
@@ -71,10 +78,10 @@ def diff_server(context: click.Context, console: Connection, shape: Shape, since
 
         tell_definition(context, shape, plain(console.client().definition(name)))
         return
-    from tallystick.registry.definition import deployed  # noqa: PLC0415 - loaded when it is asked
+    from tallystick.registry import definition  # noqa: PLC0415 - loaded when it is asked
 
     try:
-        told = deployed.changes_since(leaves(console), since, name)
+        told = definition.deployed.changes_since(leaves(console), since, name)
     except ValueError as error:
         raise CommandError(WRONG, f"--since {since}: {error}") from error
     rows: list[dict[str, object]] = []
@@ -85,6 +92,8 @@ def diff_server(context: click.Context, console: Connection, shape: Shape, since
                 "at": one.at,
                 "name": one.name,
                 "revision": one.revision,
+                "action": one.action,
+                "by": one.by,
                 "before": None if one.before is None else one.before.digest,
                 "after": None if one.after is None else one.after.digest,
                 "tools": sorted(tool for tool in {*old, *new} if old.get(tool) != new.get(tool)),
@@ -104,8 +113,7 @@ def leaves(console: Connection) -> Iterator[Mapping[str, object]]:
         message = f"there is no record below {console.state}: name the state directory of its machine with --state"
         raise CommandError(UNKNOWN, message)
     for log in logs:
-        for leaf in offline.leaves(log):
-            found: object = json.loads(leaf)
-            if isinstance(found, dict):
-                members: dict[object, object] = dict(found)  # pyright: ignore[reportUnknownArgumentType] - JSON
-                yield {str(name): value for name, value in members.items()}
+        followed = offline.Followed(offline.reader(log), offline.read_vkey(log).split("\n"))
+        followed.refresh()
+        for _, leaf in followed.leaves(0):
+            yield offline.read_fields(leaf)
