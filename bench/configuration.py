@@ -100,7 +100,7 @@ def _server(site: Site, name: str, path: str) -> Mapping[str, object]:
 def _write(site: Site, servers: Mapping[str, Mapping[str, object]], policies: str, people: Sequence[str]) -> None:
     gateway = {"listen_port": site.port, "public_url": site.url, "calls_per_caller": 1000}
     documents: dict[str, object] = {
-        "tally.yaml": {"gateway": gateway},
+        "tally.yaml": {"gateway": gateway, "console": {"listen_port": 0}},
         f"tenants/{TENANT}.yaml": {"name": TENANT, "title": "Bench", "jurisdiction": "LU"},
         "issuers/development.yaml": {
             "name": "development",

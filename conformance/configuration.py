@@ -25,7 +25,10 @@ def write(config: Path, port: int, upstream: Upstream, cwd: Path) -> None:
     remote: dict[str, object] = {"http": {"url": upstream, "allow_special_addresses": True}}
     transport = remote if isinstance(upstream, str) else {"stdio": {"command": upstream, "cwd": str(cwd)}}
     documents: dict[str, object] = {
-        "tally.yaml": {"gateway": {"listen_port": port, "public_url": url, "allowed_origins": [url]}},
+        "tally.yaml": {
+            "gateway": {"listen_port": port, "public_url": url, "allowed_origins": [url]},
+            "console": {"listen_port": 0},
+        },
         f"tenants/{_TENANT}.yaml": {"name": _TENANT, "title": "Conformance laboratory", "jurisdiction": "LU"},
         "issuers/development.yaml": {
             "name": "development",

@@ -75,7 +75,10 @@ def gateway(folder: Path, server: str, transport: Mapping[str, object]) -> Gener
 def _configure(config: Path, url: str, server: str, transport: Mapping[str, object]) -> None:
     # JSON is YAML: what is written by a program needs no quoting by hand.
     files: dict[str, object] = {
-        "tally.yaml": {"gateway": {"listen_port": int(url.rpartition(":")[2]), "public_url": url}},
+        "tally.yaml": {
+            "gateway": {"listen_port": int(url.rpartition(":")[2]), "public_url": url},
+            "console": {"listen_port": 0},
+        },
         "tenants/acme.yaml": {"title": "ACME"},
         "issuers/development.yaml": {
             "issuer": f"{url}/development-issuer",

@@ -1,6 +1,6 @@
 """What there is to find of servers and their tools, in memory: only what changed since is read again. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -57,18 +57,30 @@ class Catalogue:
         return entries
 
 
-def fits(entry: Entry, query: messages.asked.Search) -> bool:
-    """Tell whether an entry has what every filter of a search asks for; its words are looked for elsewhere."""
-    found = entry.found
-    return (
-        (query.of is None or query.of == f"{found.of}s")
-        and query.state in {None, found.state}
-        and query.operation in {None, found.operation}
-        and query.risk in {None, found.risk}
-        and query.classification in {None, found.classification}
-        and (query.owner is None or query.owner.casefold() in found.owner.casefold())
-        and (query.label is None or query.label in found.labels)
-    )
+def fitting(entries: Iterable[Entry], query: messages.asked.Search) -> list[Entry]:
+    """Return the entries that have every word and what every filter asks for."""
+    kept = list(entries)
+    for word in query.q.casefold().split():
+        kept = [entry for entry in kept if word in entry.text]
+    for fits in _filters(query):
+        kept = [entry for entry in kept if fits(entry.found)]
+    return kept
+
+
+def _filters(query: messages.asked.Search) -> Iterator[Callable[[messages.told.Found], bool]]:
+    """Yield the filters that a search has: 10,000 entries are not asked about those that it has not."""
+    if query.of is not None:
+        of = query.of.removesuffix("s")
+        yield lambda found: found.of == of
+    for field in ("state", "operation", "risk", "classification"):
+        value = getattr(query, field)
+        if value is not None:
+            yield lambda found, field=field, value=value: getattr(found, field) == value
+    if query.owner is not None:
+        owner = query.owner.casefold()
+        yield lambda found: owner in found.owner.casefold()
+    if query.label is not None:
+        yield lambda found: query.label in found.labels
 
 
 def _entries(server: model.Resource, pin: model.Resource | None) -> Iterator[Entry]:

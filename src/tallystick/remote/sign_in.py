@@ -38,8 +38,8 @@ class Issuer(msgspec.Struct, frozen=True):
     """Where an issuer is asked for what (RFC 8414, section 2)."""
 
     issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
     registration_endpoint: str = ""
 
 
@@ -99,6 +99,8 @@ def begin(
     issuer: Issuer, redirect_uri: str, resources: Sequence[str], client_id: str = "", ca_file: str | None = None
 ) -> Begun:
     """Return the page on which somebody signs in for `resources`; without a client id this program registers itself."""
+    if not issuer.authorization_endpoint or not issuer.token_endpoint:
+        raise RemoteError(code="unauthenticated", message=f"{issuer.issuer} signs nobody in: use --token-stdin.")
     client_id = client_id or _registered(issuer, redirect_uri, ca_file)
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
     challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")

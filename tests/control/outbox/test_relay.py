@@ -91,6 +91,22 @@ async def test_a_record_that_refuses_holds_back_what_it_refused_and_all_after_it
     assert Counter(record.objects).most_common(1)[0][1] == 1
 
 
+async def test_what_is_on_record_although_nobody_heard_so_is_not_appended_again(control: Control) -> None:
+    record = Record()
+    done(control, tenant(), server("a"))
+
+    async def lose_the_answer(tenant_id: TenantId, leaf: bytes) -> int:
+        await record.append(tenant_id, leaf)
+        message = "gone"
+        raise Unwritable(message)
+
+    with pytest.raises(Unwritable):
+        await Relay(control, lose_the_answer, record.find).drain()
+    assert control.published() == 0
+    await Relay(control, record.append, record.find).drain()
+    assert (record.objects, control.published()) == (["tenant/retail", "server/a"], 1)
+
+
 async def test_a_record_that_is_away_is_no_loss(control: Control) -> None:
     record = Record()
     done(control, tenant(), server("a"))

@@ -45,7 +45,8 @@ def _of_reviewed(path: str, kind: messages.resources.Kind) -> Iterator[Route]:
     yield Route(
         "POST", f"/{path}/{{name}}/steps", f"{noun}:*", of.step,
         f"Take a step of the lifecycle with a {noun}, if its gates are met. Suspending needs no If-Match.",
-        gives=messages.resources.Resource, takes=messages.asked.Step, query=messages.asked.Dry, kind=kind, is_versioned=True,
+        gives=messages.resources.Resource, takes=messages.asked.Step, query=messages.asked.Dry, kind=kind,
+        is_versioned=True,
     )  # fmt: skip
     yield Route(
         "GET", f"/{path}/{{name}}/reviews", f"{noun}:reviews", of.reviews,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tallystick.api.finding import Entry, fits
+from tallystick.api.finding import Entry, fitting
 from tallystick.api.http import Trouble, message, read_cursor, write_cursor
 from tallystick.api.routes.model import Asked, Result
 from tallystick.api.routes.state.resources import Kind, scope_of
@@ -63,12 +63,10 @@ def _find(
     query: messages.asked.Search,
     tenants: frozenset[TenantId],
 ) -> list[Entry]:
-    words = query.q.casefold().split()
     entries = asked.live.catalogue.entries(everything)
-    fitting = (entry for entry in entries if fits(entry, query) and all(word in entry.text for word in words))
     seen: dict[str, bool] = {}
     found: list[Entry] = []
-    for entry in fitting:
+    for entry in fitting(entries, query):
         name = entry.found.server
         if name not in seen:
             seen[name] = entry.server.tenant in tenants and asked.visitor.sees(entry.server)
