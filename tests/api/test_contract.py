@@ -44,7 +44,7 @@ def test_the_whole_document_holds_for_a_few_requests_of_each_kind(everywhere: St
 
 @pytest.mark.live
 def test_the_whole_document_holds(everywhere: Stage) -> None:
-    run = explore(everywhere, "--phases", "coverage,fuzzing,stateful", "-n", "25", "--generation-database", "none")
+    run = explore(everywhere, "--phases", "coverage,fuzzing,stateful", "-n", "10", "--generation-database", "none")
     assert run.returncode == 0, run.stdout[-20000:]
 
 

@@ -166,9 +166,10 @@ async def test_prompts_and_resources_of_a_toolset_are_those_that_it_selects_and_
         read = (await client.read_resource("desk://rates/public-eur")).contents[0]
         assert isinstance(read, TextResourceContents)
         assert read.text == "rate of public-eur"
-    async with virtual.client(TELLER, era, virtual.token("eve", groups=[])) as client:
-        assert (await client.list_prompts()).prompts == []
-        assert (await client.list_resource_templates()).resource_templates == []
+    for groups in ([], ["lookers"]):
+        async with virtual.client(TELLER, era, virtual.token("eve", groups=groups)) as client:
+            assert (await client.list_prompts()).prompts == []
+            assert (await client.list_resource_templates()).resource_templates == []
 
 
 @requirement("toolsets:offers")

@@ -40,6 +40,16 @@ tenant: bank
 members: [{server: desk, tools: [echo]}, {server: nowhere}, {server: hasty}, {server: risk, tools: [echo, gone]}]
 """
 
+LOOKERS = """
+@id("lookers-list")
+permit (
+  principal in Group::"lookers",
+  action in [Action::"mcp/prompts/list", Action::"mcp/resources/templates/list"],
+  resource
+);
+"""
+"""They may list what they may not ask for."""
+
 
 def grant(to: str, more: str = "", expires: str = "2100-01-01T00:00:00Z") -> str:
     """Return a grant for the closed toolset."""
@@ -52,6 +62,7 @@ async def write_virtual(stage: Stage, to: Path) -> Path:
     write(config, "toolsets/teller.yaml", TELLER)
     write(config, "toolsets/closed.yaml", CLOSED)
     write(config, "toolsets/lacking.yaml", LACKING)
+    write(config, "policies/lookers.cedar", LOOKERS)
     write(config, "grants/hal.yaml", grant("{people: [hal]}"))
     write(config, "grants/ivy.yaml", grant("{people: [ivy]}", "tools: [desk__echo]\n"))
     write(config, "grants/joe.yaml", grant("{people: [joe]}", expires="2020-01-01T00:00:00Z"))

@@ -109,7 +109,7 @@ def _parameters(route: Route) -> Iterator[dict[str, object]]:
         text = "ETag of the version that the change is meant for. Needed where the resource exists."
         yield {"name": "If-Match", "in": "header", "schema": _ETAG, "description": text}
     if route.method == "GET" and route.path.endswith("{name}") and route.kind:
-        yield {"name": "If-None-Match", "in": "header", "schema": _ETAG}
+        yield {"name": "If-None-Match", "in": "header", "schema": _TEXT}
     if route.method == "POST" and not route.takes_any:
         text = "Sent again with the same key within a day, the request is done once and answered alike."
         yield {"name": "Idempotency-Key", "in": "header", "schema": _KEY, "description": text}

@@ -28,7 +28,8 @@ CODES: Final[Mapping[int, Row]] = {
     DONE: Row("Done.", "Go on."),
     FAILED: Row("It failed, or the answer is no.", "Read the sentence on standard error."),
     WRONG: Row(
-        "The call, a document or the configuration is wrong; nothing was changed.", "Correct it; asking again helps not."
+        "The call, a document or the configuration is wrong; nothing was changed.",
+        "Correct it; asking again helps not.",
     ),
     UNKNOWN: Row("There is no such thing, or none that you may see.", "Look at the list of what there is."),
     NOT_SIGNED_IN: Row("Nobody is signed in, or not any more.", "Run `tally login`."),

@@ -138,6 +138,10 @@ class Client:
         """Return whether the console works."""
         return self.ask("GET", "/health", told.Health)
 
+    def date(self) -> str:
+        """Return the console's clock as it tells it (RFC 9110, section 6.6.1); empty where it does not."""
+        return self._send("GET", "/health", None, None).headers.get("date", "")
+
     def revision(self) -> told.Revision:
         """Return the newest revision and the newest one in force."""
         return self.ask("GET", "/revision", told.Revision)

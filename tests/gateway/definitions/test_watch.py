@@ -196,3 +196,22 @@ async def test_a_process_is_looked_at_once_for_all_and_again_when_it_was_started
         assert not at.watch.is_fresh(at.server, view("bob"), "low")
         await at.watch.look(at.server, view("bob")).done.wait()
         assert (at.said.lists, at.watch.is_fresh(at.server, view("ada"), "low")) == (2, True)
+
+
+async def test_what_was_let_go_and_still_differs_is_held_back_again() -> None:
+    async with scene() as at:
+        first = at.holder.current
+        assert first is not None
+        pin = first.registry.pins[at.server.name]
+        tool = next(iter(pin.tools))
+        at.said.tools[0] = {**at.said.tools[0], "description": "Worse."}
+        await at.looks(view())
+        mark = at.holder.quarantined(pin.server, tool)
+        assert mark is not None
+        pins = {**first.registry.pins, pin.server: replace(pin, quarantined={tool: mark})}
+        for snapshot in (replace(first, registry=replace(first.registry, pins=pins)), first):
+            at.holder.accept(snapshot)
+            at.watch.renew()
+        assert at.holder.quarantined(pin.server, tool) is None
+        await at.looks(view())
+        assert at.holder.quarantined(pin.server, tool) is not None

@@ -8,6 +8,7 @@ import click
 
 from tallystick.cli.codes import FAILED, WRONG, CommandError
 from tallystick.cli.connection import Connection, connected
+from tallystick.cli.control.kinds import SERVER, name_of
 from tallystick.cli.output import API_VERSION, Shape, at, say, shaped
 from tallystick.cli.terminal import tame, tame_lines
 
@@ -31,9 +32,11 @@ gateway_option = click.option(
 @connected
 @shaped
 @gateway_option
-@click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="One argument; the tool's schema says of which type.")
+@click.option(
+    "--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="One argument; the tool's schema says of which type."
+)
 @click.option("--json", "whole", metavar="OBJECT", help="All arguments, as a JSON object.")
-@click.argument("server")
+@name_of(SERVER, "server")
 @click.argument("tool")
 @click.pass_context
 def call_tool(
@@ -67,7 +70,9 @@ def route_of(name: str) -> str:
     return f"{known[kind]}/{rest}"
 
 
-def _arguments(gateway: "Gateway", route: str, tool: str, pairs: tuple[str, ...], whole: str | None) -> dict[str, object]:
+def _arguments(
+    gateway: "Gateway", route: str, tool: str, pairs: tuple[str, ...], whole: str | None
+) -> dict[str, object]:
     found: dict[str, object] = {}
     if whole is not None:
         try:
@@ -117,7 +122,7 @@ def _print(result: Mapping[str, object]) -> None:
 @connected
 @shaped
 @gateway_option
-@click.argument("server")
+@name_of(SERVER, "server")
 def inspect_server(console: Connection, shape: Shape, server: str, gateway: str) -> None:
     """Show what an entrance of the gateway offers to you: tools, prompts, resources, protocol versions.
 
@@ -138,7 +143,9 @@ def inspect_server(console: Connection, shape: Shape, server: str, gateway: str)
         rows += [{**one, "type": kind, "name": one.get(key)} for one in listed]
     versions = _versions(asked, route)
     if shape.form == "json" and not shape.field:
-        shape.one({"apiVersion": API_VERSION, "kind": "Entrance", "route": route, "versions": versions, "items": rows}, {})
+        shape.one(
+            {"apiVersion": API_VERSION, "kind": "Entrance", "route": route, "versions": versions, "items": rows}, {}
+        )
         return
     say("; ".join(f"{version}: {told}" for version, told in versions.items()))
     shape.many(rows, _OFFERED)

@@ -52,7 +52,9 @@ secret = Tree(
     "Set values that nobody can read again.",
     {
         **branches(SECRET, "list", "rm"),
-        "set": branch("Set a secret: its value comes from standard input, or is typed unseen.", "control.access", "put"),
+        "set": branch(
+            "Set a secret: its value comes from standard input, or is typed unseen.", "control.access", "put"
+        ),
     },
 )
 

@@ -57,9 +57,7 @@ def add(console: Connection, care: Care, name: str, command: tuple[str, ...], **
 @click.option("--format", "written", help="What FILE is; left out, it is told from the content.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write what was left out as JSON.")
 @click.argument("file")
-def bring_in(
-    console: Connection, shape: Shape, care: Care, file: str, tenant: str, **given: object
-) -> None:
+def bring_in(console: Connection, shape: Shape, care: Care, file: str, tenant: str, **given: object) -> None:
     """Bring in servers that are written down elsewhere, as drafts.
 
     FILE is a client's configuration, a server.json, a catalog ...; - is standard input. What could not be carried over

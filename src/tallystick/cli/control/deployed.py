@@ -7,7 +7,7 @@ import click
 
 from tallystick.cli.codes import FINDINGS, UNKNOWN, WRONG, CommandError
 from tallystick.cli.connection import Connection, connected
-from tallystick.cli.control.kinds import SERVER, STATES, listing
+from tallystick.cli.control.kinds import SERVER, STATES, listing, name_of
 from tallystick.cli.control.server import tell_definition
 from tallystick.cli.output import Shape, shaped
 
@@ -65,8 +65,10 @@ def list_servers(
 @click.command("diff")
 @connected
 @shaped
-@click.option("--since", metavar="DATE", help="What changed since, as the record of this machine says: a day or a time.")
-@click.argument("name")
+@click.option(
+    "--since", metavar="DATE", help="What changed since, as the record of this machine says: a day or a time."
+)
+@name_of(SERVER)
 @click.pass_context
 def diff_server(context: click.Context, console: Connection, shape: Shape, since: str | None, name: str) -> None:
     """Show how a server differs from what was approved.

@@ -1,9 +1,10 @@
 """One table of kinds, and from it the commands that every kind has: list, show, history, rm."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from tallystick.cli.branch import Branch
 from tallystick.cli.connection import Connection, connected
@@ -12,6 +13,9 @@ from tallystick.cli.output import Shape, at, shaped
 
 if TYPE_CHECKING:
     from tallystick.remote.messages.resources import Kind, State
+
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class Noun(NamedTuple):
@@ -61,9 +65,7 @@ TENANT: Final = Noun(
     "tenants",
     {"NAME": "metadata.name", "TITLE": "spec.title", "JURISDICTION": "spec.jurisdiction", "PARENT": "spec.parent"},
 )
-AGENT: Final = Noun(
-    "Agent", "agent", "agents", {**_FIRST, "TITLE": "spec.title", "PURPOSE": "spec.purpose", **_LAST}
-)
+AGENT: Final = Noun("Agent", "agent", "agents", {**_FIRST, "TITLE": "spec.title", "PURPOSE": "spec.purpose", **_LAST})
 ROLE: Final = Noun(
     "Role",
     "role",
@@ -86,6 +88,18 @@ CHANGES: Final = {
     "WHY": "why",
 }
 """Columns of a history."""
+
+
+def name_of(noun: Noun, parameter: str = "name") -> Callable[[F], F]:
+    """Return the argument that names one of a kind; a shell completes it with what the console knows."""
+
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        del context, parameter
+        from tallystick.cli.shell.complete import names  # noqa: PLC0415 - only a shell asks
+
+        return names(noun.plural, incomplete)
+
+    return click.argument(parameter, shell_complete=complete)
 
 
 def branches(noun: Noun, *verbs: str) -> Mapping[str, Branch]:
@@ -143,7 +157,7 @@ def _show(noun: Noun) -> click.Command:
     @click.command("show", help=_SAYS["show"].format(noun.name, noun.plural))
     @connected
     @shaped
-    @click.argument("name")
+    @name_of(noun)
     def command(console: Connection, shape: Shape, name: str) -> None:
         from tallystick.remote import document_of, plain  # noqa: PLC0415 - loaded when it is asked
 
@@ -165,7 +179,7 @@ def _history(noun: Noun) -> click.Command:
     @click.command("history", help=_SAYS["history"].format(noun.name, noun.plural))
     @connected
     @shaped
-    @click.argument("name")
+    @name_of(noun)
     def command(console: Connection, shape: Shape, name: str) -> None:
         from tallystick.remote import plain  # noqa: PLC0415 - loaded when it is asked
 
@@ -190,7 +204,7 @@ def _rm(noun: Noun) -> click.Command:
     @careful
     @click.option("--why", default="", help="Kept with the change.")
     @click.option("--take-over", is_flag=True, help="Remove it even where another owner has it.")
-    @click.argument("name")
+    @name_of(noun)
     def command(console: Connection, care: Care, name: str, why: str, take_over: bool) -> None:  # noqa: FBT001 - click passes flags so
         from tallystick.remote import messages  # noqa: PLC0415 - loaded when it is asked
 

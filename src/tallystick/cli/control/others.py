@@ -183,7 +183,11 @@ def changes(console: Connection, shape: Shape, after: int, follow: bool) -> None
             query = messages.asked.Following(after, 500, page.next)
     for one in console.client(timeout_s=3600.0).follow(after):
         told = _told(plain(one))
-        line = json.dumps(told) if shape.form == "json" else "  ".join(tame(str(at(told, path) or "-")) for path in CHANGES.values())
+        line = (
+            json.dumps(told)
+            if shape.form == "json"
+            else "  ".join(tame(str(at(told, path) or "-")) for path in CHANGES.values())
+        )
         click.echo(line)
 
 

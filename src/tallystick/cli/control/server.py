@@ -9,7 +9,7 @@ import click
 from tallystick.cli.branch import Tree, branch
 from tallystick.cli.codes import FINDINGS
 from tallystick.cli.connection import Connection, connected
-from tallystick.cli.control.kinds import SERVER, branches
+from tallystick.cli.control.kinds import SERVER, branches, name_of
 from tallystick.cli.control.steps import VERBS, reviews, steps
 from tallystick.cli.output import Shape, shaped
 from tallystick.cli.terminal import tame_lines
@@ -95,7 +95,7 @@ def found_by(console: Connection, words: str, filters: Mapping[str, str | None])
 @click.command()
 @connected
 @shaped
-@click.argument("name")
+@name_of(SERVER)
 def tools(console: Connection, shape: Shape, name: str) -> None:
     """List the tools of a server."""
     from tallystick.remote import messages, plain  # noqa: PLC0415 - loaded when it is asked
@@ -109,7 +109,7 @@ def tools(console: Connection, shape: Shape, name: str) -> None:
 @connected
 @shaped
 @click.pass_context
-@click.argument("name")
+@name_of(SERVER)
 def definition(context: click.Context, console: Connection, shape: Shape, name: str) -> None:
     """Show what a server says of itself: as approved, as seen last, and the difference.
 
@@ -124,7 +124,7 @@ def definition(context: click.Context, console: Connection, shape: Shape, name: 
 @connected
 @shaped
 @click.pass_context
-@click.argument("name")
+@name_of(SERVER)
 def scan(context: click.Context, console: Connection, shape: Shape, name: str) -> None:
     """Have a server asked now what it says of itself. Exit code 6: something else than what was approved."""
     from tallystick.remote import plain  # noqa: PLC0415 - loaded when it is asked
@@ -141,4 +141,3 @@ def tell_definition(context: click.Context, shape: Shape, found: dict[str, objec
         shape.one(found, DEFINITION)
     if found.get("pinned") and found.get("diff"):
         context.exit(FINDINGS)
-

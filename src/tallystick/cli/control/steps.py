@@ -8,7 +8,7 @@ import click
 from tallystick.cli.branch import Branch
 from tallystick.cli.connection import Connection, connected
 from tallystick.cli.control.care import Care, careful
-from tallystick.cli.control.kinds import Noun
+from tallystick.cli.control.kinds import Noun, name_of
 from tallystick.cli.output import Shape, shaped
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ REVIEWS: Final = {
 
 def steps(noun: Noun, names: Mapping[str, str]) -> Mapping[str, Branch]:
     """Return the branches of steps; `names` are commands -> verbs of the table."""
-    return {name: Branch(VERBS[verb].says, lambda name=name, verb=verb: _step(noun, name, verb)) for name, verb in names.items()}
+    return {
+        name: Branch(VERBS[verb].says, lambda name=name, verb=verb: _step(noun, name, verb))
+        for name, verb in names.items()
+    }
 
 
 def _step(noun: Noun, name: str, verb: str) -> click.Command:
@@ -60,7 +63,7 @@ def _plain(noun: Noun, called: str, verb: str) -> click.Command:
     @connected
     @careful
     @click.option("--comment", default="", help="Why; kept with the step, and needed by some.")
-    @click.argument("name")
+    @name_of(noun)
     def command(console: Connection, care: Care, name: str, comment: str) -> None:
         from tallystick.remote import messages  # noqa: PLC0415 - loaded when it is asked
 
@@ -78,10 +81,8 @@ def _vouching(noun: Noun, called: str, verb: str) -> click.Command:
     @click.option("--condition", "conditions", multiple=True, help="A condition, for people; several may be given.")
     @click.option("--expires", help="When it ends (RFC 3339, such as 2027-05-04T00:00:00Z).")
     @click.option("--definition", help="Digest of the definition that you have looked at.")
-    @click.argument("name")
-    def command(
-        console: Connection, care: Care, name: str, conditions: tuple[str, ...], **given: str | None
-    ) -> None:
+    @name_of(noun)
+    def command(console: Connection, care: Care, name: str, conditions: tuple[str, ...], **given: str | None) -> None:
         from tallystick.remote import messages  # noqa: PLC0415 - loaded when it is asked
 
         comment = given.get("comment") or ""
@@ -111,7 +112,7 @@ def reviews(noun: Noun) -> Branch:
         @click.command("reviews", help=says)
         @connected
         @shaped
-        @click.argument("name")
+        @name_of(noun)
         def command(console: Connection, shape: Shape, name: str) -> None:
             from tallystick.remote import plain  # noqa: PLC0415 - loaded when it is asked
 

@@ -95,9 +95,7 @@ def token_of(audience: str) -> str:
         raise CommandError(NOT_SIGNED_IN, f"the sign-in for {audience} is over. Run: tally login {signed.console}")
     from tallystick.remote import sign_in  # noqa: PLC0415 - most commands renew nothing
 
-    new = sign_in.renew(
-        signed.token_endpoint, signed.client_id, signed.refresh, audience, signed.ca_file or None
-    )
+    new = sign_in.renew(signed.token_endpoint, signed.client_id, signed.refresh, audience, signed.ca_file or None)
     until = str(time() + new.expires_in)
     signed = replace(signed, refresh=new.refresh_token or signed.refresh)
     if is_gateway:

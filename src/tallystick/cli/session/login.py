@@ -128,7 +128,9 @@ def _chosen(wanted: str, offered: list[str]) -> str:
         raise CommandError(WRONG, f"the console takes no tokens of {wanted}; of: {', '.join(offered) or 'nobody'}")
     if not wanted and len(offered) != 1:
         listed = ", ".join(offered) or "none"
-        raise CommandError(WRONG, f"the console takes tokens of several issuers or none ({listed}): choose with --issuer")
+        raise CommandError(
+            WRONG, f"the console takes tokens of several issuers or none ({listed}): choose with --issuer"
+        )
     return wanted or offered[0]
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from threading import Condition
 from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -14,6 +15,8 @@ from tallystick.terms import TallyError
 
 BUSY_S: Final = 30
 """Seconds that a change waits for others: fifty editors come one after the other, and a first compile takes two."""
+CLOSE_S: Final = 5.0
+"""Seconds that those who use a connection get to give it back when everything is closed."""
 _WRITES: Final = "tallystick_writes"
 _POOL: Final = 8
 _OVERFLOW: Final = 24
@@ -27,6 +30,7 @@ class Database:
         self.place = place
         self.is_postgres = isinstance(place, Postgres)
         self._engine = _postgres(place) if isinstance(place, Postgres) else _sqlite(place)
+        self._users, self._closed, self._left = 0, False, Condition()
 
     @property
     def name(self) -> str:
@@ -36,7 +40,7 @@ class Database:
     @contextmanager
     def read(self) -> Generator[Connection]:
         """Yield a connection in a transaction that only reads; raises `TallyError` ("unavailable")."""
-        with self._told(), self._engine.connect() as connection, connection.begin():
+        with self._told(), self._in_use(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -46,12 +50,34 @@ class Database:
         In SQLite it has the write lock from the beginning, so what it reads is what it changes.
         """
         options = {_WRITES: True}
-        with self._told(), self._engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            self._told(),
+            self._in_use(),
+            self._engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, once those in use have come back; nobody gets one any more."""
+        with self._left:
+            self._closed = True
+            # Whoever waits for a change looks every moment, from a thread that nobody may wait for any longer.
+            self._left.wait_for(lambda: not self._users, CLOSE_S)
         self._engine.dispose()
+
+    @contextmanager
+    def _in_use(self) -> Generator[None]:
+        with self._left:
+            if self._closed:
+                raise TallyError(code="unavailable", message=f"{self.name} is closed")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._left:
+                self._users -= 1
+                self._left.notify_all()
 
     @contextmanager
     def _told(self) -> Generator[None]:

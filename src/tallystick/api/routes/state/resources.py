@@ -90,7 +90,7 @@ class Kind:
         try:
             sent = msgspec.convert(shape.merged(self._told(asked, found[1]), patch), messages.resources.Resource)  # pyright: ignore[reportUnknownArgumentType] - JSON
         except msgspec.ValidationError as error:
-            return body_trouble("", str(error), "body")
+            return trouble("invalid", Reason.DOCUMENT_INVALID, f"The patch leaves no resource: {error}")
         return await self._write(asked, sent, how)
 
     async def delete(self, asked: Asked) -> Result:
