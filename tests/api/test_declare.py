@@ -87,3 +87,11 @@ def test_documents_that_cannot_be_read_are_told_by_their_number_and_field(stage:
     assert refused.value.problem is not None
     places = {(place.where, place.field) for place in refused.value.problem.errors}
     assert places == {("document 2", "spec.colour"), ("document 3", "kind")}
+
+
+def test_pruning_takes_the_right_to_remove(stage: Stage) -> None:
+    stage.client("owner-of-bank").apply(Documents([document("Agent", "stays", title="S")], owner="git:stays"))
+    with pytest.raises(RemoteError) as refused:
+        stage.client("reviewer-of-bank").apply(Documents([], owner="git:stays", prune=True))
+    assert refused.value.reasons == ("role_missing",)
+    assert stage.client("owner-of-bank").get("Agent", "stays")

@@ -240,7 +240,8 @@ async def test_calls_at_the_same_time_share_one_look_and_later_ones_need_none(ga
 async def test_a_server_that_says_that_its_lists_changed_is_compared_at_once(gang: Stage, name: str) -> None:
     server = _MEMBERS[name]
     Rounds(_watch(gang)).visit(ServerId(name))
-    await until(lambda: bool(server.listeners))
+    # The lists were asked for before this, so that no look is under way that could see the change.
+    await until(lambda: bool(server.listeners) and "server/discover" in server.asked)
     server.tools = lambda _client, _number: [WORSE, SEE]
     await server.tell()
     await until(lambda: gang.gateway.holder.quarantined(ServerId(name), ToolId("pay")) is not None)

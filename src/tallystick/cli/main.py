@@ -43,12 +43,12 @@ def tell(error: TallyError, code: int) -> str:
     from tallystick.cli.terminal import tame_lines  # noqa: PLC0415 - only errors need it
 
     lines = [tame_lines(error.message)]
-    reasons: object = getattr(error, "reasons", ())
-    record: object = getattr(error, "record", None)
-    if isinstance(reasons, tuple) and reasons:
-        lines.append(f"  reasons: {', '.join(map(str, reasons))}")
-    if isinstance(record, int):
-        lines.append(f"  record: {record}")
+    from tallystick.remote import GatewayError, RemoteError  # noqa: PLC0415
+
+    if isinstance(error, RemoteError) and error.reasons:
+        lines.append(f"  reasons: {', '.join(error.reasons)}")
+    if isinstance(error, GatewayError) and error.record is not None:
+        lines.append(f"  record: {error.record}")
     if code in _NEXT and "tally " not in error.message:
         lines.append(f"  next: {_NEXT[code]}")
     return "\n".join(lines)

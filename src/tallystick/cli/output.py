@@ -8,7 +8,6 @@ from typing import Final, NamedTuple, TypeVar
 
 import click
 
-from tallystick.cli.codes import WRONG, CommandError
 from tallystick.cli.terminal import columns, tame
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -148,6 +147,4 @@ def _cell(text: str) -> str:
 def _yaml(items: Sequence[Item]) -> str:
     from tallystick.control import declare  # noqa: PLC0415 - costs a second, and few want it
 
-    if not all(isinstance(item, Mapping) for item in items):
-        raise CommandError(WRONG, "there is no YAML of this: use -o json")
     return declare.to_yaml(items)

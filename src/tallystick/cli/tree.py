@@ -102,7 +102,7 @@ BRANCHES: Final[Mapping[str, Branch]] = {
         "Tell how each server is, as each worker of the gateway sees it: circuit, failures, calls,...", _health
     ),
     "inspect": branch(
-        "Show what an entrance of the gateway offers to you: tools, prompts, resources, protocol...",
+        "Show what an entrance of the gateway offers to you: tools, prompts, resources, protocol versions.",
         "call.tools",
         "inspect_server",
     ),

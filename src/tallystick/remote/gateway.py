@@ -9,10 +9,9 @@ import msgspec
 import urllib3
 
 from tallystick.remote.error import RemoteError
-from tallystick.remote.messages.told import Problem
+from tallystick.remote.messages.told import Code, Problem
 from tallystick.remote.place import Place, open_pool
 from tallystick.remote.stream import read_events
-from tallystick.terms.refusal import Code
 
 MODERN: Final = "2026-07-28"
 OLDER: Final = "2025-11-25"

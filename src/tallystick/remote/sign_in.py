@@ -14,8 +14,8 @@ import msgspec
 import urllib3
 
 from tallystick.remote.error import RemoteError
+from tallystick.remote.messages.told import Code
 from tallystick.remote.place import open_pool, read_place
-from tallystick.terms.refusal import Code
 
 T = TypeVar("T")
 

@@ -121,9 +121,10 @@ def _described(entry: settings_room.Section) -> _Described:
     return subject, title, groups
 
 
-def token_for(places: Places, person: str, url: str | None = None) -> str:
+def token_for(places: Places, person: str, url: str | None = None, audience: str | None = None) -> str:
     """Return an access token of the DEVELOPMENT issuer for the whole gateway; `url` is its public URL.
 
+    With `audience` the token is for that instead: the console's public URL. The issuer is the gateway's all the same.
     Raises `TallyError` where there is no such issuer or person.
     """
     settings = settings_of(read(places.config))
@@ -140,7 +141,7 @@ def token_for(places: Places, person: str, url: str | None = None) -> str:
             f"there is no {PEOPLE} in {places.config}, so no development issuer. Get a token from your own issuer."
         )
         raise TallyError(code="not_found", message=message)
-    return issuer.mint(person, public_url)
+    return issuer.mint(person, audience or public_url)
 
 
 def settings_of(files: Mapping[str, bytes]) -> Settings:

@@ -177,7 +177,7 @@ def can_i(context: click.Context, console: Connection, shape: Shape, action: str
     from tallystick.remote import messages, plain  # noqa: PLC0415 - loaded when it is asked
 
     noun, name = action.partition(":")[0], given["name"]
-    kinds = {kind.lower(): kind for kind in messages.resources.PLURALS.values()}
+    kinds: dict[str, messages.resources.Kind] = {kind.lower(): kind for kind in messages.resources.PLURALS.values()}
     kind = kinds.get(noun) if name else None
     ability = messages.asked.Ability(action, given["tenant"] or "", kind, name if kind else None)
     verdict = console.client().can(ability)

@@ -24,7 +24,8 @@ _BROUGHT: Final = {"KIND": "kind", "NAME": "metadata.name", "TENANT": "metadata.
 @careful
 @click.option("--tenant", required=True, help="Whose it is.")
 @click.option("--title", help="How people call it.")
-@click.option("--owner", help="Who answers for it.")
+@click.option("--owner", help="The person who answers for it.")
+@click.option("--team", help="The team of that person.")
 @click.option("--purpose", help="What it is for.")
 @click.option("--at", "address", help="Its URL.")
 @click.option("--private", help="Allow a loopback or private address.", is_flag=True)
@@ -43,7 +44,9 @@ def add(console: Connection, care: Care, name: str, command: tuple[str, ...], **
         raise CommandError(WRONG, message)
     http: dict[str, object] = {"url": address, **({"allow_special_addresses": True} if given["private"] else {})}
     spec: dict[str, object] = {"transport": {"stdio": {"command": list(command)}} if command else {"http": http}}
-    spec |= {field: given[field] for field in ("title", "owner", "purpose") if given[field]}
+    spec |= {field: given[field] for field in ("title", "purpose") if given[field]}
+    if owner := {part: given[name] for part, name in (("person", "owner"), ("team", "team")) if given[name]}:
+        spec["owner"] = owner
     metadata = messages.resources.Metadata(name, str(given["tenant"]))
     console.client().put(messages.resources.Resource("Server", metadata, spec), None, messages.asked.Dry(care.is_dry))
     care.tell(f"server {name} is a draft. Next: tally server scan {name}, then tally server submit {name}")

@@ -15,9 +15,8 @@ from tallystick.cli.output import API_VERSION, Shape, say, shaped
 from tallystick.cli.terminal import tame_lines
 
 if TYPE_CHECKING:
-    from tallystick.control.model import Put
-    from tallystick.remote.messages.asked import Documents
-    from tallystick.remote.messages.declared import Plan
+    from tallystick.control import model
+    from tallystick.remote import messages
 
 F = TypeVar("F", bound=Callable[..., object])
 _ITEMS: Final = {"ACTION": "action", "KIND": "kind", "NAME": "name", "TENANT": "tenant", "NOTE": "note"}
@@ -93,7 +92,7 @@ def export(console: Connection, form: str, tenant: str | None, owner: str | None
     """Print documents of everything, as they can be applied again; of secrets only the names."""
     from tallystick.remote import messages  # noqa: PLC0415 - loaded when it is asked
 
-    kinds = {known.lower(): known for known in messages.resources.PLURALS.values()}
+    kinds: dict[str, messages.resources.Kind] = {known.lower(): known for known in messages.resources.PLURALS.values()}
     if kind is not None and kind.lower() not in kinds:
         raise CommandError(WRONG, f"{kind!r} is no kind; there are {', '.join(sorted(kinds.values()))}")
     query = messages.asked.Export(tenant, None if kind is None else kinds[kind.lower()], owner)
@@ -101,7 +100,7 @@ def export(console: Connection, form: str, tenant: str | None, owner: str | None
     Shape(form, "").many(found.documents, {"NAME": "metadata.name"})
 
 
-def _print(shape: Shape, found: "Plan", context: click.Context) -> None:
+def _print(shape: Shape, found: "messages.declared.Plan", context: click.Context) -> None:
     if shape.form == "table" and not shape.field:
         click.echo(tame_lines(found.text))
     else:
@@ -110,7 +109,7 @@ def _print(shape: Shape, found: "Plan", context: click.Context) -> None:
         context.exit(FINDINGS)
 
 
-def _show(shape: Shape, found: "Plan") -> None:
+def _show(shape: Shape, found: "messages.declared.Plan") -> None:
     from tallystick.remote import plain  # noqa: PLC0415 - loaded when it is asked
 
     if shape.form == "json" and not shape.field:
@@ -119,7 +118,9 @@ def _show(shape: Shape, found: "Plan") -> None:
         shape.many([plain(item) for item in found.items], _ITEMS)
 
 
-def _documents(files: tuple[str, ...], given: Mapping[str, object], *, is_dry: bool = False) -> "Documents":
+def _documents(
+    files: tuple[str, ...], given: Mapping[str, object], *, is_dry: bool = False
+) -> "messages.asked.Documents":
     from tallystick.remote import messages  # noqa: PLC0415 - loaded when it is asked
 
     found = [document for place in files for document in read(place)]
@@ -149,7 +150,7 @@ def read(place: str) -> list[dict[str, object]]:
     return [_document(put) for put in found if isinstance(put, model.Put)]
 
 
-def _document(put: "Put") -> dict[str, object]:
+def _document(put: "model.Put") -> dict[str, object]:
     metadata: dict[str, object] = {"name": put.name}
     if put.tenant and put.kind != "Tenant":
         metadata["tenant"] = str(put.tenant)

@@ -1,6 +1,7 @@
 """One table of kinds, and from it the commands that every kind has: list, show, history, rm."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import click
@@ -12,7 +13,7 @@ from tallystick.cli.control.care import Care, careful
 from tallystick.cli.output import Shape, at, shaped
 
 if TYPE_CHECKING:
-    from tallystick.remote.messages.resources import Kind, State
+    from tallystick.remote import messages
 
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -21,13 +22,13 @@ F = TypeVar("F", bound=Callable[..., object])
 class Noun(NamedTuple):
     """A kind of resource at the command line. `titles`: column -> dotted path into the resource."""
 
-    kind: "Kind"
+    kind: "messages.resources.Kind"
     name: str
     plural: str
     titles: Mapping[str, str]
 
 
-STATES: Final[Mapping[str, "State"]] = {
+STATES: Final[Mapping[str, "messages.resources.State"]] = {
     "draft": "draft",
     "in_review": "in_review",
     "approved": "approved",
@@ -97,7 +98,7 @@ def name_of(noun: Noun, parameter: str = "name") -> Callable[[F], F]:
         del context, parameter
         from tallystick.cli.shell.complete import names  # noqa: PLC0415 - only a shell asks
 
-        return names(noun.plural, incomplete)
+        return names(noun.kind, incomplete)
 
     return click.argument(parameter, shell_complete=complete)
 
@@ -106,7 +107,7 @@ def branches(noun: Noun, *verbs: str) -> Mapping[str, Branch]:
     """Return the branches of a kind: of list, show, history and rm those that are named, or all."""
     makers = {"list": _list, "show": _show, "history": _history, "rm": _rm}
     return {
-        verb: Branch(_SAYS[verb].format(noun.name, noun.plural), lambda maker=maker: maker(noun))
+        verb: Branch(_SAYS[verb].format(noun.name, noun.plural), partial(maker, noun))
         for verb, maker in makers.items()
         if not verbs or verb in verbs
     }

@@ -15,9 +15,14 @@ from tallystick.cli.output import Shape, shaped
 from tallystick.cli.terminal import tame_lines
 
 if TYPE_CHECKING:
-    from tallystick.remote.messages.asked import Risk
+    from tallystick.remote import messages
 
-_RISKS: Final[Mapping[str, "Risk"]] = {"low": "low", "medium": "medium", "high": "high", "critical": "critical"}
+_RISKS: Final[Mapping[str, "messages.asked.Risk"]] = {
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "critical": "critical",
+}
 _FOUND: Final = {
     "SERVER": "server",
     "TOOL": "tool",
@@ -49,7 +54,9 @@ server = Tree(
         "search": branch("Find servers and tools: all words, and every filter.", "control.server", "search"),
         "tools": branch("List the tools of a server.", "control.server", "tools"),
         "definition": branch(
-            "Show what a server says of itself: as approved, as seen last, and the...", "control.server", "definition"
+            "Show what a server says of itself: as approved, as seen last, and the difference.",
+            "control.server",
+            "definition",
         ),
         "scan": branch("Have a server asked now what it says of itself.", "control.server", "scan"),
         "add": branch("Register a server as a draft.", "control.bring", "add"),

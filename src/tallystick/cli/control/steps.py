@@ -1,6 +1,7 @@
 """Steps of the lifecycle of servers and grants: submit, approve, reject, renew, suspend, reinstate, retire."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
@@ -12,14 +13,13 @@ from tallystick.cli.control.kinds import Noun, name_of
 from tallystick.cli.output import Shape, shaped
 
 if TYPE_CHECKING:
-    from tallystick.remote.messages.asked import Step
-    from tallystick.remote.messages.resources import State
+    from tallystick.remote import messages
 
 
 class Verb(NamedTuple):
     """One step at the command line. `is_yes`: somebody vouches for something, so it takes what an approval takes."""
 
-    to: "State"
+    to: "messages.resources.State"
     says: str
     done: str
     is_yes: bool = False
@@ -48,10 +48,7 @@ REVIEWS: Final = {
 
 def steps(noun: Noun, names: Mapping[str, str]) -> Mapping[str, Branch]:
     """Return the branches of steps; `names` are commands -> verbs of the table."""
-    return {
-        name: Branch(VERBS[verb].says, lambda name=name, verb=verb: _step(noun, name, verb))
-        for name, verb in names.items()
-    }
+    return {name: Branch(VERBS[verb].says, partial(_step, noun, name, verb)) for name, verb in names.items()}
 
 
 def _step(noun: Noun, name: str, verb: str) -> click.Command:
@@ -95,7 +92,7 @@ def _vouching(noun: Noun, called: str, verb: str) -> click.Command:
     return command
 
 
-def take(console: Connection, care: Care, noun: Noun, name: str, step: "Step") -> None:
+def take(console: Connection, care: Care, noun: Noun, name: str, step: "messages.asked.Step") -> None:
     """Take a step with the version that is there now; raises RemoteError with every gate that is not met."""
     from tallystick.remote import Sent, messages  # noqa: PLC0415 - loaded when it is asked
 

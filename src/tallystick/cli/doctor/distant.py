@@ -10,8 +10,7 @@ from tallystick.cli.terminal import counted
 from tallystick.terms import TallyError
 
 if TYPE_CHECKING:
-    from tallystick.remote import Client
-    from tallystick.remote.messages.resources import Resource
+    from tallystick.remote import Client, messages
 
 _SKEW_S: Final = 30.0
 """Seconds between two clocks above which tokens of one are refused by the other (`identity.clock_skew_s`)."""
@@ -72,7 +71,7 @@ def _drift(client: "Client") -> Told:
     return Told("failed", f"held back: {listed}", f"tally server definition {next(iter(held))}")
 
 
-def _held(pin: "Resource") -> list[str]:
+def _held(pin: "messages.resources.Resource") -> list[str]:
     found = None if pin.status is None else pin.status.marks.get("quarantined")
     return sorted(map(str, found)) if isinstance(found, Mapping) else []  # pyright: ignore[reportUnknownArgumentType] - JSON
 

@@ -20,7 +20,7 @@ from tallystick.cli.session.kept import Kept, file, forget, keep, kept
 from tallystick.settings import places
 
 if TYPE_CHECKING:
-    from tallystick.remote.sign_in import Tokens
+    from tallystick.remote import sign_in
 
 _WHOAMI: Final = {
     "NAME": "name",
@@ -79,7 +79,7 @@ def _as(person: str, where: tuple[Path, Path], url: str, gateway: str) -> Kept:
     beside = (gateway or places().gateway or settings.gateway.public_url).rstrip("/")
     mine = Places(config, state)
     signed = Kept(console=console, gateway=beside, issuer="development")
-    tokens = [token_for(mine, person, audience) for audience in (console, beside)]
+    tokens = [token_for(mine, person, beside, audience) for audience in (console, beside)]
     return _with(signed, tokens[0], tokens[1])
 
 
@@ -134,7 +134,7 @@ def _chosen(wanted: str, offered: list[str]) -> str:
     return wanted or offered[0]
 
 
-def _both(signed: Kept, first: "Tokens") -> Kept:
+def _both(signed: Kept, first: "sign_in.Tokens") -> Kept:
     """Return the sign-in with a token for each of console and gateway: one token is never for both."""
     until = str(time() + first.expires_in)
     signed = replace(signed, console_token=first.access_token, console_until=until, refresh=first.refresh_token)

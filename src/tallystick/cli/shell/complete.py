@@ -1,6 +1,6 @@
 """`tally completion` and `tally version`, and the names of servers for a shell that asks."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -10,6 +10,9 @@ from tallystick.cli.connection import Connection
 from tallystick.cli.output import API_VERSION, Shape, shaped
 from tallystick.settings import places
 from tallystick.terms import TallyError
+
+if TYPE_CHECKING:
+    from tallystick.remote import messages
 
 _VARIABLE: Final = "_TALLY_COMPLETE"
 _PATIENCE_S: Final = 1.0
@@ -43,13 +46,10 @@ def version(shape: Shape) -> None:
         shape.one(item, {"VERSION": "version"})
 
 
-def names(kind: str, incomplete: str) -> list[CompletionItem]:
+def names(kind: "messages.resources.Kind", incomplete: str) -> list[CompletionItem]:
     """Return names of resources of a kind that begin so; nothing where no console answers at once."""
-    from tallystick.remote.messages.resources import PLURALS  # noqa: PLC0415 - loaded when it is asked
-
-    known = {plural: one for plural, one in PLURALS.items()}[kind]
     try:
-        found = Connection("", places().state).client(_PATIENCE_S).every(known)
+        found = Connection("", places().state).client(_PATIENCE_S).every(kind)
         return [CompletionItem(one.metadata.name) for one in found if one.metadata.name.startswith(incomplete)]
     except TallyError:
         return []

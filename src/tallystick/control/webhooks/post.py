@@ -70,7 +70,8 @@ class Post:
                 request.method, path, body=request.body, headers=said, redirect=False, preload_content=False
             )
             return Answer(reply.status, _bounded(reply, host))
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # ValueError: what is to be sent has no form in HTTP. It is one webhook's fault, and must end no other's.
             message = f"{host} cannot be reached: {error}"
             raise Unreachable(message) from error
         finally:

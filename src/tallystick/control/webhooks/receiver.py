@@ -10,6 +10,7 @@ from tallystick.control.webhooks.events import HELD
 from tallystick.control.webhooks.hook import Hook, hook_of, ticket_status
 from tallystick.control.webhooks.signature import STALE, UNSIGNED, WINDOW_S, Signed, verify, verify_jira
 from tallystick.control.webhooks.state import State as Held
+from tallystick.control.webhooks.state import secret_of
 from tallystick.terms import Clock, Reason, Refusal
 
 _REMEMBERED_S: Final = 2 * WINDOW_S
@@ -52,7 +53,7 @@ class Receiver:
         """Check a message and take the step that it means. `headers` have names in lower case, `body` is as it came."""
         resource = self._held.get(Key("Webhook", name))
         hook = hook_of(resource) if resource is not None else None
-        secret = self._held.secret(hook.secret) if hook is not None and hook.is_enabled and hook.secret else None
+        secret = secret_of(self._held, hook.tenant, hook.secret) if hook is not None and hook.is_enabled else None
         # Who asks for names of webhooks learns nothing: one that is not there answers like a wrong signature.
         if hook is None or not secret:
             return UNSIGNED

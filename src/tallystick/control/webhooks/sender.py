@@ -21,7 +21,7 @@ from tallystick.control.webhooks.hook import Hook, hook_of, ticket_status
 from tallystick.control.webhooks.post import Answer, Post, Unreachable
 from tallystick.control.webhooks.shapes import OPENING, request_of, ticket_of
 from tallystick.control.webhooks.signature import sign
-from tallystick.control.webhooks.state import State
+from tallystick.control.webhooks.state import State, secret_of
 from tallystick.terms import Clock, TallyError
 
 SENDER: Final = Actor("tallystick/webhooks", operator="tallystick/webhooks")
@@ -213,7 +213,7 @@ class Sender:
 
     def _headers(self, hook: Hook, event: Event, body: bytes) -> dict[str, str] | str:
         """Sign a message and add what the receiver asks for; a text says which secret is missing."""
-        secrets = {name: self._state.secret(name) for name in (hook.secret, hook.token) if name}
+        secrets = {name: secret_of(self._state, hook.tenant, name) for name in (hook.secret, hook.token) if name}
         missing = [name for name, value in secrets.items() if not value]
         if missing or not (hook.secret or hook.form != "generic"):
             # INVARIANT: what is to be signed is not sent without a signature.
@@ -221,7 +221,13 @@ class Sender:
         secret, token = secrets.get(hook.secret), secrets.get(hook.token)
         signed = sign(secret, event.id, self._clock(), body) if secret else {}
         said = {"Content-Type": "application/json", **signed}
-        return {**said, "Authorization": _credential(hook.user, token.strip())} if token else said
+        if not token:
+            return said
+        credential = _credential(hook.user, token.strip())
+        # What no header can hold would otherwise end whoever sends, and with it everybody's webhooks.
+        if not (credential.isascii() and credential.isprintable()):
+            return f"the secret {hook.token} holds what no header of HTTP may: set it to printable characters of ASCII"
+        return {**said, "Authorization": credential}
 
     def _about(self, event: Event) -> Resource | None:
         noun, _, name = str(event.about["resource"]).partition("/")

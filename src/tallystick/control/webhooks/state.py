@@ -5,6 +5,7 @@ from typing import Protocol
 
 from tallystick.control.entries import Entry, Note
 from tallystick.control.model import Actor, Change, Committed, Key, Refused, Resource
+from tallystick.terms import TenantId
 
 
 class State(Protocol):
@@ -41,3 +42,13 @@ class State(Protocol):
     def keep(self, name: str, value: Mapping[str, object] | None, version: int) -> bool:
         """Keep something, if what is there still has this version (0: nothing is there); tell whether it was kept."""
         ...
+
+
+def secret_of(state: State, tenant: TenantId, name: str) -> bytes | None:
+    """Return the value of a tenant's own secret; None where there is none, or it is another's.
+
+    INVARIANT: names are unique in the whole installation, rights are not. Whoever writes a webhook chooses where its
+    secrets are sent, so a webhook has only those that its own tenant holds.
+    """
+    resource = state.get(Key("Secret", name)) if name else None
+    return state.secret(name) if resource is not None and resource.tenant == tenant else None

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import anyio
 import uvicorn
-from starlette.types import ASGIApp
 
 from tallystick.api import ConsoleRooms, application
 from tallystick.audit.writer import listen
 from tallystick.control.webhooks import Receiver
+from tallystick.gateway import Application
 from tallystick.guard import Flood
 from tallystick.terms import TallyError
 from tallystick.wiring.bind import bind, url_of
@@ -46,7 +46,7 @@ async def console_of(governing: Governing, gateway: Gateway, state: Path) -> Asy
 
 
 @asynccontextmanager
-async def _serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
+async def _serving(app: Application, listener: socket.socket) -> AsyncGenerator[None]:
     """Serve an application at a listener; at exit open requests have ended, or their time is over."""
     server, ended = uvicorn.Server(Config(app, Bounds(connections=1024, per_address=512), _NOBODY_TAKES)), anyio.Event()
 

@@ -81,14 +81,13 @@ class Governing:
             wait = partial(self.control.wait, self._revision, WAIT_S)
             try:
                 revision = await to_thread.run_sync(wait, abandon_on_cancel=True)
+                # While nothing can be recorded nothing comes into force: it is looked at again when there is a writer.
+                if revision <= self._revision or not self._gateway.recording or await self._renew(say, revision):
+                    continue
             except TallyError as failure:
                 # What is in force stays so while the database is away: changes wait, calls do not.
-                say(f"control state cannot be read: {failure.message}")
-                await anyio.sleep(WAIT_S)
-                continue
-            # While nothing can be recorded nothing comes into force: it is looked at again when there is a writer.
-            if revision > self._revision and self._gateway.recording:
-                await self.renew(say, revision)
+                say(f"control state cannot be followed: {failure.message}")
+            await anyio.sleep(WAIT_S)
 
     async def watch(self, config: Path, seen: str, say: Say) -> None:
         """Bring in the directory whenever it changes, until cancelled."""
@@ -97,24 +96,33 @@ class Governing:
             now = settings_room.fingerprint(config)
             if now == seen or not self._gateway.recording:
                 continue
-            seen = now
-            files, before = look(config), self.control.head()
-            refused = told(files) if isinstance(files, tuple) else await self.bring(files)
-            self._refused = refused
-            if refused:
-                say(f"the changed configuration is refused, the old one stays in force:\n{refused}")
-            elif not await self.renew(say, None) and self.control.head() == before and self._brings:
-                say("nothing changed that can change while the gateway runs: tally.yaml is read at the start only")
+            try:
+                await self._take(look(config), say)
+                seen = now
+            except TallyError as failure:
+                say(f"the changed configuration waits: {failure.message}")
+                await anyio.sleep(WAIT_S)
 
-    async def renew(self, say: Say, revision: int | None) -> bool:
-        """Put a revision in force (None: the newest), and tell of it; return whether anything is different now."""
-        before = self._digest()
-        refused = await self._enforce(self.control.published() if revision is None else revision)
+    async def _take(self, files: Mapping[str, bytes] | tuple[Problem, ...], say: Say) -> None:
+        """Bring in what the directory holds now, and put it in force."""
+        before, digest = await to_thread.run_sync(self.control.head), self._digest()
+        self._refused = told(files) if isinstance(files, tuple) else await self.bring(files)
+        if self._refused:
+            say(f"the changed configuration is refused, the old one stays in force:\n{self._refused}")
+            return
+        await self._renew(say, await to_thread.run_sync(self.control.published))
+        after = await to_thread.run_sync(self.control.head)
+        if (before, digest) == (after, self._digest()) and self._brings:
+            say("nothing changed that can change while the gateway runs: tally.yaml is read at the start only")
+
+    async def _renew(self, say: Say, revision: int) -> bool:
+        """Put a revision in force, and tell of it; return whether it is, or never will be."""
+        before, refused = self._digest(), await self._enforce(revision)
         if refused:
             say(f"revision {revision} cannot be put in force, the one before stays:\n{refused}")
         elif self._digest() != before:
             say(f"configuration {self._digest()} is in force")
-        return self._digest() != before
+        return self._revision >= revision
 
     def _digest(self) -> Digest | None:
         snapshot = self._gateway.holder.current
@@ -135,7 +143,7 @@ class Governing:
         """Return the revision to begin with: all that is there, once it is on record."""
         with anyio.move_on_after(FIRST_S):
             while True:
-                head = self.control.head()
+                head = await to_thread.run_sync(self.control.head)
                 wait = partial(self.control.wait, head - 1, WAIT_S)
                 published = await to_thread.run_sync(wait, abandon_on_cancel=True)
                 if published >= head and (published > 0 or self._gateway.worker.index == 0):
@@ -147,13 +155,15 @@ class Governing:
         async with self._changing:
             documents: Mapping[str, Document] = await to_thread.run_sync(self.control.documents, revision)
             compiled = await to_thread.run_sync(self.compiling.compile, documents)
-            self._revision = max(self._revision, revision)
             if not isinstance(compiled, Snapshot):
+                # Judged before it was committed, by a release or with sinks that were others. It is not tried again.
+                self._revision = max(self._revision, revision)
                 return told(compiled)
             tenants = self._tenants()
             refused = await self._gateway.enforce(compiled, self._sinks)
             if refused is not None:
                 return str(refused)
+            self._revision = max(self._revision, revision)
             if self._tenants() != tenants:
                 await self._gateway.tell_classes()
             return ""
