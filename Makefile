@@ -38,9 +38,10 @@ test-live: setup npm ## run the live lane: kills, real peers, long runs
 check: setup ## lint, types, import contracts, architecture and docs rules
 	@scripts/check
 
-bench: setup ## measure against direct, nginx, FastMCP, ContextForge and LiteLLM; prints a table
+bench: setup ## measure against direct, nginx, FastMCP, ContextForge and LiteLLM, then control state; prints tables
 	@scripts/bench-peers
 	@.venv/bin/python -m bench $(ARGS)
+	@$(if $(ARGS),,for part in control editors console; do .venv/bin/python -m bench.$$part || exit; done)
 
 fuzz: setup ## fuzz the wire room for ten minutes (ARGS=60: a minute)
 	@scripts/fuzz $(ARGS)

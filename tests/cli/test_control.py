@@ -94,10 +94,14 @@ def test_a_folder_as_tally_up_reads_it_is_declared_too(desk: Desk, tmp_path: Pat
 
 
 def test_a_server_goes_its_way_from_draft_to_retired(stage: Stage, desk: Desk, tmp_path: Path) -> None:
-    added = desk.done("server", "add", "fx", "--tenant", "bank", "--at", "https://8.8.8.8/fx", "--owner", "ann", "--team", "desk")
+    added = desk.done(
+        "server", "add", "fx", "--tenant", "bank", "--at", "https://8.8.8.8/fx", "--owner", "ann", "--team", "desk"
+    )
     assert "tally server scan fx" in added.err
     assert desk("server", "submit", "fx").code == 7, "no purpose yet"
-    with documents(tmp_path, document("Server", "fx", "bank", {**SERVER, "owner": {"person": "ann", "team": "fx"}})) as file:
+    with documents(
+        tmp_path, document("Server", "fx", "bank", {**SERVER, "owner": {"person": "ann", "team": "fx"}})
+    ) as file:
         desk.done("apply", "-f", file)
     assert desk.done("server", "submit", "fx", "--dry-run").err.endswith("nothing was changed)\n")
     desk.done("server", "submit", "fx")
@@ -132,7 +136,9 @@ def test_to_remove_something_its_name_is_typed_or_yes_is_said(desk: Desk) -> Non
 
 
 def test_tools_are_found_and_shown(desk: Desk) -> None:
-    assert [one["tool"] for one in desk.done("tool", "list", "pay", "--tenant", "bank", "-o", "json").items()] == ["pay"]
+    assert [one["tool"] for one in desk.done("tool", "list", "pay", "--tenant", "bank", "-o", "json").items()] == [
+        "pay"
+    ]
     assert desk.done("server", "tools", "risk", "-o", "csv").out.splitlines()[1].startswith("pay,")
     assert "risk" in desk.done("server", "search", "risk", "--servers", "-o", "name").out
     assert desk.done("tool", "show", "risk", "pay", "--field", "definition.description").out == "Pays.\n"
@@ -209,7 +215,9 @@ def test_webhooks_say_how_they_do(desk: Desk, tmp_path: Path) -> None:
 
 def test_servers_of_an_editor_are_brought_in_as_drafts(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "mcp.json"
-    file.write_text('{"mcpServers": {"git": {"command": "mcp-server-git", "env": {"GIT_TOKEN": "ghp_abcdefgh1234567"}}}}')
+    file.write_text(
+        '{"mcpServers": {"git": {"command": "mcp-server-git", "env": {"GIT_TOKEN": "ghp_abcdefgh1234567"}}}}'
+    )
     dry = desk.done("server", "import", str(file), "--tenant", "bank", "--dry-run", "-o", "yaml")
     assert "mcp-server-git" in dry.out
     assert "tally secret set" in dry.err

@@ -52,7 +52,7 @@ def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
     ("code", "exit_code"),
     [("invalid", 2), ("not_found", 3), ("unauthenticated", 4), ("denied", 5), ("conflict", 7), ("internal", 1)],
 )
-def test_a_problem_says_how_a_command_ends(code: str, exit_code: int) -> None:
+def test_a_problem_says_how_a_command_ends(code: messages.told.Code, exit_code: int) -> None:
     place = messages.told.Place("servers/x", "spec.title", "is missing", "add it")
     problem = messages.told.Problem(
         "t", "No", 400, "No.", "i", code, ["malformed"], errors=[place], unmet=["owner: none"]

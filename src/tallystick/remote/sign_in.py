@@ -72,7 +72,9 @@ class Begun(NamedTuple):
 
 def protected(console: str, ca_file: str | None = None) -> Protected:
     """Ask a console whose tokens it takes; raises RemoteError."""
-    return _ask("GET", console.rstrip("/") + WELL_KNOWN, Protected, ca_file=ca_file)
+    parts = urlsplit(console.rstrip("/"))
+    # The well-known part goes between host and path (RFC 9728, section 3.1).
+    return _ask("GET", f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path}", Protected, ca_file=ca_file)
 
 
 def issuer_of(url: str, ca_file: str | None = None) -> Issuer:

@@ -330,7 +330,8 @@ def test_a_webhook_decides_for_its_own_tenant_only(tmp_path: Path) -> None:
     globex = TenantId("globex")
     with world(tmp_path) as made:
         made.do(ADMIN, Put("Tenant", "globex", globex, {"title": "Globex", "jurisdiction": "UK"}))
-        generic(made, tenant=globex)
+        made.do(ADMIN, Put("Secret", "globex", globex, {"value": SECRET}))
+        generic(made, tenant=globex, secret="globex")
         assert signed(made, said(made)) == Reason.HOOK_TICKET_UNKNOWN
 
 
