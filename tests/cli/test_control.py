@@ -11,7 +11,7 @@ from tallystick.cli.output import at
 from tests.api.stage import Stage, console
 from tests.cli.desk import Desk, documents
 
-SERVER = {"transport": {"http": {"url": "https://8.8.8.8/mcp"}}, "title": "Rates", "purpose": "rates"}
+SERVER: dict[str, object] = {"transport": {"http": {"url": "https://8.8.8.8/mcp"}}, "title": "Rates", "purpose": "rates"}
 
 
 def document(kind: str, name: str, tenant: str, spec: dict[str, object]) -> dict[str, object]:
@@ -251,7 +251,7 @@ def test_nobody_is_signed_in_and_nothing_runs(tmp_path: Path, stage: Stage) -> N
 
 
 def test_what_others_wrote_steers_neither_terminal_nor_spreadsheet(desk: Desk, tmp_path: Path) -> None:
-    spec = {**SERVER, "title": "\u001b[31mred\u202e", "purpose": "=cmd()"}
+    spec: dict[str, object] = {**SERVER, "title": "\u001b[31mred\u202e", "purpose": "=cmd()"}
     with documents(tmp_path, document("Server", "bad", "bank", spec)) as file:
         desk.done("apply", "-f", file)
     for form in ("table", "csv", "json", "yaml"):

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import socket
 import stat
 import subprocess
@@ -14,7 +15,7 @@ import httpx2
 import pytest
 
 from tallystick.cli.output import at
-from tests.cli.desk import Desk
+from tests.cli.desk import Desk, Said
 from tests.test_how_tos import OWN_SERVERS, TALLY, run, write_files
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs/how-to/cli.md").read_text()
@@ -70,7 +71,7 @@ def _inside(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_command_of_the_page_does_what_it_says(trial: Trial) -> None:
     blocks = re.findall(r"^```bash\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
-    said = {}
+    said: dict[str, Said] = {}
     for line in lines:
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
@@ -164,7 +165,7 @@ def test_bash_completes_commands_and_the_names_of_servers(trial: Trial) -> None:
         "source <(tally completion bash)\n"
         "COMP_WORDS=(tally server show ti); COMP_CWORD=3; _tally_completion tally\n"
         'echo "${COMPREPLY[@]}"\n'
-        "COMP_WORDS=(tally serv); COMP_CWORD=1; _tally_completion tally\n"
+        "COMPREPLY=(); COMP_WORDS=(tally serv); COMP_CWORD=1; _tally_completion tally\n"
         'echo "${COMPREPLY[@]}"\n'
     )
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
@@ -173,3 +174,26 @@ def test_bash_completes_commands_and_the_names_of_servers(trial: Trial) -> None:
         ["bash", "-c", script], env=environment, capture_output=True, text=True, cwd=trial.home, check=False
     )
     assert done.stdout.split("\n")[:2] == ["time", "server"], done
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [
+        (
+            "zsh",
+            "autoload -U compinit; compinit -u -d $HOME/dump; compadd() { print -r -- ${@[-1]} ${(P)@[2]} }; "
+            "_describe() { print -r -- ${(P)2} ${(P)3} }; compdef() { :; }; source <(tally completion zsh); "
+            "words=(tally server show ti); CURRENT=4; _tally_completion",
+        ),
+        ("fish", "tally completion fish | source; complete -C 'tally server show ti'"),
+    ],
+)
+def test_other_shells_complete_too(trial: Trial, shell: str, script: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed here: scripts/lane completion {shell} installs it")
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    environment = {"HOME": str(trial.home), "TALLY_STATE": "state", "PATH": path}
+    done = subprocess.run(
+        [shell, "-c", script], env=environment, capture_output=True, text=True, cwd=trial.home, check=False
+    )
+    assert "time" in done.stdout.split(), done

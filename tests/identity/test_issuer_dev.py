@@ -242,6 +242,20 @@ async def test_a_refresh_token_works_once_and_for_its_client(desk: Desk) -> None
     assert error(await desk.token(fields)) == "invalid_grant"
 
 
+async def test_a_refresh_token_is_good_for_every_resource_of_the_sign_in(desk: Desk) -> None:
+    client_id = (await desk.register())["client_id"]
+    question = [*desk.question(client_id, login_hint="ada").items(), ("resource", RISK)]
+    code = answered(await desk.http.get(f"{ISSUER}/authorize", params=httpx2.QueryParams(question)))["code"]
+    answer = (await desk.redeem(client_id, code, resource=MCP)).json()
+    assert isinstance(await desk.caller(answer["access_token"], RISK), Refusal)
+    fields = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": answer["refresh_token"]}
+    other = (await desk.token({**fields, "resource": RISK})).json()
+    assert isinstance(await desk.caller(other["access_token"], RISK), Caller)
+    assert isinstance(await desk.caller(other["access_token"]), Refusal)
+    back = await desk.token({**fields, "refresh_token": other["refresh_token"], "resource": MCP})
+    assert isinstance(await desk.caller(back.json()["access_token"]), Caller)
+
+
 async def test_an_agent_acts_as_itself_with_its_own_secret(desk: Desk) -> None:
     own = {"grant_type": "client_credentials", "resource": MCP}
     good = await desk.token(own, ("nightly", "s3cret%3A%25"))

@@ -1,6 +1,5 @@
 """Changes of the configuration: whole or not at all, in force for the next call, without touching calls under way."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
@@ -11,32 +10,12 @@ from tallystick.terms import TallyError
 from tests.interaction.configuration import copy_configuration, http, write_server
 from tests.interaction.stage import Stage, open_stage, reasons_of, text_of
 from tests.interaction.waiting import until
-from tests.interaction.world import World, running_world
+from tests.interaction.world import World
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 ROUTE = "servers/desk"
 CALL = ("echo", {"text": "reload"})
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    """One loop for the module, because its world lives in it."""
-    return "asyncio"
-
-
-@pytest.fixture(scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
-    """Servers, issuer and configuration."""
-    async with running_world(tmp_path_factory.mktemp("world")) as running:
-        yield running
-
-
-@pytest.fixture
-async def stage(world: World, tmp_path: Path) -> AsyncGenerator[Stage]:
-    """A gateway of the test's own."""
-    async with open_stage(world, copy_configuration(world.config, tmp_path / "config"), tmp_path / "state") as running:
-        yield running
 
 
 def _digest(stage: Stage) -> str:

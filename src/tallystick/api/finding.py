@@ -12,6 +12,8 @@ object_of, list_of = definition.plain.object_of, definition.plain.list_of
 
 _UNKNOWN: Final = {"operation": "execute", "risk": "critical", "classification": "restricted"}
 """What counts where nobody has said: the most severe."""
+_REST: Final = "*"
+"""Under this name a server's document classifies every tool that it does not name."""
 
 
 class Entry(NamedTuple):
@@ -106,8 +108,8 @@ def _entries(server: model.Resource, pin: model.Resource | None) -> Iterator[Ent
     yield _entry(found, server)
     definitions = _definitions(pin)
     classified = object_of(spec.get("tools"))
-    for name in sorted({*classified, *definitions}):
-        about, said = object_of(classified.get(name)), definitions.get(name, {})
+    for name in sorted({*classified, *definitions} - {_REST}):
+        about, said = object_of(classified.get(name, classified.get(_REST))), definitions.get(name, {})
         own = messages.told.Found(
             of="tool",
             server=server.name,

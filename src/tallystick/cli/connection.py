@@ -40,7 +40,7 @@ class Connection(NamedTuple):
     def client(self, timeout_s: float = 60.0) -> "Client":
         """Return a client of the console; raises CommandError where nothing was named and nothing runs here."""
         from tallystick.cli.session.kept import kept, token_of  # noqa: PLC0415 - loaded when it is asked
-        from tallystick.remote import Client, read_place  # noqa: PLC0415
+        from tallystick.remote import Client, read_place  # noqa: PLC0415 - loaded when it is asked
 
         place = self.place
         if place.startswith("unix:"):
@@ -57,7 +57,7 @@ class Connection(NamedTuple):
     def gateway(self, url: str) -> "Gateway":
         """Return an MCP client of the gateway, with the token of who signed in."""
         from tallystick.cli.session.kept import kept, token_of  # noqa: PLC0415 - loaded when it is asked
-        from tallystick.remote import Gateway, read_place  # noqa: PLC0415
+        from tallystick.remote import Gateway, read_place  # noqa: PLC0415 - loaded when it is asked
 
         signed = kept()
         target = (url or places().gateway or signed.gateway).rstrip("/")

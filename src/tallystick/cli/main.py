@@ -43,7 +43,7 @@ def tell(error: TallyError, code: int) -> str:
     from tallystick.cli.terminal import tame_lines  # noqa: PLC0415 - only errors need it
 
     lines = [tame_lines(error.message)]
-    from tallystick.remote import GatewayError, RemoteError  # noqa: PLC0415
+    from tallystick.remote import GatewayError, RemoteError  # noqa: PLC0415 - loaded when it is asked
 
     if isinstance(error, RemoteError) and error.reasons:
         lines.append(f"  reasons: {', '.join(error.reasons)}")

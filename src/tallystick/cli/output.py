@@ -110,7 +110,9 @@ def _text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         parts: list[object] = list(value)  # pyright: ignore[reportUnknownArgumentType] - JSON
         return ", ".join(map(_text, parts))
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    return str(value)
 
 
 def _print(lines: Sequence[str]) -> None:

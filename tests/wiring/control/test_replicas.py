@@ -10,18 +10,12 @@ from tests.audit.scale import servers
 from tests.interaction.configuration import copy_configuration, write
 from tests.interaction.stage import Stage, open_stage, reasons_of, text_of
 from tests.interaction.waiting import until
-from tests.interaction.world import World, running_world
+from tests.interaction.world import World
 from tests.wiring.console.desk import ask, document, operator, step
 
 pytestmark = pytest.mark.anyio
 CALL = ("echo", {"text": "replica"})
 UNSHARED = "gateway: {listen_host: 127.0.0.1, listen_port: 0}\n"
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    """One loop for the module, because its world lives in it."""
-    return "asyncio"
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +25,6 @@ def postgres() -> Iterator[servers.Postgres]:
     if why is not None:
         pytest.skip(f"SKIPPED LANE: two gateways over PostgreSQL because {why}")
     with servers.postgres_alone() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
-    """Servers, issuer and configuration."""
-    async with running_world(tmp_path_factory.mktemp("world")) as running:
         yield running
 
 

@@ -4,7 +4,7 @@ Must never contain what a route does, or who may use it.
 """
 
 from tallystick.api.http.answer import Answer, etag_of, message, stream
-from tallystick.api.http.cursor import read_cursor, write_cursor
+from tallystick.api.http.cursor import read_cursor, revision_of, write_cursor
 from tallystick.api.http.problem import Trouble, body_trouble, place_of, trouble
 from tallystick.api.http.read import read_body, read_json, read_message, read_query
 
@@ -20,6 +20,7 @@ __all__ = [
     "read_json",
     "read_message",
     "read_query",
+    "revision_of",
     "stream",
     "trouble",
     "write_cursor",

@@ -39,6 +39,14 @@ def read_cursor(question: msgspec.Struct, text: str) -> str | Trouble | None:
     return cursor.after if cursor.question == _digest(question) else _refused()
 
 
+def revision_of(after: str | None, first: int) -> int | Trouble:
+    """Return the revision after which a page begins; `first` without a cursor. Anybody may write a cursor."""
+    if after is None:
+        return first
+    is_one = after.isascii() and after.isdigit() and len(after) < len(str(2**53))
+    return int(after) if is_one else _refused()
+
+
 def _digest(question: msgspec.Struct) -> str:
     members = msgspec.to_builtins(question)
     told = {name: value for name, value in members.items() if name not in {"cursor", "limit"}}

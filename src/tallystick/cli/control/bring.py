@@ -67,7 +67,7 @@ def bring_in(console: Connection, shape: Shape, care: Care, file: str, tenant: s
     is told on standard error. With --dry-run the documents are printed (-o yaml) and nothing is registered.
     """
     from tallystick.registry import imports  # noqa: PLC0415 - loaded when it is asked
-    from tallystick.remote import messages  # noqa: PLC0415
+    from tallystick.remote import messages  # noqa: PLC0415 - loaded when it is asked
 
     client = console.client()
     taken = frozenset(one.metadata.name for one in client.every("Server"))

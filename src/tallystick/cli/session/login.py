@@ -68,7 +68,7 @@ def login(url: str | None, person: str | None, **given: object) -> None:
 
 def _as(person: str, where: tuple[Path, Path], url: str, gateway: str) -> Kept:
     from tallystick.settings import Settings, parse_settings, read_directory  # noqa: PLC0415 - loaded when asked
-    from tallystick.wiring import Places, token_for  # noqa: PLC0415
+    from tallystick.wiring import Places, token_for  # noqa: PLC0415 - loaded when it is asked
 
     config, state = where
     files = read_directory(config)
@@ -140,7 +140,7 @@ def _both(signed: Kept, first: "sign_in.Tokens") -> Kept:
     signed = replace(signed, console_token=first.access_token, console_until=until, refresh=first.refresh_token)
     if not signed.gateway or not signed.refresh:
         return signed
-    from tallystick.remote import sign_in  # noqa: PLC0415
+    from tallystick.remote import sign_in  # noqa: PLC0415 - loaded when it is asked
 
     other = sign_in.renew(
         signed.token_endpoint, signed.client_id, signed.refresh, signed.gateway, signed.ca_file or None

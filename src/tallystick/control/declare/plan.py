@@ -64,6 +64,9 @@ def _compared(present: Resource, put: Put) -> tuple[Item, Change | None]:
         put = replace(put, spec=present.spec)
     fields = tuple(_fields(present, put))
     is_foreign = present.owner not in {FREE, put.owner}
+    if is_foreign and put.owner == FREE and all(field.path == "/owner" for field in fields):
+        # What is exported is applied again by somebody who claims nothing: it is as it is wanted, whoever has it.
+        return Item("unchanged", put.key, put.tenant, note=f"belongs to {present.owner}"), None
     if is_foreign and not put.take_over:
         note = f"belongs to {present.owner}: change it there, or take it over"
         return Item("conflict", put.key, put.tenant, fields, note), None

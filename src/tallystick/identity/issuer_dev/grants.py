@@ -80,7 +80,9 @@ class TokenEndpoint:
         if grant_type == EXCHANGE:
             answer["issued_token_type"] = ACCESS_TOKEN
         if grant_type in {"authorization_code", "refresh_token"}:
-            answer["refresh_token"] = self._refreshes.put(grant)
+            # RFC 8707 2.2: the next token may be for another resource of the same sign-in.
+            whole = replace(grant, audiences=grant.granted or grant.audiences, granted=())
+            answer["refresh_token"] = self._refreshes.put(whole)
         return answer
 
     def _by_code(self, form: Form, client: Client | Agent) -> Grant | Problem:
@@ -157,4 +159,6 @@ def _narrowed(grant: Grant, form: Form) -> Grant | Problem:
     # RFC 8707 2.2: the token request may ask for fewer resources than were granted, never for others.
     if not set(form.resources) <= set(grant.audiences):
         return Problem("invalid_target", "resource was not part of the authorization")
-    return replace(grant, audiences=tuple(dict.fromkeys(form.resources))) if form.resources else grant
+    if not form.resources:
+        return grant
+    return replace(grant, audiences=tuple(dict.fromkeys(form.resources)), granted=grant.audiences)

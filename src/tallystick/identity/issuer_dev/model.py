@@ -39,7 +39,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one access token will say: about whom, to which client, for which resources. `act`: RFC 8693 4.1."""
+    """What one access token will say: about whom, to which client, for which resources. `act`: RFC 8693 4.1.
+
+    `granted` are all resources that were signed in for, where the token is for fewer of them.
+    """
 
     who: Person | Agent
     client_id: str
@@ -47,6 +50,7 @@ class Grant:
     scope: str = ""
     act: Mapping[str, object] | None = None
     not_after: float = float("inf")
+    granted: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:

@@ -10,7 +10,8 @@ from tallystick.control import Control
 from tallystick.control.model import Actor, Conflict, Key, Mark
 from tallystick.gateway.definitions import Report, ask
 from tallystick.registry import definition
-from tallystick.terms import Reason, Refusal, ServerId, TallyError
+from tallystick.registry import model as registry
+from tallystick.terms import Digest, Reason, Refusal, ServerId, TallyError
 from tallystick.wiring.compose import Gateway, clock
 from tallystick.wiring.configure import told
 
@@ -28,11 +29,8 @@ class Seen:
 
     async def report(self, report: Report) -> None:
         """Keep what the gateway holds back. Raises `TallyError` where that cannot be done now."""
-        held: dict[str, object] = {
-            name: {"since": one.since, "digest": one.digest, "why": one.why} for name, one in report.quarantined.items()
-        }
         status = _observed(report.observed, report.at, report.findings)
-        await to_thread.run_sync(self._keep, report.server, held, status, _WATCHING)
+        await to_thread.run_sync(self._keep, report.server, _told_of(report.quarantined), status, _WATCHING)
 
     async def scan(self, server: str) -> Refusal | None:
         """Ask a server what it is, and keep that for the reviewer; refused where it does not answer."""
@@ -53,8 +51,10 @@ class Seen:
         else:
             findings = await to_thread.run_sync(definition.diff, known, asked, others)
         at = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
-        nothing: dict[str, object] = {}
-        await to_thread.run_sync(self._keep, name, nothing, _observed(asked, at, findings), _SCANNING)
+        marks: Mapping[str, registry.Quarantine] = {} if known is None else _marks(known, asked, findings, at)
+        if pin is not None and marks:
+            self._gateway.holder.hold(pin, marks)
+        await to_thread.run_sync(self._keep, name, _told_of(marks), _observed(asked, at, findings), _SCANNING)
         return None
 
     def _keep(self, server: ServerId, held: Mapping[str, object], status: Mapping[str, object], actor: Actor) -> None:
@@ -65,6 +65,25 @@ class Seen:
             raise TallyError(code="conflict", message=refused.text)
         if isinstance(refused, tuple):
             raise TallyError(code="invalid", message=told(refused))
+
+
+def _marks(
+    pinned: definition.Definition, seen: definition.Definition, findings: Sequence[definition.Finding], at: str
+) -> Mapping[str, registry.Quarantine]:
+    """Return what is held back of a server that somebody asked for a reviewer: what any other look would hold back."""
+    differing: dict[str, Digest] = {}
+    for version, said in seen.eras.items():
+        was = pinned.eras.get(version)
+        differing |= {} if was is None else definition.compare(was, said, seen.digest).quarantine
+    places = {name: "" if name == definition.SERVER else f"tools/{name}" for name in differing}
+    return {
+        name: registry.Quarantine(at, digest, definition.told.why(findings, places[name]))
+        for name, digest in differing.items()
+    }
+
+
+def _told_of(marks: Mapping[str, registry.Quarantine]) -> dict[str, object]:
+    return {name: {"since": one.since, "digest": one.digest, "why": one.why} for name, one in marks.items()}
 
 
 def _observed(seen: definition.Definition, at: str, findings: Sequence[definition.Finding]) -> dict[str, object]:

@@ -1,10 +1,10 @@
 """What servers say of themselves: as approved, as seen last, how they differ; and asking one now."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from tallystick.api.http import Trouble, message, trouble
 from tallystick.api.routes.model import Asked, Result
+from tallystick.api.routes.state.lifecycle import MOST
 from tallystick.api.routes.state.resources import Kind
 from tallystick.control import entries, model
 from tallystick.registry import definition
@@ -13,8 +13,6 @@ from tallystick.terms import Reason, Refusal, ServerId
 
 plain = definition.plain
 _SERVERS = Kind("Server")
-_MOST: Final = 1_000_000
-"""Changes of one server: all of them."""
 
 
 async def show(asked: Asked) -> Result:
@@ -57,7 +55,7 @@ async def _may_start(asked: Asked, server: model.Resource) -> Trouble | None:
     permit = asked.visitor.may("server:approve", server.tenant, server)
     if isinstance(permit, Trouble):
         return permit
-    past = await asked.live.run(asked.rooms.control.history, server.key, 0, _MOST)
+    past = await asked.live.run(asked.rooms.control.history, server.key, 0, MOST)
     if asked.visitor.actor.name not in _writers(past):
         return None
     text = f"You wrote {server.key}, and nobody has approved it yet: somebody else has to have it asked."

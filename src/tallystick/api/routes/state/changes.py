@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from tallystick.api.http import Trouble, body_trouble, message, read_cursor, stream, write_cursor
+from tallystick.api.http import Trouble, body_trouble, message, read_cursor, revision_of, stream, write_cursor
 from tallystick.api.routes import shape
 from tallystick.api.routes.model import Asked, Result
-from tallystick.api.routes.state.resources import scope_of
+from tallystick.api.routes.state.resources import is_seen, scope_of
 from tallystick.control import entries, model
 from tallystick.remote import messages
 
@@ -33,7 +33,9 @@ async def changes(asked: Asked) -> Result:
     after = read_cursor(query, query.cursor)
     if isinstance(after, Trouble):
         return after
-    start = query.after if after is None else int(after)
+    start = revision_of(after, query.after)
+    if isinstance(start, Trouble):
+        return start
     found, last = await _read(asked, query, start, query.limit)
     then = None if last is None else write_cursor(query, str(last))
     return scope[0], message(messages.resources.Changes([shape.change(entry) for entry in found], then))
@@ -78,18 +80,13 @@ async def _read(
     # INVARIANT: what is not on record is not told, so nobody acts on a change that is not in force.
     kept = [entry for entry in found if entry.revision <= published]
     is_more = len(kept) >= limit
-    return [entry for entry in kept if _fits(entry, query) and _is_seen(asked, entry)], (
+    return [entry for entry in kept if _fits(entry, query) and is_seen(asked.visitor, entry)], (
         kept[-1].revision if is_more else None
     )
 
 
 def _fits(entry: entries.Entry, query: messages.asked.Following) -> bool:
     return query.kind in {None, entry.key.kind} and query.name in {None, entry.key.name}
-
-
-def _is_seen(asked: Asked, entry: entries.Entry) -> bool:
-    # Both: what moved between tenants is seen by who may read it before and after.
-    return all(asked.visitor.sees(found) for found in (entry.before, entry.after) if found is not None)
 
 
 def _event(entry: entries.Entry, *, is_last: bool) -> bytes:

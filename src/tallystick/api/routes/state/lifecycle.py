@@ -1,6 +1,7 @@
 """Steps of the lifecycle and their reviews."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from tallystick.api.admit import Permit, Visitor
 from tallystick.api.http import Trouble, etag_of, message, read_cursor, trouble, write_cursor
@@ -11,6 +12,9 @@ from tallystick.control import entries, lifecycle, model
 from tallystick.policy import console
 from tallystick.remote import messages
 from tallystick.terms import Reason
+
+MOST: Final = 1_000_000
+"""Changes of one resource: all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Reviewed:
         if isinstance(found, Trouble):
             return found
         permit, resource = found
-        steps = await asked.live.run(asked.rooms.control.reviews, resource.key)
+        steps = await asked.live.run(_steps, asked, resource)
         return permit, message(messages.resources.Reviews([shape.review(step, resource.tenant) for step in steps]))
 
     def _may(self, visitor: Visitor, resource: model.Resource, to: model.State) -> Permit | Trouble:
@@ -72,6 +76,22 @@ class Reviewed:
             told = trouble("conflict", Reason.GATE_UNMET, text)
             return Trouble(told.refusal, unmet=(f"no_such_step: {text}",), tenant=resource.tenant)
         return visitor.may(console.action_of(self.kind, verb), resource.tenant, resource)
+
+
+def _steps(asked: Asked, resource: model.Resource) -> tuple[entries.Review, ...]:
+    """Return the steps that were taken or refused since the name is this tenant's. Blocks.
+
+    INVARIANT: what another tenant's reviewers wrote of a namesake is not this tenant's to read.
+    """
+    control = asked.rooms.control
+    steps = control.reviews(resource.key)
+    if not steps:
+        return ()
+    since = ""
+    for entry in control.history(resource.key, 0, MOST):
+        if any(found is not None and found.tenant != resource.tenant for found in (entry.before, entry.after)):
+            since = entry.at
+    return tuple(step for step in steps if step.at > since)
 
 
 async def every_review(asked: Asked) -> Result:
@@ -95,7 +115,7 @@ async def every_review(asked: Asked) -> Result:
     keys = sorted(found, key=lambda resource: str(resource.key))
     items: list[messages.resources.Review] = []
     for position, resource in enumerate(keys, start=1):
-        steps: tuple[entries.Review, ...] = await asked.live.run(asked.rooms.control.reviews, resource.key)
+        steps = await asked.live.run(_steps, asked, resource)
         items += [shape.review(step, resource.tenant) for step in steps]
         if len(items) >= query.limit and position < len(keys):
             return permit, message(messages.resources.Reviews(items, write_cursor(query, str(resource.key))))

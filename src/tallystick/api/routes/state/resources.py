@@ -1,14 +1,14 @@
 """Resources: list, get, put, patch, delete, history. One set of handlers for every kind."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 
-from tallystick.api.admit import Permit, unknown
+from tallystick.api.admit import Permit, Visitor, unknown
 from tallystick.api.http import (
     Answer,
     Trouble,
@@ -17,6 +17,7 @@ from tallystick.api.http import (
     message,
     read_cursor,
     read_json,
+    revision_of,
     trouble,
     write_cursor,
 )
@@ -120,16 +121,32 @@ class Kind:
         key = self.key(asked)
         if key is None:
             return unknown(model.Key(self.kind, asked.path["name"]))
-        start = int(after) if after is not None else 0
-        found = await asked.live.run(asked.rooms.control.history, key, start, query.limit)
-        last = next((kept for entry in found for kept in (entry.after, entry.before) if kept is not None), None)
+        start = revision_of(after, 0)
+        if isinstance(start, Trouble):
+            return start
+        found, seen = await self._page(asked, key, start, query.limit)
+        last = next((kept for entry in seen or found for kept in (entry.after, entry.before) if kept is not None), None)
         if last is None:
             return unknown(key)
         permit = asked.visitor.may(self.action("history"), last.tenant, last)
         if isinstance(permit, Trouble):
             return permit
-        then = write_cursor(query, str(found[-1].revision)) if len(found) == query.limit else None
-        return permit, message(messages.resources.Changes([shape.change(entry) for entry in found], then))
+        then = write_cursor(query, str(found[-1].revision)) if len(found) >= query.limit else None
+        return permit, message(messages.resources.Changes([shape.change(entry) for entry in seen], then))
+
+    async def _page(
+        self, asked: Asked, key: model.Key, after: int, limit: int
+    ) -> tuple[Sequence[entries.Entry], Sequence[entries.Entry]]:
+        """Return the next changes of which the visitor may read any, and those.
+
+        INVARIANT: a name may have been another tenant's before, so each change is asked for by itself.
+        """
+        while True:
+            found = await asked.live.run(asked.rooms.control.history, key, after, limit)
+            seen = [entry for entry in found if is_seen(asked.visitor, entry)]
+            if seen or len(found) < limit:
+                return found, seen
+            after = found[-1].revision
 
     async def find(self, asked: Asked, verb: str) -> tuple[Permit, model.Resource] | Trouble:
         """Return the resource of the path, if the visitor may do this with it."""
@@ -188,6 +205,12 @@ class Kind:
 
     def _told(self, asked: Asked, resource: model.Resource) -> messages.resources.Resource:
         return shape.told(resource, shape.notices(asked.rooms.snapshot(), resource.key))
+
+
+def is_seen(visitor: Visitor, entry: entries.Entry) -> bool:
+    """Tell whether a visitor may read a change."""
+    # Both: what moved between tenants is seen by who may read it before and after.
+    return all(visitor.sees(found) for found in (entry.before, entry.after) if found is not None)
 
 
 def _tenant(

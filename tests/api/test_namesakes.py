@@ -1,0 +1,68 @@
+"""A name that was another tenant's before: what that tenant did with it stays its own."""
+
+import pytest
+
+from tallystick.api.http import write_cursor
+from tallystick.remote import RemoteError
+from tallystick.remote.messages.asked import Following, Page, Step
+from tallystick.remote.messages.resources import Metadata, Resource
+from tests.api.stage import Stage
+
+
+def server(name: str, tenant: str, title: str) -> Resource:
+    """A draft."""
+    spec: dict[str, object] = {
+        "title": title,
+        "owner": {"person": "dora", "team": "risk"},
+        "purpose": title,
+        "transport": {"stdio": {"command": ["/bin/tool"], "env": {"REGION": title}}},
+    }
+    return Resource("Server", Metadata(name=name, tenant=tenant), spec)
+
+
+def handed_on(stage: Stage, name: str) -> None:
+    """The bank has a server, has it reviewed, and removes it; the fund takes the name, and then the bank nothing."""
+    bank, fund = stage.client("owner-of-bank"), stage.client("owner-of-fund", "fund")
+    bank.put(server(name, "bank", "one of the bank"))
+    bank.step("Server", name, Step("in_review", "a word of the bank"))
+    bank.delete("Server", name, bank.get("Server", name).etag)
+    fund.put(server(name, "fund", "one of the fund"))
+
+
+def test_the_history_of_a_name_shows_nobody_what_another_tenant_had_under_it(stage: Stage) -> None:
+    handed_on(stage, "handed")
+    fund, bank = stage.client("auditor-of-fund", "fund"), stage.client("auditor-of-bank")
+    assert {change.tenant for change in fund.history("Server", "handed")} == {"fund"}
+    assert {change.tenant for change in bank.history("Server", "handed")} == {"bank"}
+    assert "one of the fund" not in str([*bank.history("Server", "handed")])
+    page = stage.send("GET", "/api/v1/servers/handed/history?limit=1", stage.token("auditor-of-fund", "fund"))
+    assert b"one of the bank" not in page.data
+    assert b"one of the fund" in page.data
+
+
+def test_the_reviews_of_a_name_begin_with_the_tenant_that_has_it(stage: Stage) -> None:
+    handed_on(stage, "reviewed")
+    fund = stage.client("owner-of-fund", "fund")
+    assert fund.reviews("Server", "reviewed") == []
+    fund.step("Server", "reviewed", Step("in_review", "a word of the fund"))
+    assert [step.comment for step in fund.reviews("Server", "reviewed")] == ["a word of the fund"]
+    listed = stage.send("GET", "/api/v1/reviews", stage.token("auditor-of-fund", "fund"))
+    assert b"a word of the bank" not in listed.data
+
+
+@pytest.mark.parametrize("after", ["abc", "-1", "9" * 30, "\u0661"])
+@pytest.mark.parametrize("path", ["/api/v1/servers/cursed/history", "/api/v1/changes"])
+def test_a_cursor_that_somebody_made_up_is_refused(stage: Stage, path: str, after: str) -> None:
+    client = stage.client("owner-of-bank")
+    try:
+        client.get("Server", "cursed")
+    except RemoteError:
+        client.put(server("cursed", "bank", "x"))
+    told = stage.send("GET", f"{path}?cursor={_forged(path, after)}", stage.token("owner-of-bank"))
+    assert told.status == 422
+    assert b"cursor_refused" in told.data
+
+
+def _forged(path: str, after: str) -> str:
+    """A cursor of the right question, with a place of our choice."""
+    return write_cursor(Page() if path.endswith("history") else Following(), after)
