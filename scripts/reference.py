@@ -21,6 +21,7 @@ from siem_reference import siem_page, templates
 
 from tallystick.audit.leaf.kinds import EVERY_LEAF, KINDS, Field
 from tallystick.audit.leaf.schema import leaf_schema
+from tallystick.cli import codes
 from tallystick.control import lifecycle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,6 +163,7 @@ def pages(root: Path) -> dict[str, str]:
     result = {"reasons.md": reasons_page(root)}
     if any((root / "src/tallystick").glob("cli/__init__.py")):
         result["cli.md"] = cli_page()
+        result["exit-codes.md"] = MARK + codes.page()
     if (root / "src/tallystick/settings/model.py").exists():
         result["settings.md"] = settings_page(root)
     if (root / "src/tallystick/audit/leaf/kinds.py").exists():

@@ -24,7 +24,12 @@ _SCALE = "tests/audit/scale/test_how_to.py::test_a_record_is_kept_elsewhere_and_
 _WITNESS = "tests/test_how_tos_of_proof.py::test_a_witness_is_set_up_asked_and_looked_at_as_the_page_says"
 _ROTATE = "tests/test_how_tos_of_proof.py::test_the_signing_keys_are_replaced_as_the_page_says"
 _PAYLOADS = "tests/cli/test_payloads.py::test_keys_are_shown_rotated_and_rewrapped"
+_CLI = "tests/cli/test_how_to_cli.py::test_every_command_of_the_page_does_what_it_says"
+_REVIEW = "tests/cli/test_how_to_review.py::test_a_server_and_a_grant_are_reviewed_as_the_page_says"
+_IMPORT = "tests/cli/test_control.py::test_servers_of_an_editor_are_brought_in_as_drafts"
 PROVEN: dict[str, str] = {
+    "tally server import mcp.json --tenant acme --dry-run -o yaml": _IMPORT,
+    "tally server import mcp.json --tenant acme --report left-out.json": _IMPORT,
     'tally audit reveal 01KSR492000000000000000001 args --why "complaint 4711"': (
         "tests/cli/test_payloads.py::test_a_payload_is_printed_as_it_was_and_what_is_gone_is_told"
     ),
@@ -87,7 +92,59 @@ PROVEN: dict[str, str] = {
     "tally follow replay --state state soc --tenant acme --year 2026 --from-index 0": _SINKS,
     "tally audit events state/audit/acme/2026 --format ocsf --count 5": _SINKS,
     "tally follow trust --config config --state state soc": _SINKS,
+    "tally status": _CLI,
+    "tally whoami": _CLI,
+    "tally role grant owner person=ana": _CLI,
+    "tally login --config config --as ana": _CLI,
+    "tally server list": _CLI,
+    "tally server show time": _CLI,
+    "tally tool list": _CLI,
+    "tally server definition time": _CLI,
+    "tally changes": _CLI,
+    "tally review list": _CLI,
+    "tally inspect time": _CLI,
+    "tally call time get_current_time --arg timezone=Europe/Berlin": _CLI,
+    "tally server list --on 2027-01-31": _CLI,
+    "tally server diff time --since 2026-01-01": _CLI,
+    "tally plan -f wanted --owner git:ledger": _CLI,
+    'tally apply -f wanted --owner git:ledger --why "ledger goes live"': _CLI,
+    "tally export --owner git:ledger": _CLI,
+    "tally server submit ledger --dry-run": _CLI,
+    'tally server add notes --tenant acme --purpose "notes of meetings" --at https://notes.acme.example/mcp': _CLI,
+    "tally server rm notes --yes": _CLI,
+    "tally server list -o json": _CLI,
+    "tally server list -o name": _CLI,
+    "tally server show time --field status.state": _CLI,
+    "tally policy can-i server:approve time": _CLI,
+    "tally doctor -o json": _CLI,
+    "tally completion bash": _CLI,
+    "tally server submit risk": _REVIEW,
+    "tally server definition risk": _REVIEW,
+    (
+        "tally server approve risk --definition sha256:6f1c... "
+        '--comment "seen in the committee of May 4" --expires 2027-05-04T00:00:00Z'
+    ): _REVIEW,
+    'tally server reject risk --comment "no support contact"': _REVIEW,
+    'tally server suspend risk --comment "incident 4711"': _REVIEW,
+    'tally server reinstate risk --definition sha256:6f1c... --comment "fixed in 2.4.1"': _REVIEW,
+    'tally server renew risk --definition sha256:91aa... --comment "yearly review"': _REVIEW,
+    (
+        "tally grant request month-end --toolset desk --to person=anna "
+        '--purpose "closing of May" --expires 2027-06-30T18:00:00Z'
+    ): _REVIEW,
+    "tally grant approve month-end": _REVIEW,
+    'tally grant revoke month-end --comment "left the desk"': _REVIEW,
 }
+
+# The tutorial is followed from its first line to its last: whatever command it shows is run.
+_PILOT = "docs/tutorials/pilot.md"
+PROVEN.update(
+    (command.text, "tests/test_pilot.py::test_the_pilot_is_as_its_page_says")
+    for block in docs.blocks(ROOT)
+    if block.where == _PILOT
+    for command in docs.commands(block)
+    if not command.text.startswith(tuple(docs.NOT_RUN))
+)
 
 
 def _expect_none(violations: Iterable[Violation]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tallystick.api.http import write_cursor
-from tallystick.remote import RemoteError
+from tallystick.remote import Client, RemoteError, Sent
 from tallystick.remote.messages.asked import Following, Page, Step
 from tallystick.remote.messages.resources import Metadata, Resource
 from tests.api.stage import Stage
@@ -20,11 +20,16 @@ def server(name: str, tenant: str, title: str) -> Resource:
     return Resource("Server", Metadata(name=name, tenant=tenant), spec)
 
 
+def submit(client: Client, name: str, comment: str) -> None:
+    """Ask for a review."""
+    client.step("Server", name, Step("in_review", comment), Sent(client.get("Server", name).etag))
+
+
 def handed_on(stage: Stage, name: str) -> None:
     """The bank has a server, has it reviewed, and removes it; the fund takes the name, and then the bank nothing."""
     bank, fund = stage.client("owner-of-bank"), stage.client("owner-of-fund", "fund")
     bank.put(server(name, "bank", "one of the bank"))
-    bank.step("Server", name, Step("in_review", "a word of the bank"))
+    submit(bank, name, "a word of the bank")
     bank.delete("Server", name, bank.get("Server", name).etag)
     fund.put(server(name, "fund", "one of the fund"))
 
@@ -44,7 +49,7 @@ def test_the_reviews_of_a_name_begin_with_the_tenant_that_has_it(stage: Stage) -
     handed_on(stage, "reviewed")
     fund = stage.client("owner-of-fund", "fund")
     assert fund.reviews("Server", "reviewed") == []
-    fund.step("Server", "reviewed", Step("in_review", "a word of the fund"))
+    submit(fund, "reviewed", "a word of the fund")
     assert [step.comment for step in fund.reviews("Server", "reviewed")] == ["a word of the fund"]
     listed = stage.send("GET", "/api/v1/reviews", stage.token("auditor-of-fund", "fund"))
     assert b"a word of the bank" not in listed.data

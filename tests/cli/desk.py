@@ -5,7 +5,9 @@ import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
+from time import time  # noqa: TID251 - the tests' own clock
 from typing import NamedTuple
 
 import msgspec
@@ -67,6 +69,11 @@ class _Stream(io.TextIOWrapper):
         """Return what was written."""
         self.seek(0)
         return self.read()
+
+
+def in_days(days: int) -> str:
+    """Return the time in so many days, as commands take it."""
+    return datetime.fromtimestamp(time() + days * 86_400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager

@@ -9,9 +9,13 @@ import pytest
 
 from tallystick.cli.output import at
 from tests.api.stage import Stage, console
-from tests.cli.desk import Desk, documents
+from tests.cli.desk import Desk, documents, in_days
 
-SERVER: dict[str, object] = {"transport": {"http": {"url": "https://8.8.8.8/mcp"}}, "title": "Rates", "purpose": "rates"}
+SERVER: dict[str, object] = {
+    "transport": {"http": {"url": "https://8.8.8.8/mcp"}},
+    "title": "Rates",
+    "purpose": "rates",
+}
 
 
 def document(kind: str, name: str, tenant: str, spec: dict[str, object]) -> dict[str, object]:
@@ -153,7 +157,7 @@ def test_what_a_server_says_is_shown_and_nobody_can_ask_it_here(desk: Desk) -> N
 
 
 def test_access_is_asked_for_and_somebody_else_gives_it(stage: Stage, desk: Desk, tmp_path: Path) -> None:
-    words = ("--server", "risk", "--to", "person=anna", "--purpose", "closing", "--expires", "2027-01-31T18:00:00Z")
+    words = ("--server", "risk", "--to", "person=anna", "--purpose", "closing", "--expires", in_days(90))
     asked = desk.done("grant", "request", "month-end", *words)
     assert "tally grant approve month-end" in asked.err
     assert desk("grant", "approve", "month-end").code == 7
@@ -259,3 +263,21 @@ def test_what_others_wrote_steers_neither_terminal_nor_spreadsheet(desk: Desk, t
         assert "\u001b" not in printed
         assert "\u202e" not in printed
     assert "'=cmd()" in desk.done("server", "list", "bad", "-o", "csv").out
+
+
+def test_the_option_goes_before_the_environment_and_that_before_the_last_login(stage: Stage, tmp_path: Path) -> None:
+    desk = signed_in(stage, tmp_path / "home", "auditor-of-bank")
+    (tmp_path / "home" / "state/run").mkdir(parents=True)
+    assert desk.done("whoami", "--field", "name").out == "auditor-of-bank\n"
+    desk.environment["TALLY_URL"] = f"unix:{stage.socket}"
+    assert desk.done("whoami", "--field", "name").out == "operator:lab\n"
+    assert desk.done("whoami", "--field", "name", "--url", f"http://127.0.0.1:{stage.port}").out == "auditor-of-bank\n"
+    del desk.environment["TALLY_URL"]
+    desk.done("logout")
+    (tmp_path / "home" / "state/run/console.sock").symlink_to(stage.socket)
+    assert desk.done("whoami", "--field", "name").out == "operator:lab\n"
+    (tmp_path / "elsewhere/run").mkdir(parents=True)
+    (tmp_path / "elsewhere/run/console.sock").symlink_to(stage.socket)
+    desk.environment["TALLY_STATE"] = str(tmp_path)
+    assert desk("whoami").code == 8
+    desk.done("whoami", "--state", str(tmp_path / "elsewhere"))

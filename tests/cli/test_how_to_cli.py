@@ -24,6 +24,11 @@ ENDS = {
     "tally server diff time --since 2026-01-01": 6,
 }
 """Commands of the page that end with something else than 0, as it says."""
+ZSH = (
+    "compdef() { :; }; _describe() { print -r -- ${(P)3} }; compadd() { print -r -- ${(P)@[-1]} }; "
+    "source <(tally completion zsh); words=(tally server show ti); CURRENT=4; _tally_completion"
+)
+"""What zsh's own completion would do, without a terminal."""
 
 
 class Trial(Desk):
@@ -95,7 +100,7 @@ def test_every_command_of_the_page_does_what_it_says(trial: Trial) -> None:
 def test_whoever_signs_in_through_the_issuer_is_somebody_at_console_and_gateway(trial: Trial, tmp_path: Path) -> None:
     desk = Trial(tmp_path, (0, 0))
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    words = [TALLY, "login", trial.console, "--gateway", trial.gateway, "--no-browser"]
+    words = [TALLY, "login", trial.console, "--no-browser"]
     signing = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     assert signing.stderr is not None
     with signing.stderr:
@@ -179,12 +184,7 @@ def test_bash_completes_commands_and_the_names_of_servers(trial: Trial) -> None:
 @pytest.mark.parametrize(
     ("shell", "script"),
     [
-        (
-            "zsh",
-            "autoload -U compinit; compinit -u -d $HOME/dump; compadd() { print -r -- ${@[-1]} ${(P)@[2]} }; "
-            "_describe() { print -r -- ${(P)2} ${(P)3} }; compdef() { :; }; source <(tally completion zsh); "
-            "words=(tally server show ti); CURRENT=4; _tally_completion",
-        ),
+        ("zsh", ZSH),
         ("fish", "tally completion fish | source; complete -C 'tally server show ti'"),
     ],
 )

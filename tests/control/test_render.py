@@ -30,6 +30,13 @@ def test_a_resource_is_what_its_file_would_say(kind: Kind, name: str, said: dict
     assert (document_name(resource), content(resource)) == (name, said)
 
 
+@pytest.mark.parametrize("kind", ["Server", "Toolset", "Issuer", "Role", "Webhook"])
+@pytest.mark.parametrize("tenant", [ANY.tenant, EVERYWHERE])
+def test_no_spec_says_whose_a_resource_is_or_what_it_is_called(kind: Kind, tenant: TenantId) -> None:
+    said = content(replace(ANY, kind=kind, tenant=tenant, spec={"name": "other", "tenant": "victim"}))
+    assert said == {"name": "risk"} | ({"tenant": "retail"} if tenant else {})
+
+
 def test_every_kind_but_a_secret_has_a_place() -> None:
     assert set(get_args(Kind)) - set(PLACES) == {"Secret"}
     assert render(replace(ANY, kind="Secret")) is None

@@ -244,8 +244,8 @@ async def test_a_refresh_token_works_once_and_for_its_client(desk: Desk) -> None
 
 async def test_a_refresh_token_is_good_for_every_resource_of_the_sign_in(desk: Desk) -> None:
     client_id = (await desk.register())["client_id"]
-    question = [*desk.question(client_id, login_hint="ada").items(), ("resource", RISK)]
-    code = answered(await desk.http.get(f"{ISSUER}/authorize", params=httpx2.QueryParams(question)))["code"]
+    question = {**desk.question(client_id, login_hint="ada"), "resource": [MCP, RISK]}
+    code = answered(await desk.http.get(f"{ISSUER}/authorize", params=question))["code"]
     answer = (await desk.redeem(client_id, code, resource=MCP)).json()
     assert isinstance(await desk.caller(answer["access_token"], RISK), Refusal)
     fields = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": answer["refresh_token"]}

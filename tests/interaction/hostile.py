@@ -30,6 +30,7 @@ class Hostile:
     """One server. `tools` is asked at each list, with the name that the client gave itself and the number of the list.
 
     `asked` are the methods that came, `calls` the tools that were called. `held` keeps lists waiting until it is set.
+    `listeners` are streams that were opened, `left` counts those that were closed since.
     """
 
     tools: Callable[[str, int], list[Json]] = lambda _client, _number: [PAY, SEE]
@@ -41,6 +42,7 @@ class Hostile:
     calls: list[str] = field(default_factory=list[str])
     held: asyncio.Event | None = None
     listeners: list[Send] = field(default_factory=list[Send])
+    left: int = 0
     sessions: dict[str, str] = field(default_factory=dict[str, str])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,9 +67,9 @@ class Hostile:
         else:
             await self._answer(request["id"], method, params, send, session)
 
-    async def tell(self) -> None:
-        """Say that the lists have changed."""
-        message = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+    async def tell(self, method: str = "notifications/tools/list_changed") -> None:
+        """Say that a list has changed."""
+        message = {"jsonrpc": "2.0", "method": method}
         for send in self.listeners:
             await send({"type": "http.response.body", "body": _event(message), "more_body": True})
 
@@ -75,12 +77,13 @@ class Hostile:
         kind = (b"content-type", b"text/event-stream")
         await send({"type": "http.response.start", "status": 200, "headers": [kind]})
         meta = {"io.modelcontextprotocol/subscriptionId": request_id}
-        params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+        params = {"notifications": {"toolsListChanged": True, "promptsListChanged": True}, "_meta": meta}
         acknowledged = {"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params}
         await send({"type": "http.response.body", "body": _event(acknowledged), "more_body": True})
         self.listeners.append(send)
         while (await receive())["type"] != "http.disconnect":
             pass
+        self.left += 1
 
     async def _answer(self, request_id: object, method: str, params: Json, send: Send, session: str) -> None:
         headers: list[tuple[bytes, bytes]] = []
@@ -144,6 +147,11 @@ class Gang:
 _TOOLS = "tools: {pay: {operation: read, risk: high}, see: {operation: read, risk: low}}\n"
 _FRESH = "definitions: {every_s: 86400, fresh_s: 86400, fresh_high_s: 0, timeout_s: 2}\n"
 
+_LISTENERS = """
+@id("clerks-listen")
+permit (principal in Group::"clerks", action == Action::"mcp/subscriptions/listen", resource);
+"""
+
 
 @asynccontextmanager
 async def gang_stage(world: World, folder: Path, members: Mapping[str, Hostile]) -> AsyncGenerator[Stage]:
@@ -160,6 +168,7 @@ async def gang_stage(world: World, folder: Path, members: Mapping[str, Hostile])
         write(config, "issuers/test.yaml", issuer)
         policies = "".join(f"{part};\n" for part in POLICIES.split(";") if "desk" not in part and "delete" not in part)
         write(config, "policies/bank.cedar", policies.rstrip(";\n ") + ";\n")
+        write(config, "policies/listeners.cedar", _LISTENERS)
         for name in members:
             write(config, f"servers/{name}.yaml", f"tenant: bank\n{http(f'{origin}/{name}/mcp')}{_TOOLS}")
         async with AsyncExitStack() as stack:

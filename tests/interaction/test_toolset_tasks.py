@@ -10,7 +10,8 @@ import pytest
 from tallystick.wiring import pin
 from tests.attacks.vault import Vault
 from tests.interaction.configuration import copy_configuration, http, write, write_server
-from tests.interaction.stage import Json, Stage, open_stage
+from tests.interaction.stage import Json, Stage, open_stage, reasons_of
+from tests.interaction.waiting import until
 from tests.interaction.world import World, listening
 from tests.requirements import requirement
 
@@ -57,3 +58,32 @@ async def test_the_result_of_a_task_is_trimmed(vault: Stage) -> None:
         "ope",
         "[Trimmed by the rules of this toolset: 3 of 6 bytes are shown.]",
     ]
+
+
+_SWAPPED = """
+tenant: bank
+members: [{server: vault}]
+overrides:
+  tools:
+    vault/slow: {name: vault__ask}
+    vault/ask: {name: vault__ask_too}
+    vault/ask_too: {name: vault__slow}
+"""
+
+
+@requirement("questions:state")
+async def test_what_one_tool_gave_out_is_not_given_to_another_that_has_its_name_by_now(vault: Stage) -> None:
+    route = "toolsets/vaults"
+    asking: Json = {**META, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
+    begun = await vault.post(route, "tools/call", {"name": "vault__slow", "arguments": {}, "_meta": META})
+    asked = await vault.post(route, "tools/call", {"name": "vault__ask_too", "arguments": {}, "_meta": asking})
+    task = str(msgspec.convert(msgspec.json.decode(begun.content, type=Json)["result"], Json)["taskId"])
+    state = msgspec.convert(msgspec.json.decode(asked.content, type=Json)["result"], Json)["requestState"]
+    answers: Json = {"inputResponses": {"k": {"action": "accept", "content": {}}}, "requestState": state}
+    again: Json = {"name": "vault__ask_too", "arguments": {}, "_meta": asking, **answers}
+    before = vault.gateway.holder.current
+    write(vault.places.config, "toolsets/vaults.yaml", _SWAPPED)
+    await until(lambda: vault.gateway.holder.current is not before)
+    asked_for = {"taskId": task, "_meta": META}
+    assert reasons_of(await vault.post(route, "tasks/get", asked_for, headers={"mcp-name": task})) == ["task_unknown"]
+    assert reasons_of(await vault.post(route, "tools/call", again)) == ["state_refused"]

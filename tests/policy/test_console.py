@@ -87,6 +87,17 @@ def test_everywhere_a_plain_name_counts_only_while_there_is_one_issuer() -> None
     assert holds(caller(tenant=FUND), named, issuers=2) == {("owner", "")}
 
 
+def test_a_name_that_looks_like_one_of_another_issuer_is_none_of_it() -> None:
+    other = "https://other.example"
+    facts = console.RoleFacts(BANK, "owner", people=(f"{other}#ada",), groups=(f"{other}#owners",))
+    assert holds(caller(f"{other}#ada"), facts) == set()
+    assert holds(caller(groups=(f"{other}#owners",)), facts) == set()
+    everywhere = console.RoleFacts(console.EVERYWHERE, "owner", groups=(f"{other}#owners",))
+    assert holds(caller(groups=(f"{other}#owners",)), everywhere, issuers=1) == set()
+    named = console.RoleFacts(BANK, "owner", people=(f"{ISSUER}#a#b",))
+    assert holds(caller("a#b"), named) == {("owner", "bank")}
+
+
 def test_who_acts_for_a_person_has_the_role_only_where_it_names_the_actor() -> None:
     delegated = caller(actors=("copilot",))
     assert holds(delegated, console.RoleFacts(BANK, "reviewer", people=("ada",))) == set()

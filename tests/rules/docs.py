@@ -16,6 +16,9 @@ SECONDS_FOR_A_COMMAND = 60
 
 # Command -> why nobody runs it. Kept apart from the commands that a test runs (test_docs.py).
 NOT_RUN = {
+    "python3 -m venv": "the environment of the tests stands for the new one",
+    ".venv/bin/pip": "needs the network",
+    "export PATH": "the tests set it",
     "git clone": "needs the network",
     "cd": "goes into what was cloned",
 }

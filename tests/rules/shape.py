@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.rules.source import PACKAGE, Module, Violation, imports, read_modules, rooms
+from tests.rules.source import PACKAGE, Module, Violation, functions, imports, nodes, read_modules, rooms
 
 NAMES_AT_A_DOOR = 12
 LINES_OF_A_FILE = 500
@@ -13,8 +13,6 @@ FILES_OF_A_PACKAGE = 10
 LINES_OF_A_PACKAGE = 2_500
 FIELDS_OF_A_ROOM = 10
 FIELDS_IN_ALL = 80
-
-FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def exported(module: Module) -> tuple[str, ...] | None:
@@ -66,9 +64,7 @@ def sizes(root: Path) -> Iterator[Violation]:
             lines = module.text.count("\n")
             if lines > LINES_OF_A_FILE:
                 yield Violation(f"size {module.where}", f"{lines} lines, at most {LINES_OF_A_FILE}: split by meaning")
-            for node in ast.walk(module.tree):
-                if not isinstance(node, FUNCTION):
-                    continue
+            for node in functions(module):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > LINES_OF_A_FUNCTION:
                     sentence = f"{length} lines, at most {LINES_OF_A_FUNCTION}"
@@ -100,7 +96,7 @@ def frozen_models(root: Path) -> Iterator[Violation]:
     for module in read_modules(root):
         if module.room != "terms" and not module.where.endswith("/model.py"):
             continue
-        for node in ast.walk(module.tree):
+        for node in nodes(module):
             if not isinstance(node, ast.ClassDef):
                 continue
             for decorator in map(ast.unparse, node.decorator_list):

@@ -56,6 +56,29 @@ def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
+@cache
+def _nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree))
+
+
+def nodes(module: Module) -> tuple[ast.AST, ...]:
+    """Every node of a file, walked once for all rules."""
+    return _nodes(module.tree)
+
+
+def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function of a file. Only statements hold one, so expressions, nine tenths of a tree, are not entered."""
+    inside: list[ast.AST] = [module.tree]
+    while inside:
+        node = inside.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            held: object = getattr(node, name, None)
+            if isinstance(held, list):
+                inside += held
+
+
 def rooms(root: Path) -> tuple[str, ...]:
     """Names of the rooms: packages and single files directly below the package."""
     found = {module.room for module in read_modules(root)}
@@ -64,7 +87,7 @@ def rooms(root: Path) -> tuple[str, ...]:
 
 def imports(module: Module) -> Iterator[tuple[str, str]]:
     """Every import as (module, name); the name is empty for `import x`."""
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -66,7 +66,11 @@ PLANTED: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "a library has one door": (
         (f"{WIRE}/more.py", "import cedarpy\n", "allowed: policy"),
-        (f"{WIRE}/more.py", "def late():\n    from cryptography import x509\n", "allowed: audit, gateway, identity"),
+        (
+            f"{WIRE}/more.py",
+            "def late():\n    from cryptography import x509\n",
+            "allowed: audit, control, gateway, identity",
+        ),
         (f"{WIRE}/more.py", "import requests\n", "no room yet"),
     ),
     "dependencies, doors and docs agree": (

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.rules.source import PACKAGE, Module, Violation, read_modules
+from tests.rules.source import PACKAGE, Module, Violation, nodes, read_modules
 
 BANNED_IN_NAMES = frozenset(
     ["base", "common", "data", "handler2", "helper", "info", "manager", "processor", "service", "util"]
@@ -43,10 +43,10 @@ def names(root: Path) -> Iterator[Violation]:
 def defined_names(module: Module) -> Iterator[str]:
     """Every name that a file gives: classes, functions, parameters, variables, attributes, import aliases."""
     given: set[ast.AST] = set()
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         if isinstance(node, ast.FunctionDef) and node.name in GIVEN_FROM_OUTSIDE:
             given |= {node, *node.args.args}
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         match node:
             case ast.AST() if node in given:
                 pass

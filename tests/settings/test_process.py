@@ -93,3 +93,10 @@ def test_no_room_has_more_than_ten_settings() -> None:
 def test_the_environment_only_says_where_things_are() -> None:
     assert places({})[:2] == (Path("config"), Path("var"))
     assert places({"TALLY_CONFIG": "/etc/tally", "TALLY_STATE": ""})[:2] == (Path("/etc/tally"), Path("var"))
+
+
+def test_the_environment_says_which_console_is_meant_and_where_a_sign_in_is_kept() -> None:
+    told = places({"TALLY_URL": "https://c", "TALLY_GATEWAY": "https://g", "HOME": "/home/ana"})
+    assert (told.url, told.gateway, told.client) == ("https://c", "https://g", Path("/home/ana/.config/tallystick"))
+    assert places({"XDG_CONFIG_HOME": "/x", "HOME": "/home/ana"}).client == Path("/x/tallystick")
+    assert places({})[2:4] == ("", "")

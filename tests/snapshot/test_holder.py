@@ -1,5 +1,6 @@
 """The current snapshot is swapped whole or not at all, and without one everything is refused."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -80,3 +81,32 @@ def test_the_route_of_another_tenant_is_answered_like_one_that_does_not_exist() 
     assert foreign.reasons == unknown.reasons == (Reason.ROUTE_UNKNOWN,)
     assert foreign.public_text == unknown.public_text
     assert isinstance(holder.find_route("servers/bank", ANN, 0.0), Route)
+
+
+class _Untouched(Mapping[str, Route]):
+    """Routes of which none is ever to be built."""
+
+    def __getitem__(self, key: str) -> Route:
+        raise AssertionError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_no_route_is_built_for_somebody_whom_it_does_not_let_in() -> None:
+    """Building takes a time that would tell that the route is there."""
+    closed = b"tenant: retail\nmembers: [{server: clock}]\naudience: {people: [bob]}\n"
+    snapshot = compile_snapshot({**FILES, "toolsets/closed.yaml": closed})
+    assert isinstance(snapshot, Snapshot)
+    holder = Holder()
+    holder.accept(replace(snapshot, routes=_Untouched()))
+    stranger = replace(ANN, tenant=TenantId("wholesale"))
+    for caller, route in ((ANN, "toolsets/closed"), (stranger, "servers/bank"), (ANN, "servers/nowhere")):
+        refused = holder.find_route(route, caller, 0.0)
+        assert isinstance(refused, Refusal)
+        assert refused.reasons == (Reason.ROUTE_UNKNOWN,)
+    with pytest.raises(AssertionError, match="servers/bank"):
+        holder.find_route("servers/bank", ANN, 0.0)

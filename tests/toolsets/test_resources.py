@@ -96,3 +96,36 @@ def test_an_excluded_prompt_is_not_offered() -> None:
     assert [prompt.prompt for prompt in sound({"members": members, "exclude": exclude}).prompts] == ["greet"]
     whole: list[Json] = [{"servers": ["bank"]}]
     assert sound({"members": members, "exclude": whole}).prompts == ()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "bank://open/../secret",
+        "bank://open/%2e%2E/secret",
+        "bank://open/%252e%252e/secret",
+        "bank://open/..%2Fsecret",
+        "bank://open/..\\secret",
+        "bank://open/./../secret",
+        "bank://open/..",
+    ],
+)
+def test_a_path_that_climbs_out_of_what_was_chosen_is_nobodys(uri: str) -> None:
+    found = _resources({"members": [{"server": "bank", "resources": ["bank://open/*"]}]})
+    assert found.find(uri) is None
+    assert found.find("bank://open/..hidden/a..b") == "bank"
+
+
+@pytest.mark.parametrize("uri", ["bank://secret/a", "bank://%73ecret/a", "bank://%2573ecret/a", "BANK://Secret/a"])
+def test_what_is_left_out_is_left_out_in_every_spelling(uri: str) -> None:
+    exclude: list[Json] = [{"servers": ["bank"], "resources": ["bank://secret/*"]}]
+    found = _resources({"members": [{"server": "bank", "resources": ["*"]}], "exclude": exclude})
+    assert found.find(uri) is None
+    assert found.find("bank://open/a") == "bank"
+
+
+def test_nothing_is_read_of_a_server_that_was_never_pinned() -> None:
+    server: Json = {"tenant": "retail", "transport": {"http": {"url": "https://new.example/mcp"}}}
+    publication = sound({"members": [{"server": "new", "resources": ["new://*"]}]}, {"servers/new.yaml": server})
+    assert publication.resources.find("new://a") is None
+    assert "never pinned" in publication.notices[0].what

@@ -5,6 +5,6 @@ gateway's listener.
 """
 
 from tallystick.api.application import application
-from tallystick.api.rooms import Archive, ConsoleRooms, Definitions, Hooks
+from tallystick.api.rooms import Archive, ConsoleRooms, Definitions, Hooks, Outgoing
 
-__all__ = ["Archive", "ConsoleRooms", "Definitions", "Hooks", "application"]
+__all__ = ["Archive", "ConsoleRooms", "Definitions", "Hooks", "Outgoing", "application"]

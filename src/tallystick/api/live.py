@@ -52,6 +52,13 @@ class Published:
                 await (self._stirred.wait() if self._is_asking else self._ask())
         return self.newest
 
+    def doubt(self, revision: int) -> None:
+        """Ask again before a revision counts as in force: one that is new now cannot have been so before.
+
+        A database that was restored, or fell back to a copy that was behind, gives numbers a second time.
+        """
+        self.newest = min(self.newest, revision - 1)
+
     async def _ask(self) -> None:
         self._is_asking = True
         try:
@@ -99,6 +106,8 @@ class Live:
 
     async def settle(self, done: model.Committed) -> Trouble | None:
         """Return once a change is on record and so in force; or that it is not yet."""
+        if done.changes:
+            self.published.doubt(done.revision)
         if done.changes and await self.published.reach(done.revision, self.rooms.publish_s) < done.revision:
             return trouble("unavailable", Reason.RECORD_UNWRITABLE, f"{_NOT_YET} Its revision is {done.revision}.")
         return None

@@ -39,6 +39,18 @@ class Hooks(Protocol):
         ...
 
 
+class Outgoing(Protocol):
+    """Tells webhooks what happened."""
+
+    def status(self) -> Sequence[webhooks.HookStatus]:
+        """Return how each webhook does. Blocks; raises `TallyError` where control state does not answer."""
+        ...
+
+
+def _no_troubles() -> Mapping[str, str]:
+    return {}
+
+
 def _nothing_held(_server: ServerId, _tool: ToolId | None) -> bool:
     return False
 
@@ -50,7 +62,8 @@ class ConsoleRooms:
     `audiences` are the console's own (its public URL): a token for the gateway is none for it. `hosts` are the values
     of Host that are served; empty on a unix socket. `operator` is set there: every request is that account's. `append`
     writes a leaf durably or raises `audit.Unwritable`; `recording` tells beforehand whether it would. `held` tells
-    whether a tool, or with None a whole server, is quarantined at this gateway.
+    whether a tool, or with None a whole server, is quarantined at this gateway. `troubles` tells what does not work at
+    the moment, by name (relay, webhooks, directory), each in a sentence that may hold inner detail.
     """
 
     control: Control
@@ -72,8 +85,10 @@ class ConsoleRooms:
     definitions: Definitions | None = None
     archive: Archive | None = None
     hooks: Hooks | None = None
+    outgoing: Outgoing | None = None
     gateway_url: str = ""
     """Where clients reach the gateway: the catalog points there. Empty: no catalog."""
     catalog_without_token: bool = True
     held: Callable[[ServerId, ToolId | None], bool] = _nothing_held
     issuers: Callable[[], Sequence[TrustedIssuer]] = tuple
+    troubles: Callable[[], Mapping[str, str]] = _no_troubles

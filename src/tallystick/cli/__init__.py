@@ -3,6 +3,7 @@
 Must never contain a decision or a second way to do what a room does.
 """
 
+from tallystick.cli import codes
 from tallystick.cli.main import main, tally
 
-__all__ = ["main", "tally"]
+__all__ = ["codes", "main", "tally"]

@@ -25,7 +25,7 @@ def main() -> None:
     """Run the command."""
     try:
         # Not click's own ending: that makes Ctrl-C a failure like any other.
-        ended: object = tally.main(standalone_mode=False)
+        ended: object = tally.main(prog_name="tally", standalone_mode=False)
         sys.exit(ended if isinstance(ended, int) else codes.DONE)
     except TallyError as error:
         code = codes.code_of(error)
@@ -41,12 +41,16 @@ def main() -> None:
 def tell(error: TallyError, code: int) -> str:
     """Return what a person is told: what happened, its reason codes, and the next command."""
     from tallystick.cli.terminal import tame_lines  # noqa: PLC0415 - only errors need it
-
-    lines = [tame_lines(error.message)]
     from tallystick.remote import GatewayError, RemoteError  # noqa: PLC0415 - loaded when it is asked
 
-    if isinstance(error, RemoteError) and error.reasons:
-        lines.append(f"  reasons: {', '.join(error.reasons)}")
+    # A step that is refused for several reasons tells one sentence after the other.
+    lines = [tame_lines(error.message.replace(".; ", ".\n  "))]
+    problem = error.problem if isinstance(error, RemoteError) else None
+    if problem is not None and problem.unmet:
+        lines = [line.removesuffix("\n" + "\n".join(problem.unmet)) for line in lines]
+        lines.append(f"  unmet: {', '.join(problem.unmet)}")
+    if problem is not None and problem.reasons:
+        lines.append(f"  reasons: {', '.join(problem.reasons)}")
     if isinstance(error, GatewayError) and error.record is not None:
         lines.append(f"  record: {error.record}")
     if code in _NEXT and "tally " not in error.message:

@@ -112,12 +112,18 @@ def outdated(before: Mapping[Key, Resource], changes: tuple[Change, ...]) -> Con
 
 
 def _mixed(changes: tuple[Change, ...]) -> Conflict | None:
-    """Refuse to edit something and to move it at once.
+    """Refuse to edit something and to move it at once, or to move it twice.
 
-    INVARIANT: a step is judged by what was there before it, edited by people whom the history knows.
+    INVARIANT: a step is judged by what was there before it, edited and moved by people whom the history knows.
     """
     edited = {change.key for change in changes if isinstance(change, Put | Remove)}
+    moved: set[Key] = set()
     for change in changes:
+        if isinstance(change, Step) and change.key in moved:
+            text = f"{change.key} is moved twice at once: commit the first step first"
+            return Conflict(change.key, "gate", text, unmet=("moved_at_once",))
+        if isinstance(change, Step):
+            moved.add(change.key)
         if isinstance(change, Step) and not edited.isdisjoint({change.key, Key("Pin", change.key.name)}):
             text = f"{change.key} is edited and moved at once: commit the edit first"
             return Conflict(change.key, "gate", text, unmet=("edited_at_once",))
@@ -378,9 +384,9 @@ def editors(past: Past, pinned: tuple[Entry, ...] = ()) -> tuple[str, ...]:
 
 
 def submitter(past: Past) -> str:
-    """Name of who put it to review last, or an empty text."""
-    names = [review.actor.name for review in past.reviews if review.to == "in_review" and not review.unmet]
-    return names[-1] if names else ""
+    """Name of who put it to review last, or an empty text. Last by revision: clocks go back, revisions do not."""
+    steps = [review for review in past.reviews if review.to == "in_review" and not review.unmet]
+    return max(steps, key=lambda review: review.revision).actor.name if steps else ""
 
 
 def _quarantined(present: Mapping[str, object], said: Mapping[str, object]) -> dict[str, object]:

@@ -144,13 +144,15 @@ Change = Put | Remove | Step | Mark
 class Actor:
     """Who changes something. `caller` is the record's form of a signed-in caller; else `operator` names the account
     on the machine, or the part of Tallystick that acts by itself (`tallystick/drift`). `roles` are its console roles
-    where it acts, as the surface that signed it in found them; they are not kept. Four eyes compare names.
+    where it acts, as the surface that signed it in found them; they are not kept. Four eyes compare names, and those of
+    the people on whose word alone it is taken for somebody (`vouched`, not kept either).
     """
 
     name: str
     operator: str = ""
     caller: Mapping[str, object] | None = None
     roles: tuple[str, ...] = ()
+    vouched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

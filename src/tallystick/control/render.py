@@ -42,10 +42,12 @@ def content(resource: Resource) -> Mapping[str, object] | str:
     """Content of a resource's document: its spec with what its file would say beside, or the text of a policy."""
     if resource.kind == "Policy":
         return str(resource.spec.get("cedar", ""))
-    whole: dict[str, object] = {_NAMED_BY.get(resource.kind, "name"): resource.name}
+    # INVARIANT: what it is called and whose it is comes from the resource, whatever its spec says: that is what rights
+    # were asked for.
+    whole: dict[str, object] = {name: part for name, part in resource.spec.items() if name != "tenant"}
+    whole[_NAMED_BY.get(resource.kind, "name")] = resource.name
     if resource.kind not in _TENANT_OF_ITS_OWN and resource.tenant != EVERYWHERE:
         whole["tenant"] = str(resource.tenant)
-    whole.update(resource.spec)
     # INVARIANT: a suspended or retired server is rendered too, with its state: policies and toolsets may go on naming
     # it. Only the snapshot decides that it gets no route.
     if resource.kind in _STATED and resource.state != "approved":

@@ -10,10 +10,10 @@ import msgspec
 from tallystick.gateway.context import person_of
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing.held import HeldKind
-from tallystick.gateway.target import PAGED, subject_of
+from tallystick.gateway.target import PAGED, behind, subject_of
 from tallystick.gateway.tickets import Routed, ServerTarget, TaskTarget, ToolTarget
 from tallystick.registry import toolset as nouns
-from tallystick.terms import Refusal
+from tallystick.terms import Refusal, ServerId
 from tallystick.toolsets import trim_result, trim_task
 from tallystick.wire import Reply, encode
 
@@ -30,12 +30,12 @@ def amend(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
     target = routed.target
     if isinstance(target, ToolTarget):
         if reply.result_type not in ("", "complete"):
-            return _interim(rooms, routed, reply, target.routed.name)
+            return _interim(rooms, routed, reply, behind(target.routed))
         return reply if target.routed.trim is None else _trimmed(reply, target.routed.trim)
     if isinstance(target, TaskTarget):
         told, trim = _with(reply.payload, "taskId", target.told), target.routed.trim
         return reply._replace(payload=told if trim is None else trim_task(told, trim))
-    return _server(rooms, routed, reply) if isinstance(target, ServerTarget) else reply
+    return _server(rooms, routed, reply, target.server.name) if isinstance(target, ServerTarget) else reply
 
 
 def _trimmed(reply: Reply, trim: nouns.Trim) -> Reply:
@@ -57,7 +57,8 @@ def _interim(rooms: Rooms, routed: Routed, reply: Reply, tool: str) -> Reply:
         if isinstance(target, ToolTarget):
             # What comes of a task is the data of the same person, whom no argument will name again.
             caller, known = routed.identified.caller, target.routed.tool
-            tool += "\n" + person_of(rooms.commitment_key, caller, known, target.arguments)
+            name, _, real = tool.partition("\n")
+            tool = f"{name}\n{person_of(rooms.commitment_key, caller, known, target.arguments)}\n{real}"
         return _sealed(rooms, routed, reply, ("task", "taskId", tool))
     subject = subject_of(message, tool)
     if isinstance(subject, Refusal):
@@ -66,10 +67,10 @@ def _interim(rooms: Rooms, routed: Routed, reply: Reply, tool: str) -> Reply:
     return _sealed(rooms, routed, reply, ("state", "requestState", subject))
 
 
-def _server(rooms: Rooms, routed: Routed, reply: Reply) -> Reply:
+def _server(rooms: Rooms, routed: Routed, reply: Reply, server: ServerId) -> Reply:
     method = routed.identified.received.message.method
     if reply.result_type not in ("", "complete"):
-        return _interim(rooms, routed, reply, "")
+        return _interim(rooms, routed, reply, server)
     if method in PAGED and b"nextCursor" in reply.payload:
         reply = _sealed(rooms, routed, reply, ("cursor", "nextCursor", method))
     if not routed.identified.received.era.sessions and "cacheScope" in (members := _read(reply.payload)):

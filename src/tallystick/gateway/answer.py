@@ -220,7 +220,8 @@ async def record_denial(rooms: Rooms, denial: audit.Denial, capture: model.Captu
 def owner_of(rooms: Rooms, route_key: str) -> TenantId:
     """Return the tenant whose log tells about a route: its owner, or the platform for a route that nobody has."""
     snapshot = rooms.holder.current
-    found = snapshot.routes.get(route_key) if snapshot is not None else None
+    # INVARIANT: nobody who is refused has a route built: that takes time and memory.
+    found = snapshot.publications.get(route_key) if snapshot is not None else None
     return rooms.platform if found is None else found.tenant
 
 

@@ -293,18 +293,16 @@ async def send(rooms: Rooms, intended: Intended) -> Answered:
     if isinstance(target, StreamTarget):
         outbound = _outbound(rooms, routed, {})
         return Answered(intended, "success", await streams.follow(rooms, routed, target, outbound))
-    # INVARIANT: after the intent, so that without a record a server is not even asked what it is.
     view = _view(rooms, routed)
-    refused = await _compare(rooms, routed, view)
-    if refused is not None:
-        return Answered(intended, _status(refused), refused)
     received = routed.identified.received
     session, request_id = routed.identified.session, received.message.id
     key = (session.key, request_id) if session is not None and request_id is not None else None
     if key is not None:
+        # Before its server is asked what it is: a call that is cancelled meanwhile is not sent.
         rooms.under_way[key] = received.cancellation
     try:
-        reply = await _ask(rooms, routed, target, view)
+        # INVARIANT: after the intent, so that without a record a server is not even asked what it is.
+        reply = await _compare(rooms, routed, view) or await _ask(rooms, routed, target, view)
     finally:
         if key is not None:
             rooms.under_way.pop(key, None)

@@ -33,7 +33,7 @@ _TOOLS_CHANGED: Final = encode.request(None, "notifications/tools/list_changed",
 class _Stream:
     """One open stream."""
 
-    __slots__ = ("_channel", "_rooms", "_routed", "_stirred", "_target")
+    __slots__ = ("_channel", "_rooms", "_routed", "_stirred", "_target", "listening")
 
     def __init__(self, rooms: Rooms, routed: Routed, target: StreamTarget) -> None:
         self._rooms = rooms
@@ -41,6 +41,8 @@ class _Stream:
         self._target = target
         self._channel: Channel = routed.identified.received.channel
         self._stirred = anyio.Event()
+        self.listening = anyio.CancelScope()
+        """What the server is listened to in."""
 
     def stir(self) -> None:
         """Look at the snapshot again, soon."""
@@ -53,9 +55,12 @@ class _Stream:
             with anyio.move_on_after(KEEP_ALIVE_S) as silence:
                 await self._stirred.wait()
             if silence.cancelled_caught:
+                # And looks again: what let the caller in may have ended without anything being told.
                 await self._channel.stay()
-                continue
             self._stirred = anyio.Event()
+            if _is_held_back(self._rooms, self._target):
+                # INVARIANT: a server that is held back as a whole tells nobody anything, here neither.
+                self.listening.cancel()
             now = self._tools()
             if now is not None and now != before and self._target.wanted.tools_list:
                 await exchange.emit(_TOOLS_CHANGED)
@@ -121,7 +126,7 @@ async def follow(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: O
             async with anyio.create_task_group() as open_:
                 open_.start_soon(_leave, received.channel, open_.cancel_scope)
                 if target.server is not None and any(wanted):
-                    open_.start_soon(_listen, rooms, routed, target, outbound)
+                    open_.start_soon(_listen, rooms, routed, stream.listening, outbound)
                 await stream.watch(tagged)
                 open_.cancel_scope.cancel()
     finally:
@@ -141,17 +146,25 @@ async def _leave(channel: Channel, stream: anyio.CancelScope) -> None:
     stream.cancel()
 
 
-async def _listen(rooms: Rooms, routed: Routed, target: StreamTarget, outbound: Outbound) -> None:
+async def _listen(rooms: Rooms, routed: Routed, listening: anyio.CancelScope, outbound: Outbound) -> None:
     # A server that has no stream to offer leaves the client with what the gateway itself has to tell.
-    upstream = rooms.upstreams().get(target.server.name) if target.server is not None else None
-    if upstream is None or target.server is None or rooms.holder.quarantined(target.server.name, None) is not None:
+    target = routed.target
+    if not isinstance(target, StreamTarget) or target.server is None or _is_held_back(rooms, target):
+        return
+    upstream = rooms.upstreams().get(target.server.name)
+    if upstream is None:
         return
     session_id, wanted = routed.identified.received.headers.session, target.wanted
     if routed.identified.received.message.id is None and session_id is not None:
         # INVARIANT: nothing waits between this and the listening, so what was subscribed while the stream was being
         # opened is heard of: it is kept by now, or the listener is there when it comes.
         wanted = wanted._replace(resources=rooms.sessions.resources_of(session_id))
-    await upstream.listen(outbound, _allowed(routed, wanted))
+    with listening:
+        await upstream.listen(outbound, _allowed(routed, wanted))
+
+
+def _is_held_back(rooms: Rooms, target: StreamTarget) -> bool:
+    return target.server is not None and rooms.holder.quarantined(target.server.name, None) is not None
 
 
 def _allowed(routed: Routed, wanted: Wanted) -> Wanted:

@@ -114,8 +114,16 @@ def _tool(rooms: Rooms, identified: Identified, found: Route) -> ToolTarget | Re
     # what the server is sent are all without it, and so is a retry that gives another reason.
     reason = None if routed.reason is None else message.arguments.pop(routed.reason, None)
     given = _fix(message, routed) if routed.fixed else None
-    params = _with_state(rooms, identified, name, {**message.params, "name": routed.tool.id})
+    params = _with_state(rooms, identified, behind(routed), {**message.params, "name": routed.tool.id})
     return params if isinstance(params, Refusal) else ToolTarget(routed, message.arguments, params, reason, given)
+
+
+def behind(routed: RoutedTool) -> str:
+    """Return which tool a name stands for, and that name.
+
+    INVARIANT: what one server gave out is never given to another, whose tool has the name by now.
+    """
+    return f"{routed.name}\n{routed.server.name}/{routed.tool.id}"
 
 
 def _fix(message: Message, routed: RoutedTool) -> str | None:
@@ -144,7 +152,7 @@ def _offer(rooms: Rooms, identified: Identified, found: Route) -> Local | Server
 
 def _server(rooms: Rooms, identified: Identified, server: Server) -> ServerTarget | Refusal:
     message = identified.received.message
-    params = _with_state(rooms, identified, "", message.params)
+    params = _with_state(rooms, identified, server.name, message.params)
     if isinstance(params, Refusal):
         return params
     if message.method in PAGED and params.get("cursor") is not None:
@@ -174,10 +182,10 @@ def _task(rooms: Rooms, identified: Identified, found: Route) -> TaskTarget | Re
     held = _open(rooms, identified, "task", told, None)
     if isinstance(held, Refusal) or not isinstance(told, str):
         return _REFUSED["task"]
-    tool, _, person = held.about.partition("\n")
-    # The tool may be gone from the route since: then its tasks are gone too.
+    tool, person, real = (*held.about.split("\n"), "", "")[:3]
+    # The tool may be gone from the route since, or another one have its name: then its tasks are gone too.
     routed = found.resolve(tool, identified.caller, rooms.clock())
-    if isinstance(routed, Refusal):
+    if isinstance(routed, Refusal) or (real and f"{tool}\n{real}" != behind(routed)):
         return _REFUSED["task"]
     # A task of an older release names nobody.
     person = person or person_of(rooms.commitment_key, identified.caller, None, {})

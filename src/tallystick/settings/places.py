@@ -18,7 +18,6 @@ class Surroundings(NamedTuple):
     url: str
     gateway: str
     client: Path
-    is_plain: bool
 
 
 def places(environment: Mapping[str, str] | None = None) -> Surroundings:
@@ -36,5 +35,4 @@ def places(environment: Mapping[str, str] | None = None) -> Surroundings:
         variables.get("TALLY_URL") or "",
         variables.get("TALLY_GATEWAY") or "",
         Path(home) / "tallystick",
-        bool(variables.get("NO_COLOR")),
     )

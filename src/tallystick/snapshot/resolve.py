@@ -12,13 +12,15 @@ def find_route(snapshot: Snapshot | None, route: str, caller: Caller, now: float
     if snapshot is None:
         text = "The gateway has no valid configuration yet. Try again later."
         return Refusal("unavailable", (Reason.SNAPSHOT_MISSING,), text, detail="no snapshot was ever accepted")
-    found = snapshot.routes.get(route)
+    # INVARIANT: asked of what is published: a route is built for those alone whom it lets in, since building takes a
+    # time that tells others that it is there, and memory.
+    entry = snapshot.publications.get(route)
     # INVARIANT: the route of another tenant, and one that does not let its caller in, are answered exactly like one
     # that does not exist; only the detail, which never leaves, says which it was.
-    if found is None or found.tenant != caller.tenant:
+    if entry is None or entry.tenant != caller.tenant:
         return _unknown(route)
-    if found.entrance is None or found.entrance.admit(caller, now) is not None:
-        return found
+    if entry.entrance is None or entry.entrance.admit(caller, now) is not None:
+        return snapshot.routes[route]
     return _unknown(f"{route}: outside of its audience")
 
 

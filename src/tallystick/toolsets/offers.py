@@ -34,9 +34,9 @@ def offer(toolset: Toolset, registry: Registry, selected: Selected) -> Offers:
 
 
 def is_available(server: Server, registry: Registry) -> bool:
-    """Tell whether a server is approved and not held back as a whole."""
+    """Tell whether a server is approved, was pinned, and is not held back as a whole."""
     pin = registry.pins.get(server.name)
-    return server.state == "approved" and (pin is None or EVERYTHING not in pin.quarantined)
+    return server.state == "approved" and pin is not None and EVERYTHING not in pin.quarantined
 
 
 def _prompts(

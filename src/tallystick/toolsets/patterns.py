@@ -8,10 +8,14 @@ run of characters without `/`, or with it where it is reserved (`{+path}`) or ex
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
+from urllib.parse import unquote
 
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
 _OPTIONAL: Final = ("?", "&", "#", ";")
 _RESERVED: Final = ("+", "/", "#")
+_STEPS: Final = re.compile(r"[/\\?#]")
+_ENCODED: Final = 3
+"""How often what is percent-encoded is decoded: once is right, and some servers do it again."""
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -34,6 +38,22 @@ def matches(pattern: str, text: str) -> bool:
 def matches_any(patterns: Iterable[str] | None, text: str) -> bool:
     """Tell whether one of the patterns fits; None asks nothing, so that everything fits."""
     return patterns is None or any(matches(pattern, text) for pattern in patterns)
+
+
+def climbs(uri: str) -> bool:
+    """Tell whether a step of a URI's path leads up or nowhere (RFC 3986, 5.2.4), written out or percent-encoded."""
+    return any(step in (".", "..") for reading in readings(uri) for step in _STEPS.split(reading))
+
+
+def readings(uri: str) -> frozenset[str]:
+    """Return how a server may read a URI: decoded, with scheme and host in small letters (RFC 3986, 6.2.2)."""
+    found: set[str] = set()
+    for _ in range(_ENCODED + 1):
+        scheme, parted, rest = uri.partition("://")
+        host, slash, path = rest.partition("/")
+        found |= {uri, f"{scheme.lower()}{parted}{host.lower()}{slash}{path}"}
+        uri = unquote(uri)
+    return frozenset(found)
 
 
 def fits_template(template: str, uri: str) -> bool:

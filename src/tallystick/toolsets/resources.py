@@ -10,7 +10,7 @@ from typing import Final
 from tallystick.registry import toolset as nouns
 from tallystick.terms import ServerId
 from tallystick.toolsets.names import Wish, first
-from tallystick.toolsets.patterns import fits_template, matches_any
+from tallystick.toolsets.patterns import climbs, fits_template, matches_any, readings
 
 LONGEST: Final = 2_048
 """Characters of a URI that is looked up."""
@@ -39,9 +39,10 @@ class Reader:
     available: bool = True
 
     def may(self, uri: str) -> bool:
-        """Tell whether the toolset has chosen this URI of the server."""
-        chosen = matches_any(self.patterns, uri) or self.offers(uri)
-        return chosen and not matches_any(self.excluded, uri)
+        """Tell whether the toolset has chosen this URI of the server, and leaves it out in no spelling."""
+        # INVARIANT: where a path that climbs leads, no pattern can tell: it is chosen by its own full name only.
+        chosen = uri in self.patterns if climbs(uri) else matches_any(self.patterns, uri) or self.offers(uri)
+        return chosen and not any(matches_any(self.excluded, reading) for reading in readings(uri))
 
     def offers(self, uri: str) -> bool:
         """Tell whether the server is known to have it: it is named in full, or fits a template of its own."""

@@ -3,6 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from tallystick.control.lifecycle import tick
 from tallystick.control.model import Actor, Conflict, Key, Put, Resource, Step
 from tests.control.webhooks.world import ACME, ADMIN, ANNA, BERT, MONTH_END, RISK, World, world
@@ -63,6 +65,28 @@ def test_nobody_changes_and_approves_in_one_commit(tmp_path: Path) -> None:
         for changes in ([edited(made, transport=evil), approval(made)], [approval(made), edited(made, transport=evil)]):
             assert isinstance(made.control.commit(changes, BERT), Conflict)
         assert (made.state(), made.control.head()) == ("in_review", before)
+
+
+def test_nobody_submits_and_approves_in_one_commit(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        assert unmet(made, BERT, Step(RISK, "in_review"), approval(made)) == ("moved_at_once",)
+        assert made.state() == "draft"
+
+
+def test_who_submitted_last_counts_though_the_clock_went_back(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.submit()
+        made.do(BERT, Step(RISK, "draft", "not yet"))
+        made.clock.now -= 3600
+        made.do(BERT, Step(RISK, "in_review"))
+        assert unmet(made, BERT, approval(made)) == ("four_eyes",)
+
+
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_end_that_no_calendar_has_is_told(tmp_path: Path, end: str) -> None:
+    with world(tmp_path) as made:
+        made.submit()
+        assert unmet(made, BERT, approval(made, expires=end)) == ("expiry",)
 
 
 def test_a_changed_server_goes_back_to_its_reviewers(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from tallystick.audit.leaf.event import known_fields
 from tallystick.control import Control
+from tallystick.control.change import Candidate, Moment
 from tallystick.control.entries import Unrecorded
-from tallystick.control.model import Actor, Key, Mark, Put, Remove, Step
+from tallystick.control.model import Actor, Changed, Key, Mark, Put, Remove, Resource, Step
+from tallystick.control.outbox.leaves import Occasion, leaves
 from tallystick.terms import TenantId
 from tests.control.stage import ADA, RETAIL, done, pin, policy, server, tenant, toolset
 
@@ -130,3 +132,16 @@ def test_no_text_of_anybody_makes_a_leaf_too_long(control: Control, text: str) -
 def test_the_value_of_a_secret_is_in_no_leaf(control: Control) -> None:
     done(control, tenant(), Put("Secret", "s", RETAIL, {"value": "canary-value"}), actor=ADA)
     assert "canary-value" not in str(told(control))
+
+
+def test_every_definition_that_was_approved_is_on_record_whoever_approves_it() -> None:
+    tools = [{"name": f"tool_number_{number:03d}", "inputSchema": {"type": "object"}} for number in range(120)]
+    pinned: dict[str, object] = {"pinned_at": "2026-01-01T00:00:00Z", "eras": {}, "tools": tools}
+    pin = Resource("Pin", "risk", TenantId("retail"), pinned, {}, "", "approved", 1, 1, "", "", {})
+    groups = [f"CN=group-{number:04d},OU={'department' * 8},DC=bank,DC=example" for number in range(200)]
+    caller = {"actors": [], "client": "tally", "groups": groups, "issuer": "https://id", "kind": "person"}
+    actor = Actor("ada", "", {**caller, "subject": "ada"})
+    at = Occasion(Moment(1, "2026-01-01T00:00:00Z", 1e9), actor, "w" * 1024, frozenset(), lambda: "0" * 26)
+    told = [*leaves(Candidate({pin.key: pin}, (Changed(pin.key, None, pin),), (), {}), at)]
+    found = [entry["tool"] for one in told for entry in json.loads(one.leaf)["definitions"]]
+    assert found == [tool["name"] for tool in tools]

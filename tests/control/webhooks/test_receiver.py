@@ -12,7 +12,7 @@ from tallystick.control.model import Actor, Conflict, Key, Mark, Put, Refused, S
 from tallystick.control.webhooks import Heard
 from tallystick.control.webhooks.signature import sign
 from tallystick.terms import Reason, Refusal, TenantId
-from tests.control.webhooks.world import ADMIN, ANNA, BERT, MONTH_END, RISK, SECRET, World, hook, world
+from tests.control.webhooks.world import ACME, ADMIN, ANNA, BERT, MONTH_END, RISK, SECRET, World, hook, world
 from tests.export.sinks.receiver import receiver, told
 
 PEOPLE = {"557058:bert": "bert", "557058:anna": "anna"}
@@ -333,6 +333,23 @@ def test_a_webhook_decides_for_its_own_tenant_only(tmp_path: Path) -> None:
         made.do(ADMIN, Put("Secret", "globex", globex, {"value": SECRET}))
         generic(made, tenant=globex, secret="globex")
         assert signed(made, said(made)) == Reason.HOOK_TICKET_UNKNOWN
+
+
+@pytest.mark.parametrize("kept", ["webhook", "secret"])
+def test_who_holds_a_webhook_does_not_approve_what_is_theirs_through_it(tmp_path: Path, kept: str) -> None:
+    owner = Actor("olga", "", {"client": "tally", "issuer": "https://id", "kind": "person", "subject": "olga"})
+    with world(tmp_path) as made:
+        spec = {**made.get(RISK).spec, "title": "hers"}
+        made.do(owner, Put("Server", "risk", ACME, spec))
+        made.do(ADMIN, hook("http://127.0.0.1:1", ticketing={"people": PEOPLE}))
+        changes = {
+            "webhook": hook("http://127.0.0.1:1", ticketing={"people": PEOPLE}, user="x"),
+            "secret": Put("Secret", "signing", ACME, {"value": SECRET}),
+        }
+        made.do(owner, changes[kept])
+        made.submit()
+        assert signed(made, said(made)) == "four_eyes"
+        assert made.state() == "in_review"
 
 
 def test_a_grant_is_approved_by_a_message(tmp_path: Path) -> None:

@@ -138,3 +138,28 @@ def test_five_thousand_servers_are_read_without_growing_slower_with_each() -> No
     servers = {f"s{number}": {"url": f"https://mcp.example.com/{number}", "x": 1} for number in range(5000)}
     found = read(json.dumps({"mcpServers": servers}).encode(), "cursor")
     assert len(found.documents) == len(found.report) == 5000
+
+
+STEERING = ["LD_PRELOAD", "npm_config_registry", "NODE_OPTIONS", "UV_INDEX_URL", "PYTHONPATH", "DOCKER_HOST", "PATH"]
+
+
+@pytest.mark.parametrize("name", STEERING)
+def test_no_import_changes_what_a_runner_fetches_or_loads_by_its_environment(name: str) -> None:
+    variables = [{"name": name, "value": "tcp://evil.example"}, {"name": "REGION", "value": "eu"}]
+    package = {"registryType": "npm", "identifier": "@acme/time", "version": "1.0.0"}
+    published = {"name": "io.acme/time", "packages": [{**package, "environmentVariables": variables}]}
+    env = {name: "tcp://evil.example", "REGION": "eu"}
+    client = {"mcpServers": {"time": {"command": "npx", "args": ["@acme/time"], "env": env}}}
+    for document in (published, client):
+        found = imports.read(json.dumps(document).encode(), None, BANK)
+        assert isinstance(found, imports.Imported)
+        assert "'env': {'REGION': 'eu'}" in str(found.documents[0].spec)
+        assert any(name in left.what for left in found.report)
+
+
+@pytest.mark.parametrize("name", ["GITHUB_HOST", "GEMINI", "LDAP_URL", "GITLAB", "NODES", "PATHS"])
+def test_a_variable_of_the_server_itself_is_carried(name: str) -> None:
+    client = {"mcpServers": {"time": {"command": "npx", "args": ["@acme/time"], "env": {name: "eu"}}}}
+    found = imports.read(json.dumps(client).encode(), None, BANK)
+    assert isinstance(found, imports.Imported)
+    assert name in str(found.documents[0].spec)

@@ -137,3 +137,40 @@ def test_decimal_texts_are_judged_exactly_as_their_values(seed: int) -> None:
         for text in {f"{value:f}", f"{value.normalize():f}", f"{value.quantize(Decimal(1)):f}"}:
             expected = bounds[0] <= Decimal(text) <= bounds[1] and not text.startswith("-")
             assert accepts(text) == expected, (text, low, high)
+
+
+def _deep(rule: Mapping[str, object]) -> Mapping[str, object] | str:
+    properties = {"amount": {"type": "number"}, "currency": {"type": "string"}}
+    schema = {"type": "object", "properties": {"payment": {"type": "object", "properties": properties}}}
+    return tighten(schema, {"payment": {"properties": {"amount": {"money": rule}}}})
+
+
+@pytest.mark.parametrize(
+    ("payment", "fits"),
+    [
+        ({"amount": 5, "currency": "EUR"}, True),
+        ({"amount": 6, "currency": "EUR"}, False),
+        ({"amount": 5, "currency": "USD"}, False),
+        ({"amount": 5}, False),
+        ({}, False),
+    ],
+)
+def test_a_sum_inside_of_an_argument_is_bounded_as_one_beside_it(payment: Mapping[str, object], fits: bool) -> None:  # noqa: FBT001 - a case
+    tight = _deep({"currency": "currency", "maximum": {"EUR": "5"}})
+    assert not isinstance(tight, str), tight
+    compiled = compile_schema(tight)
+    assert not isinstance(compiled, BadSchema)
+    assert (check_arguments(compiled, {"payment": payment}) is None) is fits
+
+
+def test_a_rule_about_money_inside_of_an_argument_that_cannot_hold_is_told() -> None:
+    told = _deep({"currency": "nobody", "maximum": {"EUR": "1"}})
+    assert isinstance(told, str)
+    assert "amount.money has the currency" in told
+
+
+def test_a_rule_about_money_for_the_elements_of_a_list_is_refused_because_it_would_not_be_kept() -> None:
+    schema = {"type": "object", "properties": {"sums": {"type": "array", "items": {"type": "number"}}}}
+    told = tighten(schema, {"sums": {"items": {"money": {"currency": "EUR", "maximum": {"EUR": "1"}}}}})
+    assert isinstance(told, str)
+    assert "sums.items.money cannot be kept" in told

@@ -202,3 +202,17 @@ def test_rules_over_rules_only_narrow_further(seed: int) -> None:
     for _, fits, refused in NARROWED:
         for arguments in (fits, refused):
             assert not narrow(arguments) or wide(arguments)
+
+
+def test_a_reference_beside_the_arguments_is_no_way_around_a_rule() -> None:
+    """Drafts up to 7 do not look at what stands beside `$ref`."""
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$ref": "#/definitions/transfer",
+        "properties": {"amount": {"type": "number"}},
+        "definitions": {"transfer": {"type": "object", "required": ["to"]}},
+    }
+    tight = _tight({"amount": {"maximum": 5}}, schema)
+    assert _accepts(tight, {"to": "ada", "amount": 5})
+    assert not _accepts(tight, {"to": "ada", "amount": 6})
+    assert not _accepts(tight, {"amount": 5})

@@ -193,3 +193,39 @@ def test_no_leaf_that_the_rules_leave_out_is_ever_left() -> None:
         assert all(any(leaf[: len(path)] == path for path in paths) for leaf, _ in _leaves(kept))
         expected = [leaf for leaf in leaves if any(leaf[0][: len(path)] == path for path in paths)]
         assert _leaves(kept) == expected
+
+
+@pytest.mark.parametrize("structured", [{}, {"total": 5}])
+def test_texts_that_say_more_than_the_structured_content_are_trimmed_too(structured: Json) -> None:
+    result = _cut(_result(structured, json.dumps(ACCOUNTS)), DROP_IBAN)
+    assert "CH" not in json.dumps(result)
+    assert result["structuredContent"] == structured
+
+
+def test_a_resource_beside_structured_content_is_trimmed_too() -> None:
+    resource = {"type": "resource", "resource": {"uri": "bank://a", "text": json.dumps(ACCOUNTS)}}
+    payload = json.dumps({"content": [resource], "structuredContent": ACCOUNTS}).encode()
+    result = _cut(payload, DROP_IBAN)
+    assert "CH" not in json.dumps(result)
+    assert "bank://a" in json.dumps(result)
+
+
+def test_a_member_that_is_there_twice_hides_nothing_from_a_rule() -> None:
+    twice = b'{"content":[],"structuredContent":{"iban":"CH1"},"structuredContent":{}}'
+    assert b"CH1" not in trim_result(twice, Trim(drop=(("iban",),)), failed=False)
+    text = json.dumps({"content": [{"type": "text", "text": '{"id":"CH1","id":{"n":1}}'}]}).encode()
+    assert b"CH1" not in trim_result(text, Trim(keep=(("id", "n"),)), failed=False)
+
+
+def test_a_result_too_deep_to_be_cut_is_withheld() -> None:
+    levels = 450
+    payload = b'{"content":[],"structuredContent":' + b'{"a":[' * levels + b'"CH1"' + b"]}" * levels + b"}"
+    path = ("a", None) * (levels - 1)
+    assert b"CH1" not in trim_result(payload, Trim(drop=((*path, "b"),)), failed=False)
+
+
+def test_each_of_several_texts_of_one_shape_is_trimmed() -> None:
+    rows: list[Json] = [{"id": n, "iban": f"CH{n}"} for n in range(3)]
+    result = _cut(_result(None, *map(json.dumps, rows)), Trim(drop=(("iban",),)))
+    assert "CH" not in json.dumps(result)
+    assert [json.loads(text) for text in _texts(result)[:3]] == [{"id": n} for n in range(3)]

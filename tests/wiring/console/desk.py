@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import anyio
 from anyio import to_thread
 
 from tallystick.remote import Client, read_place
@@ -12,6 +14,7 @@ from tallystick.remote.messages.asked import Step
 from tallystick.remote.messages.resources import Kind, Metadata, Resource, State
 from tallystick.wiring.worker import console_socket
 from tests.interaction.stage import Stage
+from tests.interaction.waiting import BOUND_S
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,3 +54,17 @@ def take(client: Client, name: str, to: Step) -> None:
 def step(to: State, comment: str = "", definition: str | None = None) -> Step:
     """Return a step of the lifecycle."""
     return Step(to=to, comment=comment, definition=definition)
+
+
+async def eventually(question: Callable[[], T], holds: Callable[[T], object]) -> T:
+    """Ask again and again until the answer is one that holds; raises TimeoutError when it never is."""
+    with anyio.fail_after(BOUND_S):
+        while not holds(answer := await ask(question)):  # noqa: ASYNC110 - it is asked over the wire
+            await anyio.sleep(0.02)
+        return answer
+
+
+def is_writer(pid: int, state: Path) -> bool:
+    """Tell whether a process is the audit writer of a state directory."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"tallystick.audit.writer" in command and str(state).encode() in command

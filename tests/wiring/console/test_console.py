@@ -15,7 +15,7 @@ from tests.interaction.processes import children
 from tests.interaction.stage import Stage, open_stage, reasons_of, text_of
 from tests.interaction.waiting import until
 from tests.interaction.world import World
-from tests.wiring.console.desk import ask, document, may, operator, person, step, take
+from tests.wiring.console.desk import ask, document, is_writer, may, operator, person, step, take
 
 pytestmark = pytest.mark.anyio
 CALL = ("echo", {"text": "console"})
@@ -118,7 +118,7 @@ def _server(url: str) -> dict[str, object]:
 
 
 async def test_nothing_changes_while_the_record_cannot_be_written(stage: Stage) -> None:
-    writer = next(pid for pid in children(os.getpid()) if _is_writer(pid, stage.places.state))
+    writer = next(pid for pid in children(os.getpid()) if is_writer(pid, stage.places.state))
     os.kill(writer, signal.SIGKILL)
     await until(lambda: not stage.gateway.recording)
     with pytest.raises(RemoteError) as refused:
@@ -126,8 +126,3 @@ async def test_nothing_changes_while_the_record_cannot_be_written(stage: Stage) 
     assert refused.value.reasons == ("record_unwritable",)
     with pytest.raises(RemoteError, match="policy/stop"):
         await ask(operator(stage).get, "Policy", "stop")
-
-
-def _is_writer(pid: int, state: Path) -> bool:
-    command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b"tallystick.audit.writer" in command and str(state).encode() in command

@@ -1,12 +1,13 @@
 """Resources of control state as messages, and back. Pure."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from tallystick.api.http import Trouble, place_of, trouble
-from tallystick.control import declare, entries, model
+from tallystick.control import declare, entries, model, webhooks
 from tallystick.remote import messages
 from tallystick.settings import Problem
 from tallystick.snapshot import Snapshot
@@ -50,6 +51,24 @@ def change(entry: entries.Entry) -> messages.resources.Change:
         before=None if entry.before is None else told(entry.before),
         after=None if entry.after is None else told(entry.after),
     )
+
+
+def delivery(status: webhooks.HookStatus) -> dict[str, object]:
+    """Return how a webhook does, as its mark `delivery` tells it.
+
+    `behind`: revisions that it has not been told of; `failing`: why the event at the head of its line is not taken, ""
+    where nothing is wrong; `next_at`: when that is tried again (RFC 3339, null: at once); `dead`: what was put aside.
+    """
+    again = datetime.fromtimestamp(status.next_at, UTC).isoformat(timespec="seconds") if status.next_at else None
+    return {
+        "told": status.revision,
+        "behind": status.behind,
+        "sent": status.sent,
+        "tries": status.tries,
+        "failing": status.failing,
+        "next_at": again,
+        "dead": [dead._asdict() for dead in status.dead],
+    }
 
 
 def review(found: entries.Review, tenant: TenantId) -> messages.resources.Review:

@@ -12,6 +12,8 @@ _BOUNDS = ((512, 64), (96, 8), (96, 2))
 below the 71 characters of a digest, which means nothing once it is cut."""
 _KEPT_WHOLE = frozenset({"keys"})
 """Fields whose texts mean nothing once they are cut."""
+_EVERY_ITEM = frozenset({"definitions"})
+"""Lists that were made to fit: what was approved is told of every tool, however long the rest of the leaf is."""
 
 
 def event(record: Event) -> bytes:
@@ -53,7 +55,11 @@ def _caller(caller: Caller) -> Mapping[str, object]:
 
 
 def _fit(fields: Mapping[str, object], bounds: tuple[int, int]) -> dict[str, object]:
-    return {name: value if name in _KEPT_WHOLE else _cut(value, bounds) for name, value in fields.items()}
+    every = bounds[0], SIZE_LIMIT
+    return {
+        name: value if name in _KEPT_WHOLE else _cut(value, every if name in _EVERY_ITEM else bounds)
+        for name, value in fields.items()
+    }
 
 
 def _cut(value: object, bounds: tuple[int, int]) -> object:

@@ -3,6 +3,7 @@
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -12,7 +13,7 @@ from tallystick.cli.codes import FINDINGS, WRONG, CommandError
 from tallystick.cli.connection import Connection, connected
 from tallystick.cli.control.care import Care, careful
 from tallystick.cli.output import API_VERSION, Shape, say, shaped
-from tallystick.cli.terminal import tame_lines
+from tallystick.cli.terminal import counted, tame_lines
 
 if TYPE_CHECKING:
     from tallystick.control import model
@@ -88,16 +89,20 @@ def apply(console: Connection, shape: Shape, care: Care, files: tuple[str, ...],
 @click.option("--tenant", help="Of this tenant only.")
 @click.option("--owner", help="With this owner only, such as git:risk.")
 @click.option("--kind", help="Of this kind only, such as Server.")
-def export(console: Connection, form: str, tenant: str | None, owner: str | None, kind: str | None) -> None:
+@click.option("-f", "--file", type=click.Path(path_type=Path, dir_okay=False), help="Write them into this file.")
+def export(console: Connection, form: str, kind: str | None, file: Path | None, **given: str | None) -> None:
     """Print documents of everything, as they can be applied again; of secrets only the names."""
     from tallystick.remote import messages  # noqa: PLC0415 - loaded when it is asked
 
     kinds: dict[str, messages.resources.Kind] = {known.lower(): known for known in messages.resources.PLURALS.values()}
     if kind is not None and kind.lower() not in kinds:
         raise CommandError(WRONG, f"{kind!r} is no kind; there are {', '.join(sorted(kinds.values()))}")
-    query = messages.asked.Export(tenant, None if kind is None else kinds[kind.lower()], owner)
+    query = messages.asked.Export(given["tenant"], None if kind is None else kinds[kind.lower()], given["owner"])
     found = console.client().export(query)
-    Shape(form, "").many(found.documents, {"NAME": "metadata.name"})
+    with nullcontext() if file is None else file.open("w", encoding="utf-8") as out, redirect_stdout(out or sys.stdout):
+        Shape(form, "").many(found.documents, {"NAME": "metadata.name"})
+    if file is not None:
+        say(f"{counted(len(found.documents), 'document')} in {file}")
 
 
 def _print(shape: Shape, found: "messages.declared.Plan", context: click.Context) -> None:

@@ -1,6 +1,7 @@
 """`tally server`: find servers, bring them in, look at what they say of themselves."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from tallystick.cli.codes import FINDINGS
 from tallystick.cli.connection import Connection, connected
 from tallystick.cli.control.kinds import SERVER, branches, name_of
 from tallystick.cli.control.steps import VERBS, reviews, steps
-from tallystick.cli.output import Shape, shaped
+from tallystick.cli.output import Shape, at, shaped
 from tallystick.cli.terminal import tame_lines
 
 if TYPE_CHECKING:
@@ -143,8 +144,27 @@ def tell_definition(context: click.Context, shape: Shape, found: dict[str, objec
     """Print what a server says, and end with 6 where it differs from what was approved."""
     if shape.form == "table" and not shape.field:
         shape.one({name: value for name, value in found.items() if name != "text"}, DEFINITION)
-        click.echo(tame_lines(str(found.get("text") or "")))
+        # What differs, and without a difference all of it: nobody approves what was not shown.
+        differs = bool(found.get("pinned") and found.get("diff"))
+        offered = () if differs else _offered(found.get("observed") or found.get("pinned"))
+        click.echo(tame_lines("\n".join([*offered, str(found.get("text") or "")])).rstrip())
     else:
         shape.one(found, DEFINITION)
     if found.get("pinned") and found.get("diff"):
         context.exit(FINDINGS)
+
+
+def _offered(document: object) -> Iterator[str]:
+    """Yield what a server says of itself, every text to its end: models read them to their ends, too."""
+    eras = at(document, "eras")
+    opened: dict[object, object] = dict(eras) if isinstance(eras, Mapping) else {}  # pyright: ignore[reportUnknownArgumentType] - JSON
+    said = {str(text) for answer in opened.values() if (text := at(answer, "instructions"))}
+    yield from (f"instructions: {text}" for text in sorted(said))
+    for part, word in (("tools", "tool"), ("prompts", "prompt"), ("resource_templates", "template")):
+        listed = at(document, part)
+        entries: list[object] = list(listed) if isinstance(listed, list) else []  # pyright: ignore[reportUnknownArgumentType] - JSON
+        for entry in entries:
+            yield f"{word} {at(entry, 'name')}: {at(entry, 'description') or ''}"
+            schema = at(entry, "inputSchema")
+            if schema is not None:
+                yield f"    {json.dumps(schema, ensure_ascii=False, sort_keys=True)}"

@@ -34,8 +34,10 @@ def _console(client: "Client", place: str) -> Told:
     said = f"{place} answers, version {health.version or '?'}: {health.status}"
     if health.status == "ok":
         return Told("ok", said)
-    broken = [name for name, works in (("database", health.database), ("record", health.record)) if not works]
-    return Told("failed", f"{said}; {' and '.join(broken)} do not work", "look at the log of tally up")
+    works = {"database": health.database, "record": health.record}
+    broken = [f"{name} does not work" for name, is_well in works.items() if not is_well and name not in health.troubles]
+    broken += [f"{name}: {what}" for name, what in health.troubles.items()]
+    return Told("failed", "; ".join([said, *broken]), "look at the log of tally up")
 
 
 def _clock(client: "Client") -> Told:

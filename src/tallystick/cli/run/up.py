@@ -10,8 +10,8 @@ from tallystick.cli.places import config_option, state_option
 from tallystick.cli.run.demo import INTERRUPTED, demo_bank, end_on_terminate
 
 NOTHING_SERVED: Final = (
-    "note: no server is configured here, so nothing is served. "
-    "Add one as servers/<name>.yaml, and pin it with `tally pin`."
+    "note: no server is approved here, so nothing is served. Bring one in with `tally apply -f FILE` and have it "
+    "reviewed, or add it as servers/<name>.yaml and pin it with `tally pin`."
 )
 
 NO_PLACE: Final = Path("config")

@@ -16,6 +16,7 @@ _STATUS: Final = {
     "VERSION": "version",
     "DATABASE": "database",
     "RECORD": "record",
+    "TROUBLES": "troubles",
     "YOU": "you",
     "REVISION": "revision",
     "IN FORCE": "published",
@@ -44,6 +45,7 @@ def status(context: click.Context, console: Connection, shape: Shape) -> None:
         "version": health.version,
         "database": health.database,
         "record": health.record,
+        "troubles": [f"{name}: {what}" for name, what in health.troubles.items()],
         "you": me.name,
     }
     try:

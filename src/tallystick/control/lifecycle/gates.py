@@ -116,11 +116,12 @@ def _security(step: Step, facts: Facts) -> str:
 
 def _four_eyes(step: Step, facts: Facts) -> str:
     del step
-    who = facts.actor.name
-    if who == facts.submitter:
-        return f"{who} submitted it, and cannot approve it too."
-    if who in facts.editors:
-        return f"{who} changed it since it was last approved, and cannot approve it too."
+    # Whoever made somebody's word count here could have written that word.
+    for who in (facts.actor.name, *facts.actor.vouched):
+        if who == facts.submitter:
+            return f"{who} submitted it, and cannot approve it too."
+        if who in facts.editors:
+            return f"{who} changed it since it was last approved, and cannot approve it too."
     return ""
 
 

@@ -60,6 +60,7 @@ class Relay:
     def __init__(self, control: Control, append: Append, find: Find) -> None:
         self._control, self._append, self._find = control, append, find
         self.failure: str | None = None
+        self._is_first = True
 
     async def run(self) -> None:
         """Relay for ever. A record or a database that is away is tried again; `failure` says so meanwhile."""
@@ -78,6 +79,7 @@ class Relay:
         while rows := await to_thread.run_sync(self._control.outbox, _BATCH):
             await self._bring(rows)
             moved += len(rows)
+        self._is_first = False
         return moved
 
     async def _relay(self) -> None:
@@ -98,7 +100,8 @@ class Relay:
     async def _bring(self, rows: Sequence[Unrecorded]) -> None:
         # INVARIANT: what may be on record is not appended again before the record was asked, and what is taken out of
         # the outbox is on record.
-        there = await self._there([row for row in rows if row.doubtful])
+        # What lies there at the start may come from a backup that was made before it was given out.
+        there = await self._there([row for row in rows if row.doubtful or self._is_first])
         missing = [row for row in rows if row.id not in there]
         await to_thread.run_sync(self._control.tried, [row.number for row in missing])
         done = [row.number for row in rows if row.id in there]

@@ -12,6 +12,8 @@ from tallystick.control.webhooks.hook import Hook
 from tallystick.terms import Reason, Refusal, strict_json
 
 _MILLISECONDS: Final = 1000
+_LONGEST: Final = 2**53
+"""Milliseconds beyond which nothing is a time."""
 
 
 class Verdict(NamedTuple):
@@ -48,7 +50,9 @@ def read_verdict(hook: Hook, told: Mapping[str, object]) -> Verdict | Refusal | 
 def jira_time(told: Mapping[str, object]) -> float | None:
     """Return when Jira made a message, in seconds since the epoch; the time stands in the body, in milliseconds."""
     at = told.get("timestamp")
-    return at / _MILLISECONDS if isinstance(at, int) and not isinstance(at, bool) else None
+    if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < _LONGEST:
+        return None
+    return at / _MILLISECONDS
 
 
 def _strange(what: str) -> Refusal:

@@ -16,6 +16,8 @@ from tallystick.terms import Clock, Reason, Refusal
 _REMEMBERED_S: Final = 2 * WINDOW_S
 """Seconds that an id is remembered: longer than any message with it could still pass."""
 _TRIES: Final = 5
+_EVERY: Final = 1_000_000
+"""Changes of one webhook: all of them."""
 _KINDS: Final[Mapping[str, Kind]] = {kind.lower(): kind for kind in REVIEWED}
 
 REPLAYED: Final = Refusal(
@@ -86,9 +88,21 @@ class Receiver:
             return step
         # Four eyes compares people, so the step is the person's; the record names the account as well. Mapping an
         # account is what makes it a reviewer.
-        actor = Actor(person, operator=f"{hook.form}:{verdict.account}", roles=("reviewer",))
+        account = f"{hook.form}:{verdict.account}"
+        actor = Actor(person, operator=account, roles=("reviewer",), vouched=self._keepers(hook))
         done = self._held.commit([step], actor, f"webhook {hook.name}: {verdict.comment}")
         return Heard(signed.id, done) if isinstance(done, Committed) else done
+
+    def _keepers(self, hook: Hook) -> tuple[str, ...]:
+        """Return the people who signed in and wrote this webhook or the secret that signs for it.
+
+        INVARIANT: they could have sent the message themselves, so it is no second pair of eyes for what they wrote.
+        Whoever has the machine's socket could write into the database too, and is not asked about.
+        """
+        keys = (Key("Webhook", hook.name), Key("Secret", hook.secret))
+        found = [entry.actor for key in keys for entry in self._held.history(key, limit=_EVERY)]
+        people = (actor.name for actor in found if actor.caller is not None and actor.caller.get("kind") == "person")
+        return tuple(dict.fromkeys(people))
 
     def _step(self, hook: Hook, verdict: Verdict) -> Step | Refusal:
         found = self._ticketed(hook, verdict.ticket) if verdict.ticket else self._named(verdict.resource)

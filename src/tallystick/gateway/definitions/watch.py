@@ -173,12 +173,18 @@ class Watch:
         pin, upstream = self.pins().get(server.name), self.upstreams().get(server.name)
         epoch = self.epoch(server.name)
         known = approved(self._definition(pin), view.era) if pin is not None else None
-        if pin is None or known is None or upstream is None:
+        if pin is None or upstream is None:
             # Nothing of it can be called.
             return None
+        if known is None:
+            # INVARIANT: what cannot be compared is not called: a toolset offers tools of a pin without versions, too.
+            return _UNFINISHED
         heard = await hear(upstream, view._replace(era=known.era), self.bounds.timeout_s, known.wanted)
         if isinstance(heard, Refusal):
             return heard
+        if not self._is_approved(known.pinned):
+            # What was approved meanwhile differs from what was approved before, which is nothing against it.
+            return _UNFINISHED
         if self._good.get(key) != (pin, heard.digest):
             judged = await _judged(known, heard)
             if isinstance(judged, Refusal):
@@ -187,6 +193,10 @@ class Watch:
         if self.epoch(server.name) == epoch:
             self._keep(key, view)
         return None
+
+    def _is_approved(self, pinned: definition.Definition) -> bool:
+        pin = self.pins().get(pinned.server)
+        return pin is not None and self._definition(pin).digest == pinned.digest
 
     def _definition(self, pin: registry.Pin) -> definition.Definition:
         known = self._known.get(pin.server)
@@ -216,7 +226,11 @@ class Watch:
             self._told()
             _log.warning("server %s differs from what was approved: %s is held back", pin.server, sorted(marks))
         if not difference.quarantine:
+            self._good.pop(key, None)
             self._good[key] = (pin, heard.digest)
+            if len(self._good) > VIEWS:
+                # Of views that were forgotten nothing else would ever let go.
+                del self._good[next(iter(self._good))]
         is_news = bool(difference.new) and self._news.get(pin.server) != difference.new
         if is_news:
             self._news[pin.server] = difference.new
@@ -275,5 +289,5 @@ def _key(server: Server, view: View) -> Key:
 
 
 async def _judged(known: Approved, heard: Heard) -> Judged | Refusal:
-    size = sum(len(page) for pages in heard.lists.values() for page in pages)
+    size = len(heard.opened or b"") + sum(len(page) for pages in heard.lists.values() for page in pages)
     return judge(known, heard) if size <= INLINE else await anyio.to_thread.run_sync(judge, known, heard)

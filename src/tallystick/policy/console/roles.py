@@ -2,7 +2,8 @@
 
 A role's people, groups and agents are names of the role's own tenant. `<issuer>#<name>` names one of a certain issuer,
 and only so can somebody of another tenant be meant: of a parent, who is granted to look into a child. Everywhere, a
-plain name counts only while there is one trusted issuer: with two, either could make its own people owners of all.
+plain name counts only while there is one trusted issuer: with two, either could make its own people owners of all. Who
+has a `#` in the name is named with the issuer only.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -69,7 +70,9 @@ def _line(tenant: TenantId, parents: Mapping[TenantId, TenantId | None]) -> Iter
 def _holds(caller: Caller, facts: RoleFacts, *, plain: bool, known: bool) -> bool:
     def names(name: str) -> frozenset[str]:
         qualified = {f"{caller.issuer}#{name}"} if known else set[str]()
-        return frozenset({*qualified, *({name} if plain else ())})
+        # INVARIANT: a plain name never reads as a qualified one: whoever may name a group in one directory could
+        # otherwise call it `<issuer>#<name>` of another.
+        return frozenset({*qualified, *({name} if plain and "#" not in name else ())})
 
     def is_among(name: str, entries: tuple[str, ...]) -> bool:
         return not names(name).isdisjoint(entries)

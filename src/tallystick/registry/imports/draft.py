@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from tallystick.registry.imports.model import Proposal, Reference
 from tallystick.registry.imports.part import Part, pointer
-from tallystick.registry.imports.secrecy import filled_in, named_secret, secret_queries, secret_value, token
+from tallystick.registry.imports.secrecy import filled_in, named_secret, secret_queries, secret_value, steers, token
 from tallystick.registry.propose import propose
 from tallystick.terms import TenantId
 
@@ -127,12 +127,20 @@ def environment(values: Iterable[tuple[str, Part]], server: str) -> dict[str, st
             continue
         if named_secret(name) or secret_value(text):
             refer(part, server, "env", name)
+        elif steers(name):
+            steered(part, name)
         elif filled_in(text):
             part.leave(None, f"the variable {name} is a template", _FILLED_IN, f"set {name} in the server's env")
         else:
             part.carry(None, f"transport.stdio.env.{name}")
             carried[name] = text
     return carried
+
+
+def steered(part: Part, name: str) -> None:
+    """Leave a variable behind that would change which code is fetched or run, or where that connects."""
+    why = f"{name} steers the program that starts the server, not the server: it could run something else"
+    part.leave(None, f"the variable {name} is not carried over", why, "set it in the server's env if you know why")
 
 
 def headers(part: Part, server: str) -> None:

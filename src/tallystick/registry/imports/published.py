@@ -152,6 +152,8 @@ def _environment(variables: Part, server: str) -> dict[str, str]:
             continue
         if variable.peek("isSecret") is True or secrecy.named_secret(name):
             draft.refer(variable, server, "env", name)
+        elif secrecy.steers(name):
+            draft.steered(variable, name)
         elif value is None or secrecy.filled_in(value) or secrecy.secret_value(value):
             what = f"the variable {name} has no value yet"
             variable.leave(None, what, "its user was to give one", "set it in the server's env if the server needs it")

@@ -12,6 +12,13 @@ _NAMES: Final = re.compile(
     r"|(?:api|access|private|secret|account|client|encryption|signing|license|subscription|service)[^a-z0-9]?key"
 )
 """Names of variables, headers and arguments that hold secrets, in lower case and with words apart."""
+_STEERS: Final = re.compile(
+    r"(?:LD|DYLD|GLIBC|NPM(?:_CONFIG)?|NODE|YARN|PNPM|BUN|DENO|UV|PIP|PYTHON|VIRTUAL|CONDA|DOCKER|BUILDKIT|CONTAINER|PODMAN|"
+    r"DOTNET|CORECLR|NUGET|JAVA|JDK|MAVEN|PERL\d?|RUBY|GEM|BUNDLE|BASH|GIT|SSH|SSL|CURL|REQUESTS|XDG)"
+    r"(?:_.*|PATH|LIB|OPT|HOME|STARTUP|INSPECT|USERBASE)?"
+    r"|(?:HTTPS?|ALL|NO|FTP)_PROXY|PATH|HOME|SHELL(?:OPTS)?|IFS|ENV|TMPDIR|GCONV_PATH|LOCPATH|.*_(?:PRELOAD|TOOL_OPTIONS)"
+)
+"""Variables that steer the program which fetches and runs a package, or the loader under it, not the package itself."""
 _WORD_BORDER: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TOKENS: Final = re.compile(
     r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk-|sk_live_|pk_live_|rk_live_|hf_|npm_|pypi-|dop_v1_|ATATT|"
@@ -31,6 +38,11 @@ _FILLED_IN: Final = re.compile(
 def named_secret(name: str) -> bool:
     """Tell whether something of this name holds a secret."""
     return _NAMES.search(_WORD_BORDER.sub("_", name).lower()) is not None
+
+
+def steers(variable: str) -> bool:
+    """Tell whether a variable may change which code is fetched, loaded or run, or where it connects."""
+    return _STEERS.fullmatch(variable.upper()) is not None
 
 
 def token(text: str) -> bool:

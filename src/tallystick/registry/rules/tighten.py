@@ -63,20 +63,21 @@ def tighten(schema: Mapping[str, object], rules: Mapping[str, object]) -> Mappin
     """
     scope = _Scope("", {name: schema[name] for name in _DEFINITIONS if name in schema}, [])
     named = {name: as_object(rule) for name, rule in rules.items() if name != OTHERS}
-    tight = _members(schema, named, scope)
+    tight = _members(_with_siblings(schema), named, scope)
     if rules.get(OTHERS) is False:
         tight["additionalProperties"] = False
-    for name, rule in named.items():
-        if MONEY in rule:
-            bounded = with_money(tight, name, as_object(rule[MONEY]))
-            if isinstance(bounded, str):
-                scope.at(name).at(MONEY).fault(bounded)
-            else:
-                tight = dict(bounded)
     judged = guard.compile_schema(tight)
     if isinstance(judged, guard.BadSchema) and not scope.faults:
         scope.fault(f"gives a schema that nothing can be judged by: {judged.what}")
     return "; ".join(scope.faults) or tight
+
+
+def _with_siblings(schema: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the same schema in a form in which what stands beside a reference counts: older drafts do not look."""
+    if "$ref" not in schema:
+        return schema
+    rest = {name: part for name, part in schema.items() if name != "$ref"}
+    return {**rest, "allOf": [*as_list(schema.get("allOf")), {"$ref": schema["$ref"]}]}
 
 
 def _members(
@@ -95,6 +96,13 @@ def _members(
     tight = {**schema, "properties": properties}
     if required:
         tight["required"] = required
+    for name, rule in rules.items():
+        if MONEY in rule:
+            bounded = with_money(tight, name, as_object(rule[MONEY]))
+            if isinstance(bounded, str):
+                scope.at(name).at(MONEY).fault(bounded)
+            else:
+                tight = dict(bounded)
     return tight
 
 
@@ -141,7 +149,7 @@ def _one(
         case "pattern" if "pattern" in schema:
             yield "allOf", [*as_list(schema.get("allOf")), {"pattern": value}]
         case "items":
-            _check_items(schema, scope)
+            _check_items(schema, as_object(value), scope)
             yield "items", _value(as_object(schema.get("items")), as_object(value), scope.at("items"))
         case "properties":
             rules = {member: as_object(rule) for member, rule in as_object(value).items()}
@@ -153,7 +161,12 @@ def _one(
             yield name, value
 
 
-def _check_items(schema: Mapping[str, object], scope: _Scope) -> None:
+def _check_items(schema: Mapping[str, object], rule: Mapping[str, object], scope: _Scope) -> None:
+    if MONEY in rule:
+        # INVARIANT: a rule that cannot be kept is refused, never left out.
+        scope.at("items").at(MONEY).fault(
+            "cannot be kept: there is no argument beside an element that names a currency"
+        )
     if "prefixItems" in schema or isinstance(schema.get("items"), list | bool):
         scope.at("items").fault("cannot be added: the schema says something of its own about each element")
 

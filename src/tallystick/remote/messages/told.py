@@ -47,19 +47,28 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether the console works: the control database answers and the record can be written."""
+    """Whether the console works: the control database answers, the record can be written, and nothing else is wrong.
+
+    `troubles` names what does not work (relay, webhooks, directory), each with a sentence; over the machine's socket
+    the sentence says what exactly.
+    """
 
     status: Literal["ok", "degraded"]
     version: str
     database: bool
     record: bool
+    troubles: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Revision(msgspec.Struct, frozen=True):
-    """The newest revision of control state, and the newest one that is on record and so in force."""
+    """The newest revision of control state, and the newest one that is on record and so in force.
+
+    `troubles` are those of the health, in full for whoever may ask this of the whole installation.
+    """
 
     head: int
     published: int
+    troubles: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class Held(msgspec.Struct, frozen=True):

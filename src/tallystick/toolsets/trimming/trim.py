@@ -37,10 +37,14 @@ class _Mark(NamedTuple):
 def trim_result(payload: bytes, trim: nouns.Trim, *, failed: bool) -> bytes:
     """Return a CallToolResult (JSON) as `trim` leaves it: the same bytes where nothing is cut."""
     try:
-        result = _object(_read(payload.decode()))
+        return _trimmed(payload, trim, failed=failed)
     except (ValueError, RecursionError):
         # Nothing of it could be judged, so nothing of it is told.
         return _write({"content": [_text("[Withheld: the result could not be read, so it could not be trimmed.]")]})
+
+
+def _trimmed(payload: bytes, trim: nouns.Trim, *, failed: bool) -> bytes:
+    result = _object(_read(payload.decode()))
     marks: dict[_Mark, None] = {}
     trimmed = result if failed else _shape(result, trim, marks)
     if trim.text_bytes is not None:
@@ -78,10 +82,13 @@ def _shape(result: dict[str, object], trim: nouns.Trim, marks: dict[_Mark, None]
     left = _value(structured, trim, marks)
     if trim.keep is not None and not all(_repeats(_object(part), structured) for part in parts):
         marks[_Mark("content", 0, len(parts))] = None
+    rest = [part for part in parts if _object(part).get("type") != "text" and trim.keep is None] if marks else parts
+    # INVARIANT: what stands beside it may say something else, so it is trimmed by the same rules.
+    shaped = [part for old in rest for part in _part(_object(old), trim, marks)]
     if not marks:
         return result
-    rest = [part for part in parts if _object(part).get("type") != "text" and trim.keep is None]
-    return {**result, "structuredContent": left, "content": [_text(_write(left).decode()), *rest]}
+    written = [_text(_write(left).decode())] if rest is not parts else []
+    return {**result, "structuredContent": left, "content": [*written, *shaped]}
 
 
 def _repeats(part: dict[str, object], structured: object) -> bool:
@@ -100,11 +107,13 @@ def _part(part: dict[str, object], trim: nouns.Trim, marks: dict[_Mark, None]) -
         else:
             marks[_Mark("content", 0, 1)] = None
         return
-    before = len(marks)
-    left = _value(value, trim, marks)
-    if len(marks) == before:
+    # INVARIANT: of its own, for what was cut of another part may have the very same counts.
+    own: dict[_Mark, None] = {}
+    left = _value(value, trim, own)
+    if not own:
         yield part
         return
+    marks |= own
     changed = {**holder, "text": _write(left).decode()}
     yield changed if holder is part else {**part, "resource": changed}
 
@@ -192,8 +201,17 @@ def _refuse(text: str) -> object:
     raise ValueError(msg)
 
 
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        # A rule would be held against one of the two, and a client may read the other.
+        msg = "a member is there twice"
+        raise ValueError(msg)
+    return read
+
+
 def _read(text: str) -> object:
-    return json.loads(text, parse_float=_finite, parse_constant=_refuse)
+    return json.loads(text, parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_unique)
 
 
 def _write(value: object) -> bytes:

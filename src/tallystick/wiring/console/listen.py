@@ -86,10 +86,12 @@ def rooms_of(governing: Governing, gateway: Gateway, state: Path, url: str) -> C
         definitions=Seen(gateway, governing.control),
         archive=SearchedRecord(state),
         hooks=Receiver(governing.control, clock),
+        outgoing=governing.sender,
         gateway_url=gateway.public_url,
         catalog_without_token=gateway.settings.console.catalog_without_token,
         held=lambda server, tool: gateway.holder.quarantined(server, tool) is not None,
         issuers=lambda: gateway.trusted,
+        troubles=governing.troubles,
     )
 
 

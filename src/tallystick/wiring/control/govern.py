@@ -11,6 +11,7 @@ from anyio import to_thread
 from tallystick import settings as settings_room
 from tallystick.control import Control
 from tallystick.control.model import Conflict
+from tallystick.control.webhooks import Sender
 from tallystick.export import FOLDER, SinkEntry, parse_sinks
 from tallystick.settings import Problem
 from tallystick.snapshot import Document, Snapshot, read_documents
@@ -35,11 +36,15 @@ class Governing:
     """Puts the newest published revision in force, again and again.
 
     `brings`: this process brings in the directory. One that is not the first of several waits for the first revision.
+    `sender` tells how webhooks do, wherever it is that they are sent from.
     """
 
-    def __init__(self, gateway: Gateway, control: Control, compiling: Compiling, *, brings: bool) -> None:
+    def __init__(
+        self, gateway: Gateway, control: Control, compiling: Compiling, sender: Sender, *, brings: bool
+    ) -> None:
         """Take what there is; nothing is in force yet."""
         self.control = control
+        self.sender = sender
         self.compiling = compiling
         self._gateway = gateway
         self._brings = brings
@@ -60,8 +65,8 @@ class Governing:
         problems = await self.bring(files)
         if problems:
             raise TallyError(code="invalid", message=problems)
-        revision = await self._published()
-        refused = await self._enforce(revision)
+        await self._published()
+        refused = await self._enforce()
         if refused:
             raise TallyError(code="invalid", message=refused)
 
@@ -81,8 +86,12 @@ class Governing:
             wait = partial(self.control.wait, self._revision, WAIT_S)
             try:
                 revision = await to_thread.run_sync(wait, abandon_on_cancel=True)
+                if revision < self._revision:
+                    say(f"control state went back from revision {self._revision} to {revision}: it was restored")
+                # INVARIANT: what is in force is what is published, also after the database went back to a backup or to
+                # a copy that was behind: a suspension that is made then does not wait for the numbers of before.
                 # While nothing can be recorded nothing comes into force: it is looked at again when there is a writer.
-                if revision <= self._revision or not self._gateway.recording or await self._renew(say, revision):
+                if revision == self._revision or not self._gateway.recording or await self._renew(say, revision):
                     continue
             except TallyError as failure:
                 # What is in force stays so while the database is away: changes wait, calls do not.
@@ -117,7 +126,7 @@ class Governing:
 
     async def _renew(self, say: Say, revision: int) -> bool:
         """Put a revision in force, and tell of it; return whether it is, or never will be."""
-        before, refused = self._digest(), await self._enforce(revision)
+        before, refused = self._digest(), await self._enforce()
         if refused:
             say(f"revision {revision} cannot be put in force, the one before stays:\n{refused}")
         elif self._digest() != before:
@@ -151,19 +160,21 @@ class Governing:
         message = "control state is not on record after a minute: look at the record's writer, and start again"
         raise TallyError(code="unavailable", message=message)
 
-    async def _enforce(self, revision: int) -> str:
+    async def _enforce(self) -> str:
         async with self._changing:
+            # Asked here: who waited for the lock with a revision in hand could put back what was replaced meanwhile.
+            revision = await to_thread.run_sync(self.control.published)
             documents: Mapping[str, Document] = await to_thread.run_sync(self.control.documents, revision)
             compiled = await to_thread.run_sync(self.compiling.compile, documents)
             if not isinstance(compiled, Snapshot):
                 # Judged before it was committed, by a release or with sinks that were others. It is not tried again.
-                self._revision = max(self._revision, revision)
+                self._revision = revision
                 return told(compiled)
             tenants = self._tenants()
             refused = await self._gateway.enforce(compiled, self._sinks)
             if refused is not None:
                 return str(refused)
-            self._revision = max(self._revision, revision)
+            self._revision = revision
             if self._tenants() != tenants:
                 await self._gateway.tell_classes()
             return ""

@@ -36,7 +36,7 @@ async def governed(gateway: Gateway, settings: Settings, state: Path, say: Say) 
         async with anyio.create_task_group() as running:
             relay = Relay(control, gateway.rooms.recorder.append, found_by(gateway.order))
             sender = Sender(control, Post(admits), clock)
-            governing = Governing(gateway, control, compiling, brings=leads and settings.control.directory)
+            governing = Governing(gateway, control, compiling, sender, brings=leads and settings.control.directory)
             if leads:
                 governing.failures = {"relay": lambda: relay.failure, "webhooks": lambda: sender.failure}
                 running.start_soon(relay.run)

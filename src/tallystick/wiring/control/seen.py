@@ -30,7 +30,7 @@ class Seen:
     async def report(self, report: Report) -> None:
         """Keep what the gateway holds back. Raises `TallyError` where that cannot be done now."""
         status = _observed(report.observed, report.at, report.findings)
-        await to_thread.run_sync(self._keep, report.server, _told_of(report.quarantined), status, _WATCHING)
+        await to_thread.run_sync(self._keep, report.server, report.quarantined, status, _WATCHING)
 
     async def scan(self, server: str) -> Refusal | None:
         """Ask a server what it is, and keep that for the reviewer; refused where it does not answer."""
@@ -43,7 +43,12 @@ class Seen:
         if isinstance(asked, Refusal):
             return asked
         pin = snapshot.registry.pins.get(name)
-        others = {other.name: tuple(other.tools) for other in snapshot.registry.servers.values() if other.name != name}
+        # Of its own tenant: what a server may be told apart from is nothing that another tenant has.
+        others = {
+            other.name: tuple(other.tools)
+            for other in snapshot.registry.servers.values()
+            if other.name != name and other.tenant == snapshot.registry.servers[name].tenant
+        }
         # In a thread: a thousand tools are compared in hundreds of milliseconds, and calls go on meanwhile.
         known = None if pin is None else definition.of_pin(pin)
         if known is None:
@@ -54,12 +59,18 @@ class Seen:
         marks: Mapping[str, registry.Quarantine] = {} if known is None else _marks(known, asked, findings, at)
         if pin is not None and marks:
             self._gateway.holder.hold(pin, marks)
-        await to_thread.run_sync(self._keep, name, _told_of(marks), _observed(asked, at, findings), _SCANNING)
+        await to_thread.run_sync(self._keep, name, marks, _observed(asked, at, findings), _SCANNING)
         return None
 
-    def _keep(self, server: ServerId, held: Mapping[str, object], status: Mapping[str, object], actor: Actor) -> None:
-        # INVARIANT: what is held back stays so until a reviewer decides; control state adds to it, tool by tool.
-        said = {**status, "quarantined": held} if held else status
+    def _keep(
+        self, server: ServerId, held: Mapping[str, registry.Quarantine], status: Mapping[str, object], actor: Actor
+    ) -> None:
+        # INVARIANT: what is held back stays so until a reviewer decides; control state adds to it, tool by tool. But a
+        # reviewer may have decided since this was compared: what is approved by now is no difference any more.
+        pin = self._control.get(Key("Pin", server))
+        approved: Mapping[str, Digest] = {} if pin is None or not pin.spec else _approved({**pin.spec, "server": server})
+        still = {name: mark for name, mark in held.items() if approved.get(name) != mark.digest}
+        said = {**status, "quarantined": _told_of(still)} if still else status
         refused = self._control.commit((Mark(Key("Pin", server), said),), actor)
         if isinstance(refused, Conflict):
             raise TallyError(code="conflict", message=refused.text)
@@ -80,6 +91,13 @@ def _marks(
         name: registry.Quarantine(at, digest, definition.told.why(findings, places[name]))
         for name, digest in differing.items()
     }
+
+
+def _approved(document: Mapping[str, object]) -> Mapping[str, Digest]:
+    """Return the digests of what a pin approves, as quarantines name it: by tool, "*" for all of it."""
+    pinned = definition.of_document(document)
+    tools = {name: item.digest for said in pinned.eras.values() for name, item in (said.tools or {}).items()}
+    return {**tools, definition.SERVER: pinned.digest}
 
 
 def _told_of(marks: Mapping[str, registry.Quarantine]) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """The console itself: health, who one is, what one may, which state is in force."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,9 +17,17 @@ from tallystick.policy import console
 from tallystick.remote import messages
 from tallystick.terms import Reason, TallyError, TenantId
 
+_TROUBLES: Final[Mapping[str, str]] = {
+    "relay": "Changes wait: they cannot be brought to the record now.",
+    "webhooks": "Webhooks wait: control state cannot be followed now.",
+    "directory": "The changed configuration directory is refused; what was in force before it stays in force.",
+}
+"""What everybody may know of a trouble."""
+_TROUBLE: Final = "Something does not work; the gateway's log has the detail."
+
 
 async def health(asked: Asked) -> Result:
-    """Say whether the database answers and the record can be written."""
+    """Say whether the database answers, the record can be written, and what else is wrong."""
     refused = asked.plain()
     if refused is not None:
         return refused
@@ -28,8 +37,18 @@ async def health(asked: Asked) -> Result:
     except TallyError:
         database = False
     record = asked.rooms.recording()
-    status: Literal["ok", "degraded"] = "ok" if database and record else "degraded"
-    return OPEN, message(messages.told.Health(status, asked.rooms.version, database, record))
+    troubles = _troubles(asked, in_full=bool(asked.rooms.operator))
+    status: Literal["ok", "degraded"] = "ok" if database and record and not troubles else "degraded"
+    return OPEN, message(messages.told.Health(status, asked.rooms.version, database, record, troubles))
+
+
+def _troubles(asked: Asked, *, in_full: bool) -> dict[str, str]:
+    """Return what does not work. INVARIANT: what a file of another tenant holds is told to nobody who may not read it.
+
+    A refusal of the directory quotes the files, so only who may read everything gets the sentences themselves.
+    """
+    found = asked.rooms.troubles()
+    return dict(found) if in_full else {name: _TROUBLES.get(name, _TROUBLE) for name in found}
 
 
 async def metadata(asked: Asked) -> Result:
@@ -40,7 +59,9 @@ async def metadata(asked: Asked) -> Result:
     rooms = asked.rooms
     if not rooms.public_url:
         return trouble("not_found", Reason.ROUTE_UNKNOWN, "On the machine's socket no token is needed.")
-    described = resource_metadata(rooms.public_url, rooms.issuers())
+    # Further members are allowed (RFC 9728, section 2): the gateway beside it, so that one sign-in is for both.
+    beside = {"tallystick_gateway": rooms.gateway_url} if rooms.gateway_url else {}
+    described = {**resource_metadata(rooms.public_url, rooms.issuers()), **beside}
     return OPEN, Answer(HTTPStatus.OK, msgspec.json.encode(described), {"content-type": "application/json"})
 
 
@@ -102,7 +123,8 @@ async def revision(asked: Asked) -> Result:
         return scope
     head = await asked.live.run(asked.rooms.control.head)
     published = await asked.live.run(asked.rooms.control.published)
-    return scope[0], message(messages.told.Revision(head, published))
+    troubles = _troubles(asked, in_full=console.EVERYWHERE in scope[1])
+    return scope[0], message(messages.told.Revision(head, published, troubles))
 
 
 async def snapshot(asked: Asked) -> Result:

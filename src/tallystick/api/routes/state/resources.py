@@ -53,7 +53,9 @@ class Kind:
             return scope
         permit, tenants = scope
         page = await asked.live.run(asked.rooms.control.page, self.kind, where(listing, tenants), after, listing.limit)
-        items = [self._told(asked, found) for found in page.resources if asked.visitor.sees(found)]
+        seen = [found for found in page.resources if asked.visitor.sees(found)]
+        sent = await self._deliveries(asked)
+        items = [self._told(asked, found, sent.get(found.name)) for found in seen]
         then = write_cursor(listing, page.after) if page.after is not None else None
         return permit, message(messages.resources.Resources(items, then))
 
@@ -65,9 +67,11 @@ class Kind:
             return found
         permit, resource = found
         etag = etag_of(resource)
-        if etag in _etags(asked.headers.get("if-none-match", "")):
+        # How a webhook does changes without it, so what somebody read before is never still true.
+        if etag in _etags(asked.headers.get("if-none-match", "")) and self.kind != "Webhook":
             return permit, Answer(HTTPStatus.NOT_MODIFIED, b"", {"etag": etag})
-        return permit, message(self._told(asked, resource), etag=etag)
+        sent = await self._deliveries(asked)
+        return permit, message(self._told(asked, resource, sent.get(resource.name)), etag=etag)
 
     async def put(self, asked: Asked) -> Result:
         """Create a resource or replace its spec."""
@@ -203,8 +207,21 @@ class Kind:
         # Moving a resource to another tenant takes the right in both.
         return asked.visitor.may(self.action("put"), tenant, key)
 
-    def _told(self, asked: Asked, resource: model.Resource) -> messages.resources.Resource:
-        return shape.told(resource, shape.notices(asked.rooms.snapshot(), resource.key))
+    async def _deliveries(self, asked: Asked) -> Mapping[str, Mapping[str, object]]:
+        """Return how each webhook does; nothing for other kinds."""
+        outgoing = asked.rooms.outgoing
+        if self.kind != "Webhook" or outgoing is None:
+            return {}
+        return {status.name: shape.delivery(status) for status in await asked.live.run(outgoing.status)}
+
+    def _told(
+        self, asked: Asked, resource: model.Resource, delivery: Mapping[str, object] | None = None
+    ) -> messages.resources.Resource:
+        found = shape.told(resource, shape.notices(asked.rooms.snapshot(), resource.key))
+        if found.status is None or delivery is None:
+            return found
+        marks = {**found.status.marks, "delivery": dict(delivery)}
+        return msgspec.structs.replace(found, status=msgspec.structs.replace(found.status, marks=marks))
 
 
 def is_seen(visitor: Visitor, entry: entries.Entry) -> bool:
