@@ -63,11 +63,11 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     ),
     "tools:list:definition": ("A listed tool is the pinned definition.", "house"),
     "toolsets:names": (
-        "A toolset renames what it overrides, settles collisions as it says, and policy and record know the real names.",
+        "A toolset renames what it overrides, settles collisions as it says; policy and record know the real names.",
         "house",
     ),
     "toolsets:arguments": (
-        "Arguments that a toolset narrows are judged so; those that it fixes are its own, for policy, record and server.",
+        "Arguments that a toolset narrows are judged so; those it fixes are its own, for policy, record and server.",
         "house",
     ),
     "toolsets:trimmed": (
@@ -75,7 +75,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
         "house",
     ),
     "toolsets:audience": (
-        "Outside of its audience a toolset is answered exactly as one that does not exist, and the attempt is on record.",
+        "Outside of its audience a toolset is answered exactly as one that does not exist; the attempt is on record.",
         "house",
     ),
     "toolsets:grants": (
@@ -83,7 +83,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
         "house",
     ),
     "toolsets:offers": (
-        "A toolset lists the prompts and resources that it selects and policy allows, and asks their own server for them.",
+        "A toolset lists the prompts and resources that it selects and policy allows, and asks their own servers.",
         "house",
     ),
     "toolsets:stays-up": (
@@ -230,6 +230,7 @@ _KEPT: Final[dict[str, tuple[str, str]]] = {
     "failure:strangers": ("A flood without a token gets few leaves, and one that counts the rest.", "house"),
     "failure:polling": ("A stream that its server closes early is asked for again, within the call.", _OLD_TRANSPORT),
     # workers
+    "control:followed": ("Who follows the changes of control state misses nothing and hears nothing twice.", "house"),
     "workers:record": ("Calls land on every worker and in one record.", "house"),
     "workers:session": ("A session is one session, whichever worker its requests reach.", _OLD_TRANSPORT),
     "workers:reload": ("A changed configuration is recorded once and enforced by every worker.", "house"),

@@ -30,10 +30,13 @@ MASKS = (
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", "TIME"),
     (r"sha256:[0-9a-f]+(?:\.\.\.)?", "DIGEST"),
     (r"operator:\S+", "OPERATOR"),
+    # Numbers of records and revisions: a slow machine has more of both.
+    (r"(record:|revision) \d+|^\d+ | \d+$", "NUMBER"),
     (r"[ \t-]{2,}", " "),
     (r"[ ]+$", ""),
 )
-TRIES = 50
+TRIES = 500
+"""How often a command is asked again until what was changed is in force: for many seconds."""
 
 
 class Step(NamedTuple):

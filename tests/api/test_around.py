@@ -202,3 +202,13 @@ def test_the_catalog_is_read_without_a_token_and_shows_what_is_approved(stage: S
     assert answer.status == 200, answer.data
     assert answer.headers["access-control-allow-origin"] == "*"
     assert GATEWAY.encode() in answer.data
+
+
+@pytest.mark.anyio
+async def test_nobody_keeps_answers_under_a_key(stage: Stage) -> None:
+    rooms = replace(stage.rooms(), hooks=Hooks())
+    asked = [
+        await ask(rooms, "POST", "/api/v1/hooks/jira", idempotency_key="one", webhook_signature=signature)
+        for signature in ("good", "bad")
+    ]
+    assert [answer.status_code for answer in asked] == [200, 401]

@@ -16,6 +16,8 @@ from tests.api.stage import Stage
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+ALIKE = "^/api/v1/(tenants|issuers|pins|toolsets|policies|agents|roles|webhooks)($|/[{])"
+"""Routes that the same code serves as those of servers, grants and secrets; the live lane asks them too."""
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,9 @@ def explore(stage: Stage, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True, check=False, cwd=stage.socket.parent)
 
 
-def test_the_whole_document_holds_for_a_few_requests_of_each_kind(everywhere: Stage) -> None:
-    run = explore(everywhere, "--phases", "fuzzing", "-n", "1", "--generation-database", "none")
+def test_the_document_holds_for_a_few_requests_of_each_form(everywhere: Stage) -> None:
+    phases = ["--phases", "fuzzing", "-n", "1", "--generation-database", "none"]
+    run = explore(everywhere, *phases, "--exclude-path-regex", ALIKE)
     assert run.returncode == 0, run.stdout[-6000:]
 
 

@@ -71,3 +71,30 @@ def test_a_cursor_that_somebody_made_up_is_refused(stage: Stage, path: str, afte
 def _forged(path: str, after: str) -> str:
     """A cursor of the right question, with a place of our choice."""
     return write_cursor(Page() if path.endswith("history") else Following(), after)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_who_has_no_role_learns_of_no_name_whether_it_is_taken_or_by_whom(stage: Stage, method: str) -> None:
+    name = f"theirs-{method.lower()}"
+    stage.client("owner-of-fund", "fund").put(server(name, "fund", "one of the fund"))
+    token = stage.token("stranger")
+    told = [stage.send(method, f"/api/v1/servers/{one}", token).json() for one in (name, "nobodys")]
+    assert [{**answer, "instance": ""} for answer in told] == [{**told[0], "instance": ""}] * 2
+    assert "fund" not in str(told)
+
+
+def test_nobody_moves_what_is_theirs_to_a_tenant_where_they_have_no_right(stage: Stage) -> None:
+    bank = stage.client("owner-of-bank")
+    put = bank.put(server("emigrant", "bank", "one of the bank"))
+    with pytest.raises(RemoteError) as refused:
+        bank.put(server("emigrant", "fund", "one of the bank"), put.etag)
+    assert refused.value.code == "denied"
+    assert stage.client().get("Server", "emigrant").resource.metadata.tenant == "bank"
+
+
+def test_nobody_takes_to_their_tenant_what_is_anothers(stage: Stage) -> None:
+    stage.client("owner-of-fund", "fund").put(server("resident", "fund", "one of the fund"))
+    with pytest.raises(RemoteError) as refused:
+        stage.client("owner-of-bank").put(server("resident", "bank", "one of the bank"))
+    assert refused.value.reasons == ("name_taken",)
+    assert stage.client().get("Server", "resident").resource.metadata.tenant == "fund"

@@ -281,3 +281,9 @@ def test_the_option_goes_before_the_environment_and_that_before_the_last_login(s
     desk.environment["TALLY_STATE"] = str(tmp_path)
     assert desk("whoami").code == 8
     desk.done("whoami", "--state", str(tmp_path / "elsewhere"))
+
+
+def test_a_token_goes_to_nobody_but_the_console_and_the_gateway_that_it_is_for(stage: Stage, tmp_path: Path) -> None:
+    desk = signed_in(stage, tmp_path / "home", "auditor-of-bank")
+    assert desk("whoami", "--url", "http://127.0.0.1:1").code == 4
+    assert desk("call", "risk", "pay", "--gateway", "http://127.0.0.1:1").code == 4

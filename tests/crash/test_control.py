@@ -16,6 +16,7 @@ from tallystick.wiring.worker import console_socket
 from tests.crash.bank import Bank, founded
 from tests.interaction.record import leaves_of
 from tests.interaction.waiting import until
+from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +59,7 @@ async def _settle(bank: Bank, client: Client, acknowledged: set[str]) -> set[str
     return there
 
 
+@requirement("record:crash:acknowledged")
 @pytest.mark.parametrize("victim", VICTIMS)
 async def test_a_change_that_was_acknowledged_outlives_a_kill_right_after_its_answer(
     tmp_path: Path, victim: str
@@ -71,6 +73,7 @@ async def test_a_change_that_was_acknowledged_outlives_a_kill_right_after_its_an
         assert await _settle(bank, client, {"kept"}) == {"kept"}
 
 
+@requirement("record:crash:acknowledged")
 async def test_every_acknowledged_change_outlives_a_kill_in_the_middle_of_many(tmp_path: Path) -> None:
     async with founded(tmp_path) as bank:
         client = _open_console(bank)

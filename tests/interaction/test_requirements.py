@@ -1,6 +1,7 @@
 """Promises and tests agree: every promise that is kept has a test, every test of the whole gateway has a promise."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,15 @@ FOLDERS = ("interaction", "crash")
 
 def _tests(folder: Path) -> Iterator[tuple[str, list[str]]]:
     for file in sorted(folder.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
+        # Most files have no promise, and one that has none need not be parsed: its tests' names are enough.
+        text = file.read_text()
+        if "@requirement(" not in text:
+            yield from (
+                (f"{file.name}::{name}", [])
+                for name in re.findall(r"^\s*(?:async )?def (test_\w+)", text, re.MULTILINE)
+            )
+            continue
+        for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 yield f"{file.name}::{node.name}", list(_promises(node))
 

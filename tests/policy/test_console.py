@@ -138,6 +138,18 @@ def test_a_firm_forbids_beside_the_roles_by_client_group_claim_and_name() -> Non
     assert asked(policies, "server:get", strong, name="vault").policy_ids == ("firm-2",)
 
 
+def test_a_forbid_that_cannot_be_evaluated_forbids() -> None:
+    text = """
+    forbid (principal, action == Action::"console/server:put", resource)
+    when { 9223372036854775807 + (if context.roles.contains("owner") then 1 else 0) < 0 };
+    """
+    policies = console.compile_console(firm(text), PARENTS)
+    assert isinstance(policies, console.Console)
+    decision = asked(policies, "server:put", caller())
+    assert (decision.effect, decision.reasons, decision.policy_ids) == ("deny", (Reason.POLICY_FAILED,), ("firm-0",))
+    assert asked(policies, "server:put", caller(), "admin").effect == "allow"
+
+
 @pytest.mark.parametrize(
     "text",
     [

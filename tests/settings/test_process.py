@@ -96,7 +96,7 @@ def test_the_environment_only_says_where_things_are() -> None:
 
 
 def test_the_environment_says_which_console_is_meant_and_where_a_sign_in_is_kept() -> None:
-    told = places({"TALLY_URL": "https://c", "TALLY_GATEWAY": "https://g", "HOME": "/home/ana"})
-    assert (told.url, told.gateway, told.client) == ("https://c", "https://g", Path("/home/ana/.config/tallystick"))
-    assert places({"XDG_CONFIG_HOME": "/x", "HOME": "/home/ana"}).client == Path("/x/tallystick")
+    told = places({"TALLY_URL": "https://c", "TALLY_GATEWAY": "https://g", "HOME": "/people/ana"})
+    assert (told.url, told.gateway, told.client) == ("https://c", "https://g", Path("/people/ana/.config/tallystick"))
+    assert places({"XDG_CONFIG_HOME": "/x", "HOME": "/people/ana"}).client == Path("/x/tallystick")
     assert places({})[2:4] == ("", "")

@@ -203,6 +203,16 @@ async def test_a_request_with_two_readings_is_refused_and_its_connection_closed(
     assert seen == (["/echo", "gone"] if cause == "trailer" or "chunk " in what else [])
 
 
+async def test_an_encoded_slash_passes_where_one_is_expected_and_nothing_else_encoded_does() -> None:
+    async with listening(Bounds(slashes_below=b"/names/")) as house:
+        for slash in (b"%2F", b"%2f"):
+            assert (await send(house.url, OK.replace(b"/echo", b"/names/a" + slash + b"b"))).status == 200
+        assert [event["path"] for event in house.echo.seen] == ["/names/a/b", "/names/a/b"]
+        for odd in (b"/a%2Fb", b"/names/%61", b"/names/%%2F2F", b"/names/%2%2FF", b"/names/%252F", b"/names/a%2Fb#c"):
+            assert (await send(house.url, OK.replace(b"/echo", odd))).status == 400
+        assert dict(house.door.refused) == {"target": 6}
+
+
 _CUT = {"plain": OK, "chunked": CHUNKED + b"2;ext=1\r\n{}\r\n0\r\n\r\n", "after a blank line": b"\r\n" + OK}
 
 

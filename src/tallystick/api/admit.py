@@ -4,7 +4,7 @@ Everything is decided by `policy.console`; what is decided about is never told t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -80,9 +80,11 @@ class Visitor:
         decision = self.decide(question)
         if decision.effect == "allow":
             return Permit(action, decision)
-        if isinstance(about, model.Resource) and self.roles and not self.sees(about):
-            # INVARIANT: what somebody may not read is answered like what does not exist.
-            return _hidden(about.key, decision, tenant)
+        if isinstance(about, model.Resource) and not self.sees(about):
+            # INVARIANT: what somebody may not read is answered like what does not exist; so whoever has no role at all
+            # is not told either whose it is.
+            hidden = _hidden(about.key, decision, tenant)
+            return hidden if self.roles else replace(_denied(decision, self.caller.tenant), tenant=tenant)
         return _denied(decision, tenant)
 
     def sees(self, resource: model.Resource) -> bool:

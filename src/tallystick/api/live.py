@@ -76,8 +76,8 @@ class Published:
 class Live:
     """One console at work, in one event loop."""
 
-    def __init__(self, rooms: ConsoleRooms, description: bytes = b"{}") -> None:
-        """Start nothing yet. `description` is the OpenAPI document of the routes."""
+    def __init__(self, rooms: ConsoleRooms, description: Callable[[], bytes] = bytes) -> None:
+        """Start nothing yet. `description` returns the OpenAPI document of the routes."""
         self.rooms = rooms
         self.description = description
         self._threads = CapacityLimiter(_THREADS)

@@ -21,7 +21,8 @@ async def once(asked: Asked, route: Route) -> Result:
     Only successes are kept: whoever was refused may mend what was wrong and use the key again.
     """
     key = asked.headers.get("idempotency-key")
-    if key is None or route.method != "POST":
+    # Whoever is not signed in is nobody, and nobody keeps no answers: they would be everybody's.
+    if key is None or route.method != "POST" or route.is_open:
         return await route.handler(asked)
     if not (0 < len(key) <= _LONGEST and key.isascii() and key.isprintable()):
         return body_trouble("Idempotency-Key", "is 1 to 255 printable characters of ASCII", "header")

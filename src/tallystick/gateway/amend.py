@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from tallystick.gateway.context import person_of
+from tallystick.gateway.offers import with_pinned
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing.held import HeldKind
 from tallystick.gateway.target import PAGED, behind, subject_of
@@ -71,6 +72,7 @@ def _server(rooms: Rooms, routed: Routed, reply: Reply, server: ServerId) -> Rep
     method = routed.identified.received.message.method
     if reply.result_type not in ("", "complete"):
         return _interim(rooms, routed, reply, server)
+    reply = reply._replace(payload=with_pinned(routed.snapshot.registry.pins.get(server), method, reply.payload))
     if method in PAGED and b"nextCursor" in reply.payload:
         reply = _sealed(rooms, routed, reply, ("cursor", "nextCursor", method))
     if not routed.identified.received.era.sessions and "cacheScope" in (members := _read(reply.payload)):

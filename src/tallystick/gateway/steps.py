@@ -9,6 +9,7 @@ from tallystick.gateway.amend import amend
 from tallystick.gateway.answer import INTERNAL, UNWRITABLE, aim, given, whose, why
 from tallystick.gateway.client import Side
 from tallystick.gateway.definitions import View
+from tallystick.gateway.offers import UNKNOWN, is_pinned
 from tallystick.gateway.rooms import Rooms
 from tallystick.gateway.sealing import Session, about, binding_of
 from tallystick.gateway.target import PAGED, find
@@ -138,7 +139,7 @@ def authorize(rooms: Rooms, routed: Routed) -> Authorized | Refusal:
         decision = policy.decide(part, caller, given, era)
     if decision.effect == "deny":
         return _denied(decision)
-    held = _held_back(rooms, target)
+    held = _held_back(rooms, target) or _unpinned(routed)
     if held is not None:
         return held
     admission = _admit(rooms, target, caller)
@@ -154,6 +155,14 @@ def _held_back(rooms: Rooms, target: Target) -> Refusal | None:
             return rooms.holder.withheld(target.server.name, None)
         case _:
             return None
+
+
+def _unpinned(routed: Routed) -> Refusal | None:
+    """Return the refusal of a prompt that was never pinned, which is hidden as a tool would be."""
+    target, message = routed.target, routed.identified.received.message
+    if not isinstance(target, ServerTarget):
+        return None
+    return None if is_pinned(routed.snapshot.registry.pins.get(target.server.name), message) else UNKNOWN
 
 
 def _unfit(received: Received, target: ToolTarget) -> Refusal | None:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 class Surroundings(NamedTuple):
     """What the environment says: places of an installation, and of the person at this terminal.
 
-    `url` and `gateway` are empty where nobody named a console or a gateway. `client` is the folder in which who signed
-    in is kept. `is_plain`: no colours are wanted (no-color.org).
+    `url` and `gateway` are empty where nobody named a console or a gateway. `client` is the folder that keeps who
+    signed in.
     """
 
     config: Path

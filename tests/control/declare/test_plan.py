@@ -234,3 +234,12 @@ def test_of_a_secret_only_its_name_is_exported_whatever_stands_in_it() -> None:
         resource = Resource("Secret", "hook", RETAIL, spec, {}, "", "approved", 1, 1, "", "", {})
         (document,) = declare.to_documents([resource])
         assert (document["metadata"], document["spec"]) == ({"name": "hook", "tenant": "retail"}, {})
+
+
+def test_what_another_owner_has_as_it_is_wanted_is_no_conflict_to_who_claims_nothing(control: Control) -> None:
+    done(control, *_plan(control, tenant(), owner=DIRECTORY).changes)
+    same = _plan(control, tenant(), owner=FREE)
+    assert (_actions(same), same.changes) == ({"tenant/retail": "unchanged"}, ())
+    assert _only(same, RETAIL_KEY).note == "belongs to directory"
+    assert _actions(_plan(control, tenant(title="Ours"), owner=FREE)) == {"tenant/retail": "conflict"}
+    assert _actions(_plan(control, tenant(), owner=GIT)) == {"tenant/retail": "conflict"}

@@ -7,7 +7,7 @@ import pytest
 
 from tallystick.control.lifecycle import tick
 from tallystick.control.model import Actor, Conflict, Key, Put, Resource, Step
-from tests.control.webhooks.world import ACME, ADMIN, ANNA, BERT, MONTH_END, RISK, World, world
+from tests.control.webhooks.world import ACME, ADMIN, ANNA, BERT, MONTH_END, PINNED, RISK, World, world
 
 
 def unmet(made: World, actor: Actor, *changes: Put | Step) -> tuple[str, ...]:
@@ -65,6 +65,23 @@ def test_nobody_changes_and_approves_in_one_commit(tmp_path: Path) -> None:
         for changes in ([edited(made, transport=evil), approval(made)], [approval(made), edited(made, transport=evil)]):
             assert isinstance(made.control.commit(changes, BERT), Conflict)
         assert (made.state(), made.control.head()) == ("in_review", before)
+
+
+def test_nobody_writes_a_pin_and_approves_its_server_in_one_commit(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.submit()
+        pinned = Put("Pin", "risk", ACME, PINNED)
+        assert unmet(made, BERT, pinned, approval(made)) == ("edited_at_once",)
+        assert unmet(made, BERT, approval(made), pinned) == ("edited_at_once",)
+
+
+def test_nothing_that_does_not_compile_is_approved(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.submit()
+        made.judge.breaks = True
+        refused = made.control.commit([approval(made)], BERT)
+        assert isinstance(refused, tuple)
+        assert made.state() == "in_review"
 
 
 def test_nobody_submits_and_approves_in_one_commit(tmp_path: Path) -> None:

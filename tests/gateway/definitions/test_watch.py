@@ -215,3 +215,36 @@ async def test_what_was_let_go_and_still_differs_is_held_back_again() -> None:
         assert at.holder.quarantined(pin.server, tool) is None
         await at.looks(view())
         assert at.holder.quarantined(pin.server, tool) is not None
+
+
+async def test_what_was_approved_while_a_look_was_under_way_is_not_held_against_its_server() -> None:
+    async with scene() as at:
+        at.said.gate = anyio.Event()
+        look = at.watch.look(at.server, view())
+        await anyio.wait_all_tasks_blocked()
+        before = at.holder.current
+        assert before is not None
+        pin = before.registry.pins[at.server.name]
+        tool = next(iter(pin.tools))
+        new = {**pin.tools[tool], "description": "Better."}
+        at.said.tools[0] = new
+        pins = {**before.registry.pins, pin.server: replace(pin, tools={**pin.tools, tool: new})}
+        at.holder.accept(replace(before, registry=replace(before.registry, pins=pins)))
+        at.watch.renew()
+        at.said.gate.set()
+        await look.done.wait()
+        assert look.refused is not None
+        assert at.holder.quarantined(pin.server, tool) is None
+        await at.looks(view())
+        assert at.watch.is_fresh(at.server, view(), "low")
+
+
+async def test_a_server_whose_pin_tells_of_no_version_is_not_called_because_it_cannot_be_compared() -> None:
+    async with scene() as at:
+        current = at.holder.current
+        assert current is not None
+        pins = {**current.registry.pins, at.server.name: replace(current.registry.pins[at.server.name], eras={})}
+        at.holder.accept(replace(current, registry=replace(current.registry, pins=pins)))
+        at.watch.renew()
+        assert await at.watch.confirm(at.server, view()) is not None
+        assert at.said.lists == 0

@@ -229,3 +229,10 @@ def test_each_of_several_texts_of_one_shape_is_trimmed() -> None:
     result = _cut(_result(None, *map(json.dumps, rows)), Trim(drop=(("iban",),)))
     assert "CH" not in json.dumps(result)
     assert [json.loads(text) for text in _texts(result)[:3]] == [{"id": n} for n in range(3)]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_what_is_withheld_is_still_the_kind_of_result_that_it_was(failed: bool) -> None:  # noqa: FBT001 - a case
+    payload = b'{"resultType":"complete","isError":true,"isError":true,"content":[]}'
+    result = _cut(payload, DROP_IBAN, failed=failed)
+    assert (result["resultType"], result.get("isError", False)) == ("complete", failed)

@@ -68,3 +68,18 @@ def is_writer(pid: int, state: Path) -> bool:
     """Tell whether a process is the audit writer of a state directory."""
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
     return b"tallystick.audit.writer" in command and str(state).encode() in command
+
+
+def server(url: str) -> dict[str, object]:
+    """Return the spec of a server at a loopback URL, of which everything is said that a review asks for."""
+    tool = {"operation": "read", "risk": "low", "data_scope": "public", "reversibility": "R0"}
+    return {
+        "title": "Fresh",
+        "owner": {"person": "dora", "team": "rates"},
+        "purpose": "an echo",
+        "classification": "internal",
+        "jurisdictions": ["UK"],
+        "security_review": {"date": "2020-01-01", "next": "2099-01-01"},
+        "transport": {"http": {"url": url, "allow_special_addresses": True}},
+        "tools": {"*": tool},
+    }

@@ -15,7 +15,7 @@ from tests.interaction.processes import children
 from tests.interaction.stage import Stage, open_stage, reasons_of, text_of
 from tests.interaction.waiting import until
 from tests.interaction.world import World
-from tests.wiring.console.desk import ask, document, is_writer, may, operator, person, step, take
+from tests.wiring.console.desk import ask, document, is_writer, may, operator, person, server, step, take
 
 pytestmark = pytest.mark.anyio
 CALL = ("echo", {"text": "console"})
@@ -87,7 +87,7 @@ async def test_a_new_server_is_served_after_its_review_by_somebody_else(stage: S
     await ask(operator(stage).put, may("reviewer", "rita", "dora"))
     await until(lambda: _roles(stage) == {"developers", "reviewers"})
     dora, rita = person(stage, "dora"), person(stage, "rita")
-    await ask(dora.put, document("Server", "fresh", _server(f"{stage.world.origin}/desk/mcp")))
+    await ask(dora.put, document("Server", "fresh", server(f"{stage.world.origin}/desk/mcp")))
     await until(lambda: "fresh" in stage.gateway.upstreams)
     # Not dora: what nobody has approved is not started, nor reached inside, for who wrote it.
     seen = await ask(rita.scan, "fresh")
@@ -101,20 +101,6 @@ async def test_a_new_server_is_served_after_its_review_by_somebody_else(stage: S
     await ask(take, rita, "fresh", step("approved", comment="looked at", definition=digest))
     await until(lambda: "servers/fresh" in stage.gateway.routes)
     assert text_of(await stage.call("servers/fresh", *CALL)) == "console"
-
-
-def _server(url: str) -> dict[str, object]:
-    tool = {"operation": "read", "risk": "low", "data_scope": "public", "reversibility": "R0"}
-    return {
-        "title": "Fresh",
-        "owner": {"person": "dora", "team": "rates"},
-        "purpose": "an echo",
-        "classification": "internal",
-        "jurisdictions": ["UK"],
-        "security_review": {"date": "2020-01-01", "next": "2099-01-01"},
-        "transport": {"http": {"url": url, "allow_special_addresses": True}},
-        "tools": {"*": tool},
-    }
 
 
 async def test_nothing_changes_while_the_record_cannot_be_written(stage: Stage) -> None:

@@ -2,9 +2,12 @@
 
 from typing import Final
 
+import anyio
+
 from tallystick.gateway.definitions.observe import (
     LISTS,
     OWN,
+    TOO_SLOW,
     Heard,
     View,
     declared,
@@ -21,12 +24,22 @@ from tallystick.wire import ERAS, MODERN
 ASKED: Final = (MODERN, "2025-11-25")
 """The versions in which a server is asked: one of each kind of era."""
 
+WHOLE: Final = 10
+"""How much longer than one request all of it may take: a page after another, a slow server could go on for hours."""
+
 
 async def ask(upstream: Upstream, server: ServerId, within_s: float = 60.0) -> definition.Definition | Refusal:
     """Return what a server is, asked over its one way out; refused where it answers in no era, or not its lists.
 
-    Each request may take `within_s` seconds. What it does not list in an older era was never asked for there.
+    Each request may take `within_s` seconds, and all of them together `WHOLE` times as much. What it does not list in
+    an older era was never asked for there.
     """
+    with anyio.move_on_after(within_s * WHOLE):
+        return await _ask(upstream, server, within_s)
+    return TOO_SLOW
+
+
+async def _ask(upstream: Upstream, server: ServerId, within_s: float) -> definition.Definition | Refusal:
     eras: dict[str, definition.model.Said] = {}
     opened: dict[str, dict[str, object]] = {}
     refused = Refusal("upstream", (Reason.UPSTREAM_UNREACHABLE,), "The server does not answer.")
@@ -44,7 +57,8 @@ async def ask(upstream: Upstream, server: ServerId, within_s: float = 60.0) -> d
             opened[version] = said
             eras[version] = definition.model.Said(None, None, introduced=False) if isinstance(found, Refusal) else found
     finally:
-        await upstream.forget(OWN)
+        with anyio.CancelScope(shield=True), anyio.move_on_after(within_s):
+            await upstream.forget(OWN)
     return definition.read.definition_of(server, eras, opened) if eras else refused
 
 

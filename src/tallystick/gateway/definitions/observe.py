@@ -73,7 +73,7 @@ async def hear(
         # what was pinned, so silence gains it nothing.
         opened = None if isinstance(said, Refusal) else said
         return Heard(opened, lists, _digest(opened or b"", lists))
-    return _TOO_SLOW
+    return TOO_SLOW
 
 
 async def hear_opening(upstream: Upstream, view: View, within_s: float) -> bytes | Refusal:
@@ -189,4 +189,4 @@ _UNSAID: Final = (
     "The server did not say what it offers, so it cannot be compared with what was approved, and nothing was sent. "
     "Try later; tell the server's owner if it lasts."
 )
-_TOO_SLOW: Final = Refusal("upstream", (Reason.UPSTREAM_TIMEOUT,), _UNSAID, "it did not list its definitions in time")
+TOO_SLOW: Final = Refusal("upstream", (Reason.UPSTREAM_TIMEOUT,), _UNSAID, "it did not list its definitions in time")

@@ -77,6 +77,7 @@ class Watch:
         self._told = told
         self._wall, self._clock = clocks
         self._fresh: dict[Key, tuple[float, View]] = {}
+        self._compared: set[ServerId] = set()
         self._running: dict[Key, Look] = {}
         self._epochs: dict[ServerId, int] = {}
         self._good: dict[Key, tuple[registry.Pin, bytes]] = {}
@@ -134,6 +135,10 @@ class Watch:
     def forget(self, server: ServerId) -> tuple[View, ...]:
         """Take nothing of a server for compared any more; return the views that were, the newest first."""
         self._epochs[server] = self._epochs.get(server, 0) + 1
+        if server not in self._compared:
+            # A server may say a thousand times a second that something changed: only what was kept is searched for.
+            return ()
+        self._compared.discard(server)
         keys = [key for key in self._fresh if key[0] == server]
         return tuple([self._fresh.pop(key)[1] for key in reversed(keys)])
 
@@ -207,6 +212,7 @@ class Watch:
     def _keep(self, key: Key, view: View) -> None:
         self._fresh.pop(key, None)
         self._fresh[key] = (self._clock(), view)
+        self._compared.add(key[0])
         if len(self._fresh) > VIEWS:
             oldest = next(iter(self._fresh))
             del self._fresh[oldest]

@@ -4,7 +4,8 @@ Never in here: a decision of its own (what is listed is what may be asked for, b
 server: a list comes from what was pinned.
 """
 
-from tallystick.gateway.offers.find import find_prompt, find_resource
+from tallystick.gateway.offers.find import UNKNOWN, find_prompt, find_resource
 from tallystick.gateway.offers.lists import list_offers
+from tallystick.gateway.offers.pinned import is_pinned, with_pinned
 
-__all__ = ["find_prompt", "find_resource", "list_offers"]
+__all__ = ["UNKNOWN", "find_prompt", "find_resource", "is_pinned", "list_offers", "with_pinned"]

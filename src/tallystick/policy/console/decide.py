@@ -95,7 +95,8 @@ def decide(console: Console, caller: Caller, roles: frozenset[Held], question: Q
     if known is None:
         known = _explain(console, _ask(console, caller, (here, everywhere), asked))
         if len(console.memo) >= _MOST:
-            console.memo.pop(next(iter(console.memo)), None)
+            # All at once: threads decide at the same time, and one that picks the oldest would meet another's change.
+            console.memo.clear()
         console.memo[key] = known
     return known
 

@@ -95,8 +95,8 @@ def _compare_items(part: Part, old: Mapping[str, Item], new: Mapping[str, Item],
         place = f"{part}/{name}"
         if name not in old:
             fresh[name] = item
-            hidden = "It is hidden until it is pinned." if part == "tools" else "It was not there when it was approved."
-            yield Finding(f"{one}_added", "medium", place, f"A new {one}. {hidden}", None, dict(item.definition))
+            text = f"A new {one}. It is hidden until it is pinned."
+            yield Finding(f"{one}_added", "medium", place, text, None, dict(item.definition))
         elif same(old[name], item):
             continue
         else:

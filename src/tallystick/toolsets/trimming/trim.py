@@ -40,7 +40,9 @@ def trim_result(payload: bytes, trim: nouns.Trim, *, failed: bool) -> bytes:
         return _trimmed(payload, trim, failed=failed)
     except (ValueError, RecursionError):
         # Nothing of it could be judged, so nothing of it is told.
-        return _write({"content": [_text("[Withheld: the result could not be read, so it could not be trimmed.]")]})
+        withheld = _text("[Withheld: the result could not be read, so it could not be trimmed.]")
+        told: dict[str, object] = {"resultType": "complete"} if b'"resultType"' in payload else {}
+        return _write({**told, "content": [withheld], **({"isError": True} if failed else {})})
 
 
 def _trimmed(payload: bytes, trim: nouns.Trim, *, failed: bool) -> bytes:

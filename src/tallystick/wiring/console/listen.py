@@ -27,6 +27,8 @@ from tallystick.wiring.worker import console_socket
 
 STOP_S: Final = 5.0
 """Seconds that open requests get to end."""
+_CATALOG: Final = b"/registry/"
+"""Its clients ask for a server by a name with a slash in it, which they encode (MCP Registry API v0.1)."""
 
 
 @asynccontextmanager
@@ -48,7 +50,8 @@ async def console_of(governing: Governing, gateway: Gateway, state: Path) -> Asy
 @asynccontextmanager
 async def _serving(app: Application, listener: socket.socket) -> AsyncGenerator[None]:
     """Serve an application at a listener; at exit open requests have ended, or their time is over."""
-    server, ended = uvicorn.Server(Config(app, Bounds(connections=1024, per_address=512), _NOBODY_TAKES)), anyio.Event()
+    bounds = Bounds(connections=1024, per_address=512, slashes_below=_CATALOG)
+    server, ended = uvicorn.Server(Config(app, bounds, _NOBODY_TAKES)), anyio.Event()
 
     async def serve() -> None:
         try:

@@ -68,7 +68,9 @@ class Seen:
         # INVARIANT: what is held back stays so until a reviewer decides; control state adds to it, tool by tool. But a
         # reviewer may have decided since this was compared: what is approved by now is no difference any more.
         pin = self._control.get(Key("Pin", server))
-        approved: Mapping[str, Digest] = {} if pin is None or not pin.spec else _approved({**pin.spec, "server": server})
+        approved: Mapping[str, Digest] = (
+            {} if pin is None or not pin.spec else _approved({**pin.spec, "server": server})
+        )
         still = {name: mark for name, mark in held.items() if approved.get(name) != mark.digest}
         said = {**status, "quarantined": _told_of(still)} if still else status
         refused = self._control.commit((Mark(Key("Pin", server), said),), actor)

@@ -43,6 +43,14 @@ class Bounds:
     connections: int = 16_384
     per_address: int = 12_288
     """Connections of one remote address (of one /64 in IPv6). High: a proxy in front is one address."""
+    slashes_below: bytes = b""
+    """Paths that begin so may hold `%2F`: a name with a slash in it, as a client has to write it. Empty: none may."""
+
+    def lets_pass(self, path: bytes) -> bool:
+        """Tell whether what is encoded in a path may be."""
+        if not self.slashes_below or not path.startswith(self.slashes_below):
+            return False
+        return b"%" not in path.replace(b"%2F", b"").replace(b"%2f", b"")
 
 
 class Guest(Protocol):

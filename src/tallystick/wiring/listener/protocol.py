@@ -200,7 +200,7 @@ class Protocol(HttpToolsProtocol):
         self._judge_version(parser.get_http_version())
         # Only the origin form, and nothing in its path that one reader decodes and another does not.
         path = target.partition(b"?")[0]
-        if path[:1] != b"/" or b"%" in path or b"#" in target:
+        if path[:1] != b"/" or b"#" in target or (b"%" in path and not bounds.lets_pass(path)):
             self._stop(400, "target")
         route = self._route_of_whole(parser, target)
         if route is None:

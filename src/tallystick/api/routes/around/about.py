@@ -70,7 +70,7 @@ async def openapi(asked: Asked) -> Result:
     refused = asked.plain()
     if refused is not None:
         return refused
-    return OPEN, Answer(HTTPStatus.OK, asked.live.description, {"content-type": "application/json"})
+    return OPEN, Answer(HTTPStatus.OK, asked.live.description(), {"content-type": "application/json"})
 
 
 async def whoami(asked: Asked) -> Result:
