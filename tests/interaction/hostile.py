@@ -149,7 +149,9 @@ _FRESH = "definitions: {every_s: 86400, fresh_s: 86400, fresh_high_s: 0, timeout
 
 _LISTENERS = """
 @id("clerks-listen")
-permit (principal in Group::"clerks", action == Action::"mcp/subscriptions/listen", resource);
+permit (
+  principal in Group::"clerks", action in [Action::"mcp/subscriptions/listen", Action::"mcp/prompts/get"], resource
+);
 """
 
 

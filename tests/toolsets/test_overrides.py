@@ -110,3 +110,10 @@ def test_a_tool_whose_results_are_trimmed_promises_no_output_schema() -> None:
     published = _pay({"trim": {"fields": {"drop": ["$.ok"]}}})
     assert "outputSchema" not in published.definition
     assert published.trim is not None
+
+
+def test_a_rule_beside_a_fixed_argument_binds_calls_and_not_only_what_is_listed() -> None:
+    judged = _validator(_pay({"fixed": {"to": "house"}, "arguments": {"amount": {"maximum": 5}}}))
+    call = {"to": "house", "currency": "EUR"}
+    assert check_arguments(judged, {**call, "amount": 5}) is None
+    assert check_arguments(judged, {**call, "amount": 6}) is not None

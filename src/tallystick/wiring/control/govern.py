@@ -50,15 +50,16 @@ class Governing:
         self._brings = brings
         self._bringer = Bringer(control, account())
         self.failures: Mapping[str, Callable[[], str | None]] = {}
-        self._refused = ""
+        self._refused = self._behind = ""
         self._sinks: tuple[SinkEntry, ...] = ()
         self._revision = -1
         self._changing = anyio.Lock()
 
     def troubles(self) -> Mapping[str, str]:
         """Return what does not work at the moment, by name, each in a sentence."""
-        found = {name: failure() for name, failure in self.failures.items()}
-        return {name: why for name, why in {**found, "directory": self._refused}.items() if why}
+        own = {"directory": self._refused, "revision": self._behind}
+        found = {name: failure() for name, failure in self.failures.items()} | own
+        return {name: why for name, why in found.items() if why}
 
     async def begin(self, files: Mapping[str, bytes]) -> None:
         """Put the first revision in force. Raises `TallyError` where files or control state cannot be served."""
@@ -95,6 +96,7 @@ class Governing:
                     continue
             except TallyError as failure:
                 # What is in force stays so while the database is away: changes wait, calls do not.
+                self._behind = failure.message
                 say(f"control state cannot be followed: {failure.message}")
             await anyio.sleep(WAIT_S)
 

@@ -20,6 +20,7 @@ from tallystick.terms import Reason, TallyError, TenantId
 _TROUBLES: Final[Mapping[str, str]] = {
     "relay": "Changes wait: they cannot be brought to the record now.",
     "webhooks": "Webhooks wait: control state cannot be followed now.",
+    "revision": "The newest revision is not in force at this gateway; the one before it stays in force.",
     "directory": "The changed configuration directory is refused; what was in force before it stays in force.",
 }
 """What everybody may know of a trouble."""
