@@ -138,7 +138,9 @@ def inspect_server(console: Connection, shape: Shape, server: str, gateway: str)
         except GatewayError as error:
             if kind == "tool":
                 raise
-            say(f"no {kind}s: {tame_lines(error.message)} ({', '.join(error.reasons) or error.code})")
+            # That an entrance has none of a kind is shown by there being none.
+            if error.reasons != ("method_unknown",):
+                say(f"no {kind}s: {tame_lines(error.message)} ({', '.join(error.reasons) or error.code})")
             continue
         rows += [{**one, "type": kind, "name": one.get(key)} for one in listed]
     versions = _versions(asked, route)
