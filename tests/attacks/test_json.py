@@ -120,7 +120,7 @@ CUT_OFF: dict[str, tuple[dict[str, str | None], bytes]] = {
 async def test_agw_1_4_0_note_a_body_that_breaks_off_is_never_judged_by_its_beginning(
     stage: Stage, framing: dict[str, str | None], sent: bytes
 ) -> None:
-    record = stage.record()
+    record = stage.record("platform")
     start = await record.mark()
     with nothing_arrives(stage):
         async with line(stage.url) as connection:

@@ -13,7 +13,18 @@ import pytest
 from tallystick.gateway import Admission, Front
 from tallystick.wiring.compose import clock
 from tests.interaction.record import told
-from tests.interaction.stage import MODERN, Json, Stage, envelope, error_of, modern, new_http, reasons_of, text_of
+from tests.interaction.stage import (
+    MODERN,
+    Json,
+    Stage,
+    envelope,
+    error_of,
+    index_of,
+    modern,
+    new_http,
+    reasons_of,
+    text_of,
+)
 from tests.requirements import requirement
 
 pytestmark = pytest.mark.anyio
@@ -88,7 +99,7 @@ async def test_a_routing_header_that_comes_twice_is_refused(stage: Stage, name: 
 
 @requirement("envelope:json:strict", "envelope:nothing-forwarded")
 async def test_a_body_with_more_than_one_reading_is_refused_and_recorded(stage: Stage) -> None:
-    record, before = stage.record(), stage.world.journal("desk").text()
+    record, before = stage.record("platform"), stage.world.journal("desk").text()
     start = await record.mark()
     for what, body in BODIES.items():
         answer = await _status(stage, body=body)
@@ -198,7 +209,7 @@ async def test_a_bad_token_is_refused_with_a_challenge_that_leads_to_the_issuer(
         "issuer_unknown": "Bearer " + stage.token(iss="https://unknown.example"),
         "tenant_unknown": "Bearer " + stage.token(tenant="nobodys"),
     }
-    record, before = stage.record(), stage.world.journal("desk").text()
+    record, before = stage.record("platform"), stage.world.journal("desk").text()
     start = await record.mark()
     for reason, authorization in bad.items():
         answer = await _status(stage, headers={"authorization": authorization})
@@ -209,6 +220,17 @@ async def test_a_bad_token_is_refused_with_a_challenge_that_leads_to_the_issuer(
         assert f'resource_metadata="{stage.url}/.well-known/oauth-protected-resource/servers/desk/mcp"' in challenge
     assert told(await record.since(start)) == [f"denial tools/call {reason}" for reason in bad]
     assert stage.world.journal("desk").text() == before
+
+
+@requirement("identity:token:refused")
+async def test_a_stranger_is_told_a_number_that_is_the_same_for_routes_that_exist_and_that_do_not(stage: Stage) -> None:
+    """The record that tells of strangers is nobody's: a number of a tenant's would tell that there is a route."""
+    nothing = {"authorization": None}
+    told = [
+        index_of(await stage.post(route, "tools/list", headers=nothing))
+        for route in (ROUTE, "servers/nowhere", "toolsets/desks", ROUTE)
+    ]
+    assert told == list(range(told[0], told[0] + 4))
 
 
 @requirement("identity:token:audience")

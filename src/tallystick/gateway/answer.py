@@ -25,7 +25,7 @@ from tallystick.gateway.tickets import (
 )
 from tallystick.guard import Unrecorded
 from tallystick.identity import challenge, metadata_url
-from tallystick.terms import Caller, Reason, Refusal, TenantId, ToolId
+from tallystick.terms import Caller, Reason, Refusal, ToolId
 from tallystick.wire import encode
 
 INTERNAL: Final = Refusal(
@@ -157,7 +157,8 @@ async def refuse(rooms: Rooms, ticket: Received | Identified | Routed, refusal: 
     denial = audit.Denial(
         call_id,
         now,
-        caller.tenant if caller is not None else owner_of(rooms, received.route),
+        # INVARIANT: the number of a stranger's refusal tells nothing of who has a route, nor whether anybody has it.
+        caller.tenant if caller is not None else rooms.platform,
         aim(received, routed),
         refusal,
         len(body or b""),
@@ -215,14 +216,6 @@ async def record_denial(rooms: Rooms, denial: audit.Denial, capture: model.Captu
         return await rooms.recorder.append(denial.tenant, audit.encode(denial), capture)
     except audit.Unwritable:
         return None
-
-
-def owner_of(rooms: Rooms, route_key: str) -> TenantId:
-    """Return the tenant whose log tells about a route: its owner, or the platform for a route that nobody has."""
-    snapshot = rooms.holder.current
-    # INVARIANT: nobody who is refused has a route built: that takes time and memory.
-    found = snapshot.publications.get(route_key) if snapshot is not None else None
-    return rooms.platform if found is None else found.tenant
 
 
 def why(rooms: Rooms, call_id: str, told: Given) -> model.Why | None:

@@ -145,8 +145,9 @@ def tell_definition(context: click.Context, shape: Shape, found: dict[str, objec
     if shape.form == "table" and not shape.field:
         held = found.get("quarantined")
         # Why each is held back stands in the difference below, in more words.
-        names = sorted(map(str, held)) if isinstance(held, Mapping) else held  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - JSON
-        shape.one({**{name: value for name, value in found.items() if name != "text"}, "quarantined": names}, DEFINITION)
+        names = sorted(map(str, held)) if isinstance(held, Mapping) else held  # pyright: ignore[reportUnknownArgumentType] - JSON
+        shown = {**{name: value for name, value in found.items() if name != "text"}, "quarantined": names}
+        shape.one(shown, DEFINITION)
         # What differs, and without a difference all of it: nobody approves what was not shown.
         differs = bool(found.get("pinned") and found.get("diff"))
         offered = () if differs else _offered(found.get("observed") or found.get("pinned"))

@@ -11,7 +11,7 @@ import os
 from typing import Final, NamedTuple
 
 from tallystick import audit
-from tallystick.gateway.answer import INTERNAL, owner_of, record_denial, turn_away
+from tallystick.gateway.answer import INTERNAL, record_denial, turn_away
 from tallystick.gateway.context import take
 from tallystick.gateway.corridor import travel
 from tallystick.gateway.front.asgi import Event, Receive, Scope, Send
@@ -152,7 +152,7 @@ class Front:
         if enough is not None:
             return enough
         call_id, target = audit.leaf.call_id(now, os.urandom(10)), audit.Target(asked.route)
-        denial = audit.Denial(call_id, now, owner_of(rooms, asked.route), target, refused, 0)
+        denial = audit.Denial(call_id, now, rooms.platform, target, refused, 0)
         status, body = encode.refusal(refused, request_id, None, await record_denial(rooms, denial), asked.version)
         return Answer(status, body)
 
