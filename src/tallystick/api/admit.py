@@ -63,7 +63,8 @@ class Visitor:
         actor = self.actor
         counting = [console.roles_at(self.roles, tenant) for tenant in tenants]
         roles = frozenset[str]() if not counting else counting[0].intersection(*counting)
-        return model.Actor(actor.name, actor.operator, actor.caller, tuple(sorted(roles)))
+        everywhere = tuple(sorted(console.roles_at(self.roles, console.EVERYWHERE)))
+        return replace(actor, roles=tuple(sorted(roles)), everywhere=everywhere)
 
     @property
     def is_known(self) -> bool:

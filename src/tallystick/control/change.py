@@ -262,6 +262,7 @@ class _Work:
             editors=editors(past, pinned),
             submitter=submitter(past),
             scope=next((self.resources[key] for key in scopes if key in self.resources), None),
+            shared=sum(key.kind == "Tenant" for key in self.resources) > 1,
         )
 
     def _said(self, step: Step) -> dict[str, object]:

@@ -145,7 +145,8 @@ class Actor:
     """Who changes something. `caller` is the record's form of a signed-in caller; else `operator` names the account
     on the machine, or the part of Tallystick that acts by itself (`tallystick/drift`). `roles` are its console roles
     where it acts, as the surface that signed it in found them; they are not kept. Four eyes compare names, and those of
-    the people on whose word alone it is taken for somebody (`vouched`, not kept either).
+    the people on whose word alone it is taken for somebody (`vouched`, not kept either). `everywhere` are those of its
+    roles that it has in the whole installation.
     """
 
     name: str
@@ -153,6 +154,7 @@ class Actor:
     caller: Mapping[str, object] | None = None
     roles: tuple[str, ...] = ()
     vouched: tuple[str, ...] = ()
+    everywhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,11 +216,36 @@ def test_the_owner_of_a_namesake_in_another_tenant_has_no_say() -> None:
     assert codes(replace(facts, scope=None, actor=Actor("olga")), step("Grant", "approved")) == ["grant_approver"]
 
 
+@pytest.mark.parametrize(
+    "transport",
+    [{"stdio": {"command": ["risk"]}}, {"http": {"url": "http://10.0.0.7/mcp", "allow_special_addresses": True}}],
+)
+def test_what_runs_beside_other_tenants_is_let_in_by_somebody_of_the_whole_installation(
+    transport: dict[str, object],
+) -> None:
+    wanted, alone = step("Server", "approved"), server()
+    alone = replace(alone, resource=replace(alone.resource, spec={**alone.resource.spec, "transport": transport}))
+    shared = replace(alone, shared=True)
+    everywhere = replace(alone.actor, everywhere=("reviewer",))
+    assert codes(alone, wanted) == []
+    assert codes(shared, wanted) == ["inside"]
+    assert codes(replace(shared, actor=replace(alone.actor, everywhere=("developer",))), wanted) == ["inside"]
+    assert codes(replace(shared, actor=Actor("jira:7", "jira:7", roles=("reviewer",))), wanted) == ["inside"]
+    assert codes(replace(shared, actor=Actor("operator:root", "operator:root")), wanted) == []
+    assert codes(replace(shared, actor=Actor("operator:root", "operator:root", {"subject": "x"})), wanted) == ["inside"]
+    assert codes(replace(shared, actor=everywhere), wanted) == []
+    assert codes(shared, replace(wanted, to="suspended")) == codes(alone, replace(wanted, to="suspended"))
+
+
+def test_a_server_at_a_public_address_is_for_its_tenant_to_let_in() -> None:
+    assert codes(replace(server(), shared=True), step("Server", "approved")) == []
+
+
 def test_every_gate_that_is_not_met_is_told_at_once() -> None:
     poor = replace(server(), resource=resource("Server", "risk", {}), pin=None, actor=ANNA)
     wanted = replace(step("Server", "approved"), definition=None, expires="2020-01-01")
     listed = next(row for row in TABLE if row.verb == "approve").gates["Server"]
-    without = {"supply_chain", "labels_complete"}
+    without = {"supply_chain", "labels_complete", "inside"}
     assert codes(poor, wanted) == [code for code in listed if code not in without]
 
 

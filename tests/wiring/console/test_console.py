@@ -84,9 +84,10 @@ def _roles(stage: Stage) -> set[str]:
 
 async def test_a_new_server_is_served_after_its_review_by_somebody_else(stage: Stage) -> None:
     await ask(operator(stage).put, may("developer", "dora"))
-    await ask(operator(stage).put, may("reviewer", "rita", "dora"))
-    await until(lambda: _roles(stage) == {"developers", "reviewers"})
-    dora, rita = person(stage, "dora"), person(stage, "rita")
+    await ask(operator(stage).put, may("reviewer", "rolf", "dora"))
+    await ask(operator(stage).put, document("Role", "overseers", {"role": "reviewer", "people": ["rita"]}, ""))
+    await until(lambda: _roles(stage) == {"developers", "reviewers", "overseers"})
+    dora, rita, rolf = person(stage, "dora"), person(stage, "rita"), person(stage, "rolf")
     await ask(dora.put, document("Server", "fresh", server(f"{stage.world.origin}/desk/mcp")))
     await until(lambda: "fresh" in stage.gateway.upstreams)
     # Not dora: what nobody has approved is not started, nor reached inside, for who wrote it.
@@ -94,9 +95,13 @@ async def test_a_new_server_is_served_after_its_review_by_somebody_else(stage: S
     await ask(take, dora, "fresh", step("in_review"))
     digest = seen.observed_digest
     assert digest is not None
-    with pytest.raises(RemoteError) as refused:
-        await ask(take, dora, "fresh", step("approved", comment="mine", definition=digest))
-    assert refused.value.reasons == ("gate_unmet",)
+    # Dora wrote it; and it reaches inside, beside another tenant, which is not for somebody of this one to let in.
+    for somebody, gate in ((dora, "four_eyes"), (rolf, "inside")):
+        with pytest.raises(RemoteError) as refused:
+            await ask(take, somebody, "fresh", step("approved", comment="mine", definition=digest))
+        assert refused.value.reasons == ("gate_unmet",)
+        assert refused.value.problem is not None
+        assert gate in refused.value.problem.unmet
     assert "servers/fresh" not in stage.gateway.routes
     await ask(take, rita, "fresh", step("approved", comment="looked at", definition=digest))
     await until(lambda: "servers/fresh" in stage.gateway.routes)

@@ -114,6 +114,19 @@ def _security(step: Step, facts: Facts) -> str:
     return "" if today < following else f"The next security review was due on {following}."
 
 
+def _inside(step: Step, facts: Facts) -> str:
+    del step
+    transport, actor = section(facts.resource.spec, "transport"), facts.actor
+    runs = "stdio" in transport
+    if not facts.shared or not (runs or section(transport, "http").get("allow_special_addresses") is True):
+        return ""
+    # INVARIANT: what runs or reaches beside other tenants is not for two people of one tenant to let in.
+    if (actor.caller is None and actor.operator.startswith("operator:")) or MAY_GRANT & {*actor.everywhere}:
+        return ""
+    what = "runs as a program on the gateway's machine" if runs else "may reach addresses inside the gateway's network"
+    return f"It {what}, which other tenants share."
+
+
 def _four_eyes(step: Step, facts: Facts) -> str:
     del step
     # Whoever made somebody's word count here could have written that word.
@@ -203,6 +216,13 @@ _GATES: Final = (
         "The security review is in date: it was today or earlier, and the next one is later than today.",
         "Have its security reviewed, then set `security_review.date` and `security_review.next`.",
         _security,
+    ),
+    Gate(
+        "inside",
+        "Where tenants share the installation: what runs as a program on the gateway's machine, or may reach addresses "
+        "inside, is let in by a reviewer or owner of the whole installation, or on the machine.",
+        "Ask somebody whose role is not of one tenant (`tally role grant reviewer person=NAME`, without --tenant).",
+        _inside,
     ),
     Gate(
         "four_eyes",

@@ -24,7 +24,7 @@ class Facts:
 
     `now` is RFC 3339, UTC. `pin` is the pin of a server. `editors` are the names of all who changed the spec since the
     last approval (since the beginning where there was none), `submitter` is who last submitted it for review. `scope`
-    is the toolset or the server that a grant speaks of.
+    is the toolset or the server that a grant speaks of. `shared`: there are several tenants beside each other.
     """
 
     resource: Resource
@@ -34,3 +34,4 @@ class Facts:
     editors: tuple[str, ...] = ()
     submitter: str = ""
     scope: Resource | None = None
+    shared: bool = False

@@ -12,6 +12,7 @@ _APPROVAL: Final[Mapping[Kind, tuple[str, ...]]] = {
         "labels_complete",
         "classified",
         "security_review",
+        "inside",
         "four_eyes",
         "definition",
         "expiry",
