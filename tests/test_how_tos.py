@@ -166,4 +166,4 @@ def test_several_workers_serve_what_the_first_page_configured(tmp_path: Path) ->
     assert health["status"] == "ok"
     assert health["worker"] in (0, 1)
     (log,) = (tmp_path / "state" / "audit").glob("acme/*")
-    assert "(1 config" in run(f"tally audit verify {log}", tmp_path)
+    assert ", 1 config," in run(f"tally audit verify {log}", tmp_path)

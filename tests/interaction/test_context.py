@@ -298,7 +298,7 @@ async def test_what_is_kept_of_a_call_is_what_its_leaves_commit_to(stage: Stage)
 
 @requirement("record:kept")
 async def test_nothing_is_kept_of_who_is_not_known(stage: Stage) -> None:
-    record = stage.record("bank")
+    record = stage.record("platform")
     start = await record.mark()
     answer = await stage.post(ROUTE, "tools/call", {"name": "echo"}, headers={"authorization": "Bearer nonsense"})
     assert answer.status_code == 401

@@ -7,6 +7,7 @@ import click
 
 from tallystick.settings import places
 
+_PLATFORM: Final = "platform"
 DAMAGED: Final = 1
 NOT_VERIFIED: Final = 3
 
@@ -23,7 +24,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 def audit() -> None:
     """Read the record.
 
-    LOG is the directory of one log (`<state>/audit/<tenant>/<year>`); it can be left out while there is only one.
+    LOG is the directory of one log (`<state>/audit/<tenant>/<year>`); it can be left out
+    while one tenant alone has one; the platform's own log is read when it is named.
     """
 
 
@@ -44,7 +46,7 @@ def log_of(given: Path | None) -> Path:
     if given is not None:
         return given
     state = places()[1]
-    logs = sorted(path.parent for path in (state / "audit").glob("*/*/checkpoint"))
+    logs = meant([*(state / "audit").glob("*/*/checkpoint")])
     if len(logs) == 1:
         return logs[0]
     if not logs:
@@ -54,3 +56,12 @@ def log_of(given: Path | None) -> Path:
     listed = "\n".join(f"  {path}" for path in logs)
     message = f"there are {len(logs)} logs; name one:\n{listed}"
     raise click.UsageError(message)
+
+
+def meant(checkpoints: list[Path]) -> list[Path]:
+    """The logs that are meant where none is named: all, but the platform's where a tenant has one too.
+
+    The platform's log tells of strangers and of the installation as a whole; who means it says so.
+    """
+    logs = sorted(path.parent for path in checkpoints)
+    return [log for log in logs if log.parent.name != _PLATFORM] or logs

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tallystick.audit import offline
+from tallystick.cli.audit.group import meant
 from tallystick.settings import places
 
 tenant_option = click.option("--tenant", help="Whose record (default: the only one there is).")
@@ -45,8 +46,8 @@ def objects(value: object) -> list[dict[str, object]]:
 
 
 def only_tenant(state: Path) -> str:
-    """The tenant whose record there is, where there is one; raises UsageError."""
-    names = sorted({path.parent.parent.name for path in (state / "audit").glob("*/*/checkpoint")})
+    """The tenant whose record there is, where there is one beside the platform's; raises UsageError."""
+    names = sorted({log.parent.name for log in meant([*(state / "audit").glob("*/*/checkpoint")])})
     if len(names) == 1:
         return names[0]
     if names:
