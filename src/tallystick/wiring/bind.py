@@ -1,7 +1,11 @@
 """Listening at an address, and what it is called."""
 
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 
+from tallystick.audit.writer import listen
 from tallystick.terms import TallyError
 
 
@@ -24,3 +28,16 @@ def url_of(host: str, listener: socket.socket) -> str:
     """Return the URL of a listener."""
     port = int(listener.getsockname()[1])
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def near(path: Path) -> Generator[socket.socket]:
+    """Listen at a socket that only processes of this user reach. Raises `TallyError`."""
+    try:
+        listener = listen(path)
+    except OSError as error:
+        message = f"cannot listen at {path}: {error}"
+        raise TallyError(code="unavailable", message=message) from error
+    with listener:
+        yield listener
+    path.unlink(missing_ok=True)

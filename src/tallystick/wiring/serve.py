@@ -17,12 +17,10 @@ import uvicorn
 import uvloop
 
 from tallystick import settings as settings_room
-from tallystick.audit.writer import listen
 from tallystick.gateway import Admission, Application, Front, Relay
 from tallystick.settings import GatewaySettings, Settings
-from tallystick.terms import TallyError
 from tallystick.wiring.app import App, route_at
-from tallystick.wiring.bind import bind, url_of
+from tallystick.wiring.bind import bind, near, url_of
 from tallystick.wiring.compose import Gateway, assemble, clock, new_id
 from tallystick.wiring.configure import Places, development_issuer, read, settings_of
 from tallystick.wiring.console import console_of
@@ -142,15 +140,8 @@ def _peers(state: Path, worker: Worker | None) -> Generator[list[socket.socket]]
     if worker is None:
         yield []
         return
-    path = peer_socket(state, worker.index)
-    try:
-        listener = listen(path)
-    except OSError as error:
-        message = f"cannot listen at {path}: {error}"
-        raise TallyError(code="unavailable", message=message) from error
-    with listener:
+    with near(peer_socket(state, worker.index)) as listener:
         yield [listener]
-    path.unlink(missing_ok=True)
 
 
 def _server(app: Application, taker: Taker, settings: GatewaySettings) -> uvicorn.Server:

@@ -1,8 +1,8 @@
 """The console's own listener, and the socket over which this machine's user is its operator."""
 
 import socket
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -12,12 +12,10 @@ import anyio
 import uvicorn
 
 from tallystick.api import ConsoleRooms, application
-from tallystick.audit.writer import listen
 from tallystick.control.webhooks import Receiver
 from tallystick.gateway import Application
 from tallystick.guard import Flood
-from tallystick.terms import TallyError
-from tallystick.wiring.bind import bind, url_of
+from tallystick.wiring.bind import bind, near, url_of
 from tallystick.wiring.compose import PLATFORM, Gateway, clock, new_id
 from tallystick.wiring.console.archive import SearchedRecord
 from tallystick.wiring.control import Governing, Seen
@@ -39,11 +37,11 @@ async def console_of(governing: Governing, gateway: Gateway, state: Path) -> Asy
         yield None
         return
     host, port = settings.listen_host, settings.listen_port
-    with bind(host, port, setting="console.listen_port") as listener, _near(console_socket(state)) as near:
+    with bind(host, port, setting="console.listen_port") as listener, near(console_socket(state)) as local:
         url = settings.public_url if port else url_of(host, listener)
         rooms = rooms_of(governing, gateway, state, url)
-        local = replace(rooms, operator=account(), audiences=frozenset[str](), hosts=frozenset[str]())
-        async with _serving(application(rooms), listener), _serving(application(local), near):
+        own = replace(rooms, operator=account(), audiences=frozenset[str](), hosts=frozenset[str]())
+        async with _serving(application(rooms), listener), _serving(application(own), local):
             yield url
 
 
@@ -101,19 +99,6 @@ def rooms_of(governing: Governing, gateway: Gateway, state: Path, url: str) -> C
 def hosts_of(allowed: Sequence[str], url: str) -> frozenset[str]:
     """Return the values of `Host` that the console is asked by."""
     return frozenset({urlsplit(url).netloc.lower(), *(host.lower() for host in allowed)})
-
-
-@contextmanager
-def _near(path: Path) -> Generator[socket.socket]:
-    """Listen for this machine's user."""
-    try:
-        listener = listen(path)
-    except OSError as error:
-        message = f"cannot listen at {path}: {error}"
-        raise TallyError(code="unavailable", message=message) from error
-    with listener:
-        yield listener
-    path.unlink(missing_ok=True)
 
 
 def _no_route(_: bytes) -> str | None:
